@@ -1,1 +1,9 @@
+//! The coordinator: command line, control plane, store, scheduler and SSH.
+//!
+//! Arrows: `cli, rpc → fleet → {domain, store, ssh, agents}`. `domain` is pure; only `app` names concrete backends.
 
+pub mod agents;
+pub mod clock;
+pub mod domain;
+pub mod ssh;
+pub mod store;

@@ -5,7 +5,7 @@ pub mod ids;
 mod redact;
 
 /// Generated from `proto/orchestrator/v1/*.proto`.
-#[expect(clippy::all, rust_2018_idioms, reason = "generated code")]
+#[expect(clippy::all, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("orchestrator.v1");
 }

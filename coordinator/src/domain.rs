@@ -1,0 +1,3 @@
+//! Pure decisions: values in, values out. No async, no clock, no I/O, no logging.
+
+pub mod node;

@@ -1,0 +1,42 @@
+//! What the fleet remembers of an enrolled machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use proto::ids::NodeName;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixMillis;
+use crate::ssh::Contact;
+
+/// Kept in the store under `/nodes/<name>`. Changes with enrolment, labels and cordon, not with load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    pub name: NodeName,
+    pub contact: Contact,
+    /// Where the agent listens: `host:port`.
+    pub address: String,
+    /// The agent's folder on the node.
+    pub data_dir: PathBuf,
+    /// Commands on the node run through `sudo -n`.
+    pub sudo: bool,
+    /// sha256 of the node's public key (SubjectPublicKeyInfo), hex. What answers with another key is not this node.
+    pub public_key: String,
+    pub labels: BTreeMap<String, String>,
+    pub cordoned: bool,
+    pub facts: Facts,
+    pub enrolled_at: UnixMillis,
+}
+
+/// What the machine is, as last seen.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    pub arch: String,
+    pub os: String,
+    pub cpu_cores: f64,
+    pub memory_bytes: u64,
+    pub disk_bytes: u64,
+    pub capabilities: Vec<String>,
+    pub hostname: String,
+    pub agent_version: String,
+}
