@@ -5,7 +5,11 @@ pub mod ids;
 mod redact;
 
 /// Generated from `proto/orchestrator/v1/*.proto`.
-#[expect(clippy::all, reason = "generated code")]
+#[allow(
+    clippy::all,
+    clippy::allow_attributes,
+    reason = "generated code; which lints fire depends on the features"
+)]
 pub mod v1 {
     tonic::include_proto!("orchestrator.v1");
 }
