@@ -2,9 +2,13 @@
 //!
 //! Without features only what a node needs is built: digests, names, templates and unpacking.
 
+pub mod arch;
 pub mod capability;
 pub mod digest;
+pub mod item_name;
 pub mod name;
+#[cfg(feature = "spec")]
+pub mod spec;
 pub mod template;
 pub mod unpack;
 pub mod version;

@@ -1,0 +1,110 @@
+//! The ports a module listens on.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::item_name::ItemName;
+
+/// A port the module listens on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// The port's name, for `${port.<name>}`.
+    pub name: ItemName,
+    /// A number, `auto` (the node picks a free one and keeps it), or `${config.<name>}`.
+    pub port: PortNumber,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// What listens there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// Which port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PortText", into = "PortText")]
+pub enum PortNumber {
+    Number(u16),
+    /// The node picks a free one and keeps it over updates.
+    Auto,
+    /// What the config item of this name says; it is of type port.
+    Config(ItemName),
+}
+
+/// Tcp or udp.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+}
+
+impl PortNumber {
+    /// What the text says: 1 to 65535, `auto`, or `${config.<name>}`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "auto" {
+            return Some(PortNumber::Auto);
+        }
+        if let Some(name) = text.strip_prefix("${config.").and_then(|rest| rest.strip_suffix('}')) {
+            return ItemName::parse(name).ok().map(PortNumber::Config);
+        }
+        parse_port(text).map(PortNumber::Number)
+    }
+}
+
+/// A port number from 1 to 65535, written plainly.
+pub fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port: &u16| *port != 0 && port.to_string() == text)
+}
+
+impl fmt::Display for PortNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PortNumber::Number(port) => port.fmt(f),
+            PortNumber::Auto => f.pad("auto"),
+            PortNumber::Config(name) => f.pad(&format!("${{config.{name}}}")),
+        }
+    }
+}
+
+/// A port as written: a number or a text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum PortText {
+    Number(u16),
+    Text(String),
+}
+
+impl TryFrom<PortText> for PortNumber {
+    type Error = String;
+    fn try_from(text: PortText) -> Result<Self, String> {
+        let text = match text {
+            PortText::Number(number) => number.to_string(),
+            PortText::Text(text) => text,
+        };
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is not a port"))
+    }
+}
+
+impl From<PortNumber> for PortText {
+    fn from(port: PortNumber) -> Self {
+        match port {
+            PortNumber::Number(number) => PortText::Number(number),
+            PortNumber::Auto | PortNumber::Config(_) => PortText::Text(port.to_string()),
+        }
+    }
+}
