@@ -1,12 +1,23 @@
 //! The seam to where the wish is kept: versioned keys, transactions with preconditions, watches, leases.
-//! Two real backends, SQLite and etcd, pass one contract suite (`store::suite`).
+//! Two real backends, SQLite and etcd, pass one contract suite (`tests/coordinator/store/suite.rs`).
 
+pub mod election;
+pub mod json;
+pub mod sqlite;
+pub mod url;
+
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use proto::code::Code;
+
+use crate::clock::Clock;
+use crate::store::sqlite::SqliteStore;
+use crate::store::url::StoreUrl;
 
 /// A point in the store's history; every commit makes a larger one. 0 is before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -51,11 +62,95 @@ pub enum Op {
     Delete { key: String },
 }
 
-/// Commits all of `ops` or, where a precondition fails, none of them.
+/// Commits all of `ops` or, where a precondition fails, none of them. A key may appear in one op only.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Txn {
     pub preconditions: Vec<Precondition>,
     pub ops: Vec<Op>,
+}
+
+impl Precondition {
+    /// What must hold for a key last seen at `revision`, or not at all.
+    pub fn as_seen(key: impl Into<String>, revision: Option<Revision>) -> Precondition {
+        match revision {
+            Some(revision) => Precondition::Unchanged { key: key.into(), revision },
+            None => Precondition::Absent { key: key.into() },
+        }
+    }
+
+    pub fn key(&self) -> &str {
+        match self {
+            Precondition::Absent { key } | Precondition::Unchanged { key, .. } => key,
+        }
+    }
+}
+
+impl Op {
+    pub fn put(key: impl Into<String>, value: impl Into<Vec<u8>>) -> Op {
+        Op::Put { key: key.into(), value: value.into(), lease: None }
+    }
+
+    pub fn delete(key: impl Into<String>) -> Op {
+        Op::Delete { key: key.into() }
+    }
+
+    pub fn key(&self) -> &str {
+        match self {
+            Op::Put { key, .. } | Op::Delete { key } => key,
+        }
+    }
+}
+
+impl Txn {
+    pub fn new() -> Txn {
+        Txn::default()
+    }
+
+    #[must_use]
+    pub fn when(mut self, precondition: Precondition) -> Txn {
+        self.preconditions.push(precondition);
+        self
+    }
+
+    #[must_use]
+    pub fn then(mut self, op: Op) -> Txn {
+        self.ops.push(op);
+        self
+    }
+
+    /// Refuses what one of the backends could not take, so that all of them refuse the same.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if self.preconditions.len() > MAX_OPS || self.ops.len() > MAX_OPS {
+            return Err(StoreError::TooMany { max: MAX_OPS });
+        }
+        let keys = self.preconditions.iter().map(Precondition::key);
+        keys.chain(self.ops.iter().map(Op::key)).try_for_each(check_key)?;
+        let (mut written, mut total) = (BTreeSet::new(), 0);
+        for op in &self.ops {
+            if !written.insert(op.key()) {
+                return Err(StoreError::InvalidKey { key: op.key().into(), reason: "is written twice" });
+            }
+            let Op::Put { key, value, .. } = op else { continue };
+            total += key.len() + value.len();
+            if value.len() > MAX_VALUE {
+                return Err(StoreError::TooLarge { key: key.clone(), max: MAX_VALUE });
+            }
+            if total > MAX_TXN {
+                return Err(StoreError::TooLarge { key: key.clone(), max: MAX_TXN });
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
+    let reason = match key {
+        _ if !key.starts_with('/') => "does not start with a slash",
+        _ if key.len() > MAX_KEY => "is too long",
+        _ if key.contains('\0') => "contains a NUL",
+        _ => return Ok(()),
+    };
+    Err(StoreError::InvalidKey { key: key.chars().take(80).collect(), reason })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +170,8 @@ pub struct Leadership {
     pub lease: LeaseId,
 }
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{key} was changed by someone else")]
@@ -87,23 +184,59 @@ pub enum StoreError {
     Unreachable {
         store: String,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
     },
     #[error("the store {store} refused us")]
     Denied {
         store: String,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
     },
+    /// The answer to a commit got lost: it may have happened. Look before trying again.
+    #[error("the store {store} did not say whether it committed")]
+    Uncertain {
+        store: String,
+        #[source]
+        cause: Cause,
+    },
+    #[error("another process keeps the store {store} locked")]
+    Locked { store: String },
+    #[error("the store {store} cannot be written: its disk is full")]
+    Full { store: String },
+    #[error("the store {store} cannot be written")]
+    ReadOnly {
+        store: String,
+        #[source]
+        cause: Cause,
+    },
+    #[error("the store {store} is damaged")]
+    Damaged {
+        store: String,
+        #[source]
+        cause: Cause,
+    },
+    #[error("the store {store} has format {found}; this orchestrator knows up to {known}")]
+    Newer { store: String, found: i64, known: i64 },
     #[error("could not {operation} in the store {store}")]
     Backend {
         operation: &'static str,
         store: String,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
     },
     #[error("{key} holds more than {max} bytes")]
     TooLarge { key: String, max: usize },
+    #[error("a transaction holds more than {max} operations or preconditions")]
+    TooMany { max: usize },
+    #[error("the key {key:?} {reason}")]
+    InvalidKey { key: String, reason: &'static str },
+    #[error("{key} in the store is not a valid {expected}")]
+    Undecodable {
+        key: String,
+        expected: &'static str,
+        #[source]
+        cause: serde_json::Error,
+    },
 }
 
 impl StoreError {
@@ -113,17 +246,61 @@ impl StoreError {
                 Code::Conflict
             }
             StoreError::Unreachable { .. } => Code::Unreachable,
-            StoreError::Denied { .. } => Code::Denied,
-            StoreError::Backend { .. } => Code::Internal,
-            StoreError::TooLarge { .. } => Code::InvalidInput,
+            StoreError::Locked { .. } => Code::TimedOut,
+            StoreError::Denied { .. } | StoreError::ReadOnly { .. } => Code::Denied,
+            StoreError::Uncertain { .. } | StoreError::Full { .. } | StoreError::Damaged { .. } => {
+                Code::Failed
+            }
+            StoreError::Backend { .. } | StoreError::Undecodable { .. } => Code::Internal,
+            StoreError::TooLarge { .. }
+            | StoreError::TooMany { .. }
+            | StoreError::InvalidKey { .. }
+            | StoreError::Newer { .. } => Code::InvalidInput,
         }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            StoreError::Unreachable { .. } => "check that it runs, and the endpoints given by --store",
+            StoreError::Denied { .. } => "check user, password and certificates given by --store",
+            StoreError::Uncertain { .. } => "look at `orchestrator status` before you try again",
+            StoreError::Locked { .. } => "find the process with `fuser` on the file, or try again",
+            StoreError::Full { .. } => "free some space on its disk and try again; nothing was changed",
+            StoreError::ReadOnly { .. } => {
+                "check the owner and mode of file and folder, or choose another --store"
+            }
+            StoreError::Damaged { .. } => "move the file away and restore a backup of it",
+            StoreError::Newer { .. } => "install the newer orchestrator that wrote it",
+            StoreError::Conflict { .. }
+            | StoreError::Compacted { .. }
+            | StoreError::LeaseEnded { .. }
+            | StoreError::Backend { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::TooMany { .. }
+            | StoreError::InvalidKey { .. }
+            | StoreError::Undecodable { .. } => return None,
+        };
+        Some(hint.into())
+    }
+}
+
+/// Opens the store behind `url`; the clock decides when the leases of SQLite end.
+pub async fn connect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, clock).await?)),
+        StoreUrl::Etcd(_) => unreachable!("not built yet"),
     }
 }
 
 /// Largest value a backend must take, in bytes; package bytes live in the blob store.
 pub const MAX_VALUE: usize = 1 << 20;
+/// Most bytes of keys and values that one transaction writes: etcd takes requests of up to 1.5 MiB.
+pub const MAX_TXN: usize = MAX_VALUE + (256 << 10);
+/// Most operations, and most preconditions, of one transaction: etcd takes 128.
+pub const MAX_OPS: usize = 120;
+const MAX_KEY: usize = 1 << 10;
 
-/// Keys are UTF-8 paths like `/nodes/attic`; values are small.
+/// Keys are UTF-8 paths like `/nodes/attic`; values are small. `/elections/` belongs to `campaign`.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Where the data is, for messages: `sqlite:/home/…/orchestrator.db`, `etcd://10.0.0.1:2379`.
@@ -131,14 +308,17 @@ pub trait Store: Send + Sync {
 
     async fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
 
-    /// All entries whose key starts with `prefix`, as they were at one revision.
+    /// All entries whose key starts with `prefix`, as they were at one revision: `/nodes/a` finds `/nodes/ab`
+    /// too, `/nodes/a/` does not.
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError>;
 
     /// # Errors
-    /// `Conflict` with the first key whose precondition fails; nothing was written then.
+    /// `Conflict` with the first key whose precondition fails; nothing was written then. `Uncertain` where the
+    /// answer got lost; after any other error nothing was written.
     async fn commit(&self, txn: Txn) -> Result<Revision, StoreError>;
 
-    /// Every change under `prefix` after `from`, in order, until dropped. `Compacted` where `from` is too old.
+    /// Every change under `prefix` after `from`, once and in order, until dropped. An outage of the store is
+    /// waited for; an error ends the stream: `Compacted`, where `from` is too old.
     async fn watch(
         &self,
         prefix: &str,
@@ -152,6 +332,12 @@ pub trait Store: Send + Sync {
 
     async fn revoke_lease(&self, lease: LeaseId) -> Result<(), StoreError>;
 
-    /// Waits until `candidate` leads the election `name`. Cancel by dropping. The holder keeps its lease alive.
-    async fn campaign(&self, name: &str, candidate: &str, lease: LeaseId) -> Result<Leadership, StoreError>;
+    /// Forgets the history up to `revision`; the present values stay.
+    async fn compact(&self, revision: Revision) -> Result<(), StoreError>;
+
+    /// Waits until `candidate` leads the election `name`. The caller keeps the lease alive meanwhile, and revokes
+    /// it to step down or to give up waiting.
+    async fn campaign(&self, name: &str, candidate: &str, lease: LeaseId) -> Result<Leadership, StoreError> {
+        election::campaign(self, name, candidate, lease).await
+    }
 }
