@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -104,7 +105,7 @@ impl Drop for Stage {
 pub fn record_process(stage: &Path, name: &str, pid: u32) -> Result<()> {
     let folder = stage.join("processes");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join(name), identity(pid)?).context("could not record a process")
+    fs::write(folder.join(name), identity(pid)? + "\n").context("could not record a process")
 }
 
 /// Removes what dead owners left behind; returns the numbers of the stages.
@@ -125,10 +126,14 @@ pub fn stages() -> BTreeMap<u8, String> {
     entries(Path::new(FOLDER)).filter_map(|path| Some((slot(&path)?, owner(&path)?))).collect()
 }
 
-/// Waits for a child that is known to end; nothing happens when it is not a child of this process.
+/// Waits a little for a child that was killed; nothing happens when it is not a child of this process.
 pub fn reap(pid: i32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
     // SAFETY: waitpid takes no pointer that we keep; a null status is allowed.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) } == 0 && Instant::now() < deadline
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn claim_slot(owner: &str) -> Result<u8> {
