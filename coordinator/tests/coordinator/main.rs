@@ -1,0 +1,3 @@
+//! Everything that is tested against real things: one binary, so that it links once.
+
+mod store;

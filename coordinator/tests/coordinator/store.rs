@@ -1,0 +1,5 @@
+//! Both stores keep one contract: `suite` holds its cases, which run on SQLite and on a real etcd.
+
+mod model;
+mod sqlite;
+mod suite;
