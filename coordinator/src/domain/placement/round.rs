@@ -1,0 +1,323 @@
+//! One round of placing: the working copy that every instance placed changes for the next one.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::ids::InstanceId;
+
+use super::index::NodeSet;
+use super::score::{INELIGIBLE, LANES, Need, Row, best, spread, total};
+use super::snapshot::Snapshot;
+use super::view::{Liveness, Reserved};
+use super::{Settled, Wish};
+
+pub(super) struct Round<'a> {
+    wish: &'a Wish,
+    snapshot: &'a Snapshot,
+    need: Need,
+    growth: Need,
+    /// Where instances may be by what the nodes are.
+    admitted: NodeSet,
+    /// Those of `admitted` where no other holds a port that is needed.
+    suitable: NodeSet,
+    /// The nodes that differ from the snapshot.
+    changed: BTreeMap<usize, Changed>,
+    board: Option<Board>,
+    /// Of the nodes that cannot be reached; only for wishes that wait for nodes.
+    waiting_board: Option<Board>,
+    with_package: OnceCell<NodeSet>,
+}
+
+/// A node in the working copy.
+#[derive(Clone, Copy)]
+pub(super) struct Changed {
+    pub row: Row,
+    /// Instances of this deployment.
+    pub own: u32,
+}
+
+/// What becomes of an instance that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// Its node is lost: it goes where there is another place, else it waits for the node.
+    Flees,
+    Leaves,
+}
+
+impl<'a> Round<'a> {
+    pub fn new(wish: &'a Wish, snapshot: &'a Snapshot) -> Self {
+        let need = Need::of(&wish.requires);
+        let growth = wish.holds.as_ref().map_or(Need::NONE, |holds: &Reserved| need.growth(holds));
+        let admitted = snapshot.admitted(wish);
+        let mut suitable = admitted.clone();
+        snapshot.drop_clashes(wish, &mut suitable);
+        Self {
+            wish,
+            snapshot,
+            need,
+            growth,
+            admitted,
+            suitable,
+            changed: BTreeMap::new(),
+            board: None,
+            waiting_board: None,
+            with_package: OnceCell::new(),
+        }
+    }
+
+    /// So many instances: those that run stay where they can, the surplus goes, the missing are placed.
+    pub fn count(&mut self, wanted: usize) -> Settled {
+        let mut staying: BTreeMap<InstanceId, usize> = BTreeMap::new();
+        let mut fleeing: BTreeMap<InstanceId, usize> = BTreeMap::new();
+        let mut homeless: BTreeSet<InstanceId> = BTreeSet::new();
+        for (instance, node) in &self.wish.current {
+            let number = self.snapshot.number(node);
+            match number.map(|number| (number, self.fate(number))) {
+                Some((number, Fate::Stays)) => {
+                    self.keep(number);
+                    staying.insert(instance.clone(), number);
+                }
+                Some((number, Fate::Flees)) => {
+                    fleeing.insert(instance.clone(), number);
+                }
+                Some((_, Fate::Leaves)) | None => {
+                    homeless.insert(instance.clone());
+                }
+            }
+        }
+        while staying.len() > wanted {
+            let surplus = self.worst(&staying);
+            if let Some(number) = staying.remove(&surplus) {
+                self.leave(number);
+            }
+        }
+        let missing = wanted - staying.len();
+        homeless.extend(fleeing.keys().cloned());
+        let ids = self.ids(homeless, missing);
+        let mut settled: Settled = staying.into_iter().map(|(id, number)| (id, Some(number))).collect();
+        for id in ids {
+            let place = self.take_best().or_else(|| {
+                let home = fleeing.get(&id).copied()?;
+                self.keep(home);
+                Some(home)
+            });
+            settled.insert(id, place);
+        }
+        self.refuse_more_than_one(&mut settled);
+        settled
+    }
+
+    /// One instance on every node that is admitted, without a place where something is missing or taken there.
+    /// Cordoned nodes keep theirs but get none.
+    pub fn cover(&mut self) -> Settled {
+        let mut settled = Settled::new();
+        let mut covered = BTreeSet::new();
+        for (instance, node) in &self.wish.current {
+            let Some(number) = self.snapshot.number(node) else { continue };
+            if !self.admitted.contains(number) || !covered.insert(number) {
+                continue;
+            }
+            let grows = self.changed(number).row.fits_growth(&self.growth);
+            let fits = grows && self.suitable.contains(number);
+            if fits {
+                self.keep(number);
+            }
+            settled.insert(instance.clone(), fits.then_some(number));
+        }
+        let uncovered: Vec<usize> = self
+            .admitted
+            .iter()
+            .filter(|number| !covered.contains(number) && !self.snapshot.nodes()[*number].cordoned)
+            .collect();
+        let ids = self.ids(BTreeSet::new(), uncovered.len());
+        for (id, number) in ids.into_iter().zip(uncovered) {
+            let fits = self.changed(number).row.fits(&self.need) && self.suitable.contains(number);
+            if fits {
+                self.take(number);
+            }
+            settled.insert(id, fits.then_some(number));
+        }
+        settled
+    }
+
+    fn fate(&self, number: usize) -> Fate {
+        let liveness = self.snapshot.nodes()[number].liveness;
+        // What cannot be seen to have stopped may still run.
+        if self.wish.exclusive && liveness != Liveness::Ready {
+            return Fate::Stays;
+        }
+        let changed = self.changed(number);
+        if !self.suitable.contains(number)
+            || self.would_share_a_port(&changed)
+            || !changed.row.fits_growth(&self.growth)
+        {
+            return Fate::Leaves;
+        }
+        if liveness == Liveness::Lost { Fate::Flees } else { Fate::Stays }
+    }
+
+    /// The instance that goes first: on a node that cannot be reached, then cordoned, then crowded, then with a
+    /// low score; the last one on ties.
+    fn worst(&self, staying: &BTreeMap<InstanceId, usize>) -> InstanceId {
+        let rank = |number: usize| {
+            let node = &self.snapshot.nodes()[number];
+            let changed = self.changed(number);
+            let crowding = (node.liveness, node.cordoned, changed.own);
+            (crowding, self.score(number, &changed))
+        };
+        let worst = staying.iter().max_by(|(_, one), (_, other)| {
+            let ((crowding, score), (other_crowding, other_score)) = (rank(**one), rank(**other));
+            crowding.cmp(&other_crowding).then(other_score.total_cmp(&score))
+        });
+        worst.map(|(instance, _)| instance.clone()).expect("only asked while instances are left")
+    }
+
+    /// Ids for the missing: first those that lost their place, then the lowest that are free.
+    fn ids(&self, homeless: BTreeSet<InstanceId>, missing: usize) -> Vec<InstanceId> {
+        let free = (0..).map(|index| self.wish.id(index)).filter(|id| !self.wish.current.contains_key(id));
+        homeless.into_iter().chain(free).take(missing).collect()
+    }
+
+    /// Of an exclusive wish for several, the others stay without a place, and it shows.
+    fn refuse_more_than_one(&self, settled: &mut Settled) {
+        if let (true, super::Replicas::Count(count)) = (self.wish.exclusive, self.wish.replicas) {
+            let missing = (count as usize).saturating_sub(settled.len());
+            let free = (0..).map(|index| self.wish.id(index));
+            let others: Vec<_> = free.filter(|id| !settled.contains_key(id)).take(missing).collect();
+            settled.extend(others.into_iter().map(|id| (id, None)));
+        }
+    }
+
+    fn take_best(&mut self) -> Option<usize> {
+        if self.board.is_none() {
+            let mut eligible = self.suitable.clone();
+            self.snapshot.keep_reachable(&mut eligible);
+            self.board = Some(self.scan(eligible));
+            if self.wish.waits_for_nodes() {
+                let mut eligible = self.suitable.clone();
+                self.snapshot.keep_unreachable(&mut eligible);
+                self.waiting_board = (!eligible.is_empty()).then(|| self.scan(eligible));
+            }
+        }
+        let here = self.board.as_ref().and_then(Board::best);
+        let waiting = self.waiting_board.as_ref().and_then(Board::best);
+        let number = match (here, waiting) {
+            (Some(here), Some(waiting)) if self.changed(waiting).own < self.changed(here).own => waiting,
+            (Some(here), _) => here,
+            (None, waiting) => waiting?,
+        };
+        self.take(number);
+        Some(number)
+    }
+
+    pub fn take(&mut self, number: usize) {
+        let need = self.need;
+        self.change(number, |changed| {
+            changed.row.reserve(&need);
+            changed.own += 1;
+        });
+    }
+
+    pub fn keep(&mut self, number: usize) {
+        let growth = self.growth;
+        self.change(number, |changed| {
+            changed.row.grow(&growth);
+            changed.own += 1;
+        });
+    }
+
+    /// What it had reserved is not given back: it has still to stop.
+    fn leave(&mut self, number: usize) {
+        self.change(number, |changed| changed.own = changed.own.saturating_sub(1));
+    }
+
+    fn change(&mut self, number: usize, how: impl FnOnce(&mut Changed)) {
+        let mut changed = self.changed(number);
+        how(&mut changed);
+        self.changed.insert(number, changed);
+        let fits = self.fits(&changed);
+        let score = if fits { self.score(number, &changed) } else { INELIGIBLE };
+        for board in [&mut self.board, &mut self.waiting_board].into_iter().flatten() {
+            board.set(number, score);
+        }
+    }
+
+    pub fn changed(&self, number: usize) -> Changed {
+        let unchanged = || Changed { row: self.snapshot.row(number), own: 0 };
+        self.changed.get(&number).copied().unwrap_or_else(unchanged)
+    }
+
+    fn fits(&self, changed: &Changed) -> bool {
+        changed.row.fits(&self.need) && !self.would_share_a_port(changed)
+    }
+
+    pub fn would_share_a_port(&self, changed: &Changed) -> bool {
+        changed.own > 0 && !self.wish.ports.is_empty()
+    }
+
+    fn score(&self, number: usize, changed: &Changed) -> f32 {
+        total(&self.parts(number, changed))
+    }
+
+    pub fn parts(&self, number: usize, changed: &Changed) -> [f32; 6] {
+        let package = if self.with_package().contains(number) { 1.0 } else { 0.0 };
+        changed.row.parts(&self.need, package, spread(changed.own))
+    }
+
+    fn with_package(&self) -> &NodeSet {
+        self.with_package.get_or_init(|| self.snapshot.with_release(&self.wish.digest))
+    }
+
+    fn scan(&self, eligible: NodeSet) -> Board {
+        let mut board = Board::scan(self.snapshot, &self.need, eligible, self.with_package());
+        for (number, changed) in &self.changed {
+            let score = if self.fits(changed) { self.score(*number, changed) } else { INELIGIBLE };
+            board.set(*number, score);
+        }
+        board
+    }
+}
+
+/// The score of every node, and the best one of each chunk.
+struct Board {
+    eligible: NodeSet,
+    scores: Vec<[f32; LANES]>,
+    maxima: Vec<f32>,
+}
+
+impl Board {
+    fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
+        let chunks = snapshot.chunks();
+        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
+        let mut maxima = vec![INELIGIBLE; chunks.len()];
+        let words = eligible.words().iter().zip(package.words());
+        for (((chunk, (eligible, package)), scores), most) in
+            chunks.iter().zip(words).zip(&mut scores).zip(&mut maxima)
+        {
+            if *eligible != 0 {
+                *most = chunk.score(need, *eligible, *package, scores);
+            }
+        }
+        Self { eligible, scores, maxima }
+    }
+
+    fn set(&mut self, number: usize, score: f32) {
+        let (chunk, lane) = (number / LANES, number % LANES);
+        self.scores[chunk][lane] = if self.eligible.contains(number) { score } else { INELIGIBLE };
+        self.maxima[chunk] = best(&self.scores[chunk]);
+    }
+
+    /// The first of the best.
+    fn best(&self) -> Option<usize> {
+        let mut most = INELIGIBLE;
+        let mut chunk = 0;
+        for (number, maximum) in self.maxima.iter().enumerate() {
+            if *maximum > most {
+                (most, chunk) = (*maximum, number);
+            }
+        }
+        let lane = self.scores.get(chunk)?.iter().position(|score| *score == most)?;
+        (most > INELIGIBLE).then_some(chunk * LANES + lane)
+    }
+}
