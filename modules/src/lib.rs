@@ -9,6 +9,8 @@ pub mod item_name;
 pub mod name;
 #[cfg(feature = "spec")]
 pub mod spec;
+#[cfg(feature = "spec")]
+pub mod suggest;
 pub mod template;
 pub mod unpack;
 pub mod version;

@@ -9,23 +9,33 @@ use crate::name::ModuleName;
 use crate::version::Version;
 
 pub mod action;
+mod check;
 pub mod config;
+pub mod error;
 pub mod health;
+pub mod install;
 pub mod network;
+mod read;
+mod reference;
 pub mod requires;
+pub mod resolve;
 pub mod runtime;
 mod schema;
 pub mod units;
 pub mod update;
+mod yaml;
 
 pub use schema::json_schema;
 
 use action::Action;
 use config::ConfigItem;
+use error::{Report, SpecErrors};
 use health::Health;
+use install::InstallStep;
 use network::Port;
+use read::Spot;
 use requires::{Dependency, Requires};
-use runtime::{InstallStep, Runtime, Volume};
+use runtime::{Process, Runtime, Volume};
 use update::{Limits, Permissions, Update};
 
 /// A module, as its MODULE.yaml describes it. Only `name`, `version` and `runtime` are required.
@@ -95,6 +105,46 @@ pub struct ModuleSpec {
 }
 
 impl ModuleSpec {
+    /// Reads a MODULE.yaml; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, SpecErrors> {
+        let mut report = Report::new(file);
+        let spec = yaml::parse(text, &mut report).and_then(|node| {
+            let spec = Self::read(&mut report, &Spot { node: &node, path: String::new() })?;
+            check::check(&spec, &mut report);
+            Some(spec)
+        });
+        match spec {
+            Some(spec) => report.finish(spec),
+            None => Err(report.finish(()).expect_err("a file that cannot be read has an error")),
+        }
+    }
+
+    /// Reads a MODULE.yaml from bytes that may not even be text.
+    ///
+    /// # Errors
+    /// As [`ModuleSpec::parse`].
+    pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Self, SpecErrors> {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Self::parse(file, text),
+            Err(error) => error,
+        };
+        let (good, bad) = bytes.split_at(error.valid_up_to());
+        let good = String::from_utf8_lossy(good);
+        let found = format!("the byte 0x{:02x}", bad.first().copied().unwrap_or_default());
+        let mut report = Report::new(file);
+        let hint = Some("save the file as UTF-8".to_owned());
+        report.wrong(yaml::place_of(&good, good.len()), "", found, "UTF-8", hint);
+        Err(report.finish(()).expect_err("an error was reported"))
+    }
+
+    /// Writes the spec as a MODULE.yaml that reads back the same.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("a spec has only what YAML can hold")
+    }
+
     pub fn port(&self, name: &ItemName) -> Option<&Port> {
         self.ports.iter().find(|port| port.name == *name)
     }
@@ -102,4 +152,69 @@ impl ModuleSpec {
     pub fn config_item(&self, name: &str) -> Option<&ConfigItem> {
         self.config.iter().find(|item| item.name.as_str() == name)
     }
+
+    /// Reads what can be read; what could not is reported and has a stand-in.
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a module: name, version and runtime")?;
+        let name = fields.required(report, "name");
+        let version = fields.required(report, "version");
+        let description = fields.get(report, "description").and_then(|spot| report.short_text(&spot, 4096));
+        let license = fields.get(report, "license").and_then(|spot| report.short_text(&spot, 200));
+        let homepage = fields.get(report, "homepage").and_then(|spot| config::read_url(report, &spot));
+        let category = fields.get(report, "category").and_then(|spot| report.short_text(&spot, 100));
+        let tags = fields.get(report, "tags").and_then(|spot| report.words(&spot));
+        let triggers = fields.get(report, "triggers").and_then(|spot| report.words(&spot));
+        let requires = fields.get(report, "requires").and_then(|spot| Requires::read(report, &spot));
+        let depends = fields.get(report, "depends").and_then(|spot| report.list(&spot, Dependency::read));
+        let config = fields.get(report, "config").and_then(|spot| report.list(&spot, ConfigItem::read));
+        let ports = fields.get(report, "ports").and_then(|spot| report.list(&spot, Port::read));
+        let volumes = fields.get(report, "volumes").and_then(|spot| report.list(&spot, Volume::read));
+        let install = fields.get(report, "install").and_then(|spot| report.list(&spot, InstallStep::read));
+        let runtime = fields.required(report, "runtime").and_then(|spot| Runtime::read(report, &spot));
+        let health = fields.get(report, "health").and_then(|spot| Health::read(report, &spot));
+        let actions = fields.get(report, "actions");
+        let actions = actions.and_then(|spot| report.map(&spot, action::item_key, Action::read));
+        let permissions = fields.get(report, "permissions").and_then(|spot| Permissions::read(report, &spot));
+        let update = fields.get(report, "update").and_then(|spot| Update::read(report, &spot));
+        let limits = fields.get(report, "limits").and_then(|spot| Limits::read(report, &spot));
+        let exclusive = fields.get(report, "exclusive").and_then(|spot| report.flag(&spot));
+        fields.finish(report);
+        Some(Self {
+            name: name
+                .and_then(|spot| report.parsed(&spot, "a module's name", ModuleName::parse))
+                .unwrap_or_else(unnamed),
+            version: version
+                .and_then(|spot| report.parsed(&spot, "a version", Version::parse))
+                .unwrap_or_else(unversioned),
+            description: description.unwrap_or_default(),
+            license,
+            homepage,
+            category,
+            tags: tags.unwrap_or_default(),
+            triggers: triggers.unwrap_or_default(),
+            requires: requires.unwrap_or_default(),
+            depends: depends.unwrap_or_default(),
+            config: config.unwrap_or_default(),
+            ports: ports.unwrap_or_default(),
+            volumes: volumes.unwrap_or_default(),
+            install: install.unwrap_or_default(),
+            runtime: runtime.unwrap_or_else(|| Runtime::Process(Process::default())),
+            health,
+            actions: actions.unwrap_or_default(),
+            permissions: permissions.unwrap_or_default(),
+            update: update.unwrap_or_default(),
+            limits: limits.unwrap_or_default(),
+            exclusive: exclusive.unwrap_or_default(),
+        })
+    }
+}
+
+/// Stands for a name that could not be read.
+fn unnamed() -> ModuleName {
+    ModuleName::parse("unnamed").expect("a good name")
+}
+
+/// Stands for a version that could not be read.
+fn unversioned() -> Version {
+    Version::parse("0.0.0").expect("a good version")
 }

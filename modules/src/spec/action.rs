@@ -1,12 +1,15 @@
 //! Named commands that people and plans can run on an instance.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::ValueType;
+use super::config::{Value, ValueType};
+use super::error::Report;
+use super::read::Spot;
 use super::schema::{DurationText, Scalar};
 use super::units;
 use crate::item_name::ItemName;
@@ -69,6 +72,49 @@ pub struct Argument {
 }
 
 pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+const EFFECTS: [(&str, Effect); 4] = [
+    ("read", Effect::Read),
+    ("idempotent", Effect::Idempotent),
+    ("reversible", Effect::Reversible),
+    ("destructive", Effect::Destructive),
+];
+
+impl Action {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "an action, such as {command: [./list.sh], effect: read}")?;
+        let command = fields.required(report, "command").and_then(|spot| report.command(&spot));
+        let effect = fields.required(report, "effect").and_then(|spot| report.choice(&spot, &EFFECTS));
+        let description = fields.get(report, "description").and_then(|spot| report.text(&spot));
+        let args = fields.get(report, "args").and_then(|spot| report.map(&spot, item_key, Argument::read));
+        let timeout = fields.get(report, "timeout").and_then(|spot| report.duration(&spot, TIMEOUTS));
+        fields.finish(report);
+        Some(Self {
+            command: command?,
+            effect: effect?,
+            description: description.unwrap_or_default(),
+            args: args.unwrap_or_default(),
+            timeout: timeout.unwrap_or(TIMEOUT),
+        })
+    }
+}
+
+impl Argument {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "an argument, such as {type: string}")?;
+        let value = Value::read(report, &mut fields);
+        let description = fields.get(report, "description").and_then(|spot| report.text(&spot));
+        fields.finish(report);
+        let Value { kind, values, default, required } = value;
+        Some(Self { kind, values, default, required, description: description.unwrap_or_default() })
+    }
+}
+
+/// An item's name as the key of a map.
+pub(super) fn item_key(key: &str) -> Result<ItemName, String> {
+    ItemName::parse(key).map_err(|_| "a name: a lower-case letter, then a-z, 0-9, '_' and '-'".to_owned())
+}
 
 fn timeout() -> Duration {
     TIMEOUT

@@ -1,10 +1,13 @@
 //! How to tell that an instance is well.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::Report;
+use super::read::{Fields, Spot};
 use super::schema::{DurationText, Scalar};
 use super::units;
 use crate::item_name::ItemName;
@@ -74,6 +77,78 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 pub const RETRIES: u32 = 3;
 pub const START_PERIOD: Duration = Duration::from_secs(10);
+
+const PACE: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(24 * 3600);
+const START_PERIODS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
+
+impl Health {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a health check, such as {tcp: {port: web}}")?;
+        let check = Check::read(report, spot, &mut fields);
+        let interval = fields.get(report, "interval").and_then(|spot| report.duration(&spot, PACE));
+        let timeout = fields.get(report, "timeout").and_then(|spot| report.duration(&spot, PACE));
+        let retries = fields.get(report, "retries").and_then(|spot| report.number(&spot, 1..=1000));
+        let start_period =
+            fields.get(report, "start_period").and_then(|spot| report.duration(&spot, START_PERIODS));
+        fields.finish(report);
+        Some(Self {
+            check: check?,
+            interval: interval.unwrap_or(INTERVAL),
+            timeout: timeout.unwrap_or(TIMEOUT),
+            retries: retries.unwrap_or(RETRIES),
+            start_period: start_period.unwrap_or(START_PERIOD),
+        })
+    }
+}
+
+impl Check {
+    fn read(report: &mut Report, spot: &Spot<'_>, fields: &mut Fields<'_>) -> Option<Self> {
+        let http = fields.get(report, "http");
+        let tcp = fields.get(report, "tcp");
+        let exec = fields.get(report, "exec");
+        let written = [&http, &tcp, &exec].into_iter().flatten().count();
+        if written != 1 {
+            let found =
+                if written == 0 { "no check".to_owned() } else { format!("{written} checks at once") };
+            report.at(&spot.path, found, "one of http, tcp, exec", None);
+        }
+        let http = http.and_then(|spot| Http::read(report, &spot).map(Check::Http));
+        let tcp = tcp.and_then(|spot| Tcp::read(report, &spot).map(Check::Tcp));
+        let exec = exec.and_then(|spot| Exec::read(report, &spot).map(Check::Exec));
+        http.or(tcp).or(exec)
+    }
+}
+
+impl Http {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a request, such as {path: /, port: web}")?;
+        let starts =
+            |text: &str| text.starts_with('/').then(|| text.to_owned()).ok_or("write / for the front page");
+        let path = fields.get(report, "path");
+        let path = path.and_then(|spot| report.parsed(&spot, "a path that begins with /", starts));
+        let port = fields.required(report, "port").and_then(|spot| report.item_name(&spot));
+        fields.finish(report);
+        Some(Self { path: path.unwrap_or_else(root_path), port: port? })
+    }
+}
+
+impl Tcp {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a port to connect to, such as {port: web}")?;
+        let port = fields.required(report, "port").and_then(|spot| report.item_name(&spot));
+        fields.finish(report);
+        Some(Self { port: port? })
+    }
+}
+
+impl Exec {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a command, such as {command: [./check.sh]}")?;
+        let command = fields.required(report, "command").and_then(|spot| report.command(&spot));
+        fields.finish(report);
+        Some(Self { command: command? })
+    }
+}
 
 fn interval() -> Duration {
     INTERVAL

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::Report;
+use super::read::Spot;
 use crate::item_name::ItemName;
 
 /// A port the module listens on.
@@ -20,6 +22,26 @@ pub struct Port {
     /// What listens there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+}
+
+impl Port {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a port, such as {name: web, port: 8080}")?;
+        let name = fields.required(report, "name").and_then(|spot| report.item_name(&spot));
+        let parse = |text: &str| PortNumber::parse(text).ok_or("a port is a number from 1 to 65535");
+        let expected = "a port number, auto, or \"${config.<name>}\"";
+        let port = fields.required(report, "port").and_then(|spot| report.parsed(&spot, expected, parse));
+        let protocols = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+        let protocol = fields.get(report, "protocol").and_then(|spot| report.choice(&spot, &protocols));
+        let description = fields.get(report, "description").and_then(|spot| report.text(&spot));
+        fields.finish(report);
+        Some(Self {
+            name: name?,
+            port: port?,
+            protocol: protocol.unwrap_or_default(),
+            description: description.unwrap_or_default(),
+        })
+    }
 }
 
 /// Which port.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::Report;
+use super::read::Spot;
 use super::units::ByteSize;
 use crate::arch::Arch;
 use crate::capability::Capability;
@@ -37,6 +39,45 @@ impl Requires {
     }
 }
 
+const ARCHES: &str = "one of x86_64, aarch64, armv7, armv6, riscv64, i686";
+
+impl Requires {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "what the node must offer")?;
+        let arch = fields.get(report, "arch").and_then(|spot| report.list(&spot, read_arch));
+        let memory = fields.get(report, "memory").and_then(|spot| read_size(report, &spot));
+        let disk = fields.get(report, "disk").and_then(|spot| read_size(report, &spot));
+        let cpu = fields.get(report, "cpu").and_then(|spot| read_cores(report, &spot));
+        let capabilities = fields.get(report, "capabilities").and_then(|spot| {
+            report.list(&spot, |report, spot| report.parsed(spot, "a capability", Capability::parse))
+        });
+        fields.finish(report);
+        Some(Self {
+            arch: arch.unwrap_or_default(),
+            memory: memory.unwrap_or_default(),
+            disk: disk.unwrap_or_default(),
+            cpu: cpu.unwrap_or_default(),
+            capabilities: capabilities.unwrap_or_default(),
+        })
+    }
+}
+
+fn read_arch(report: &mut Report, spot: &Spot<'_>) -> Option<Arch> {
+    report.parsed(spot, "an architecture", |text| Arch::parse(text).ok_or(ARCHES))
+}
+
+pub(super) fn read_size(report: &mut Report, spot: &Spot<'_>) -> Option<ByteSize> {
+    report.parsed(spot, "a size such as 64MiB", ByteSize::parse)
+}
+
+fn read_cores(report: &mut Report, spot: &Spot<'_>) -> Option<f64> {
+    let parse = |text: &str| text.parse().ok().filter(|cores| (0.0..=MAX_CORES).contains(cores)).ok_or(CORES);
+    report.parsed(spot, "a number of cores such as 0.1", parse)
+}
+
+const MAX_CORES: f64 = 1024.0;
+const CORES: &str = "cores are a number from 0 to 1024, without unit";
+
 /// Another module that must run for this one to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,4 +91,17 @@ pub struct Dependency {
 
 fn any_version() -> Requirement {
     Requirement::ANY
+}
+
+impl Dependency {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a dependency, such as {module: redis, version: \">=7\"}")?;
+        let module = fields.required(report, "module");
+        let module = module.and_then(|spot| report.parsed(&spot, "a module's name", ModuleName::parse));
+        let version = fields.get(report, "version");
+        let version =
+            version.and_then(|spot| report.parsed(&spot, "a version requirement", Requirement::parse));
+        fields.finish(report);
+        Some(Self { module: module?, version: version.unwrap_or(Requirement::ANY) })
+    }
 }

@@ -1,4 +1,4 @@
-//! How an instance is executed: process, container, compose, systemd; its volumes and its install steps.
+//! How an instance is executed: process, container, compose, systemd; and its volumes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DurationText, Scalar, TextOrList};
+use super::error::Report;
+use super::read::{Fields, Spot};
+use super::schema::{DurationText, Scalar};
 use super::units;
 use crate::item_name::ItemName;
 
@@ -88,6 +90,101 @@ fn stop_timeout() -> Duration {
     STOP_TIMEOUT
 }
 
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            working_dir: None,
+            user: None,
+            stop_timeout: STOP_TIMEOUT,
+        }
+    }
+}
+
+const STOP_TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+const KINDS: &str = "one of process, container, compose, systemd";
+
+impl Runtime {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields =
+            report.fields(spot, "how the module runs, such as {process: {command: [./run.sh]}}")?;
+        let process = fields.get(report, "process");
+        let container = fields.get(report, "container");
+        let compose = fields.get(report, "compose");
+        let systemd = fields.get(report, "systemd");
+        fields.finish(report);
+        let written = [&process, &container, &compose, &systemd].into_iter().flatten().count();
+        if written != 1 && !report.is_broken(&spot.path) {
+            let found = if written == 0 {
+                "no kind of runtime".to_owned()
+            } else {
+                format!("{written} kinds at once")
+            };
+            report.at(&spot.path, found, KINDS, None);
+        }
+        let process = process.and_then(|spot| Process::read(report, &spot).map(Runtime::Process));
+        let container = container.and_then(|spot| Container::read(report, &spot).map(Runtime::Container));
+        let compose = compose.and_then(|spot| Compose::read(report, &spot).map(Runtime::Compose));
+        let systemd = systemd.and_then(|spot| Systemd::read(report, &spot).map(Runtime::Systemd));
+        process.or(container).or(compose).or(systemd)
+    }
+}
+
+impl Process {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a process, such as {command: [./run.sh]}")?;
+        let command = fields.required(report, "command").and_then(|spot| report.command(&spot));
+        let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
+        let working_dir = fields.get(report, "working_dir").and_then(|spot| report.short_text(&spot, 1024));
+        let user = fields.get(report, "user").and_then(|spot| report.short_text(&spot, 64));
+        let stop_timeout = read_stop_timeout(report, &mut fields);
+        fields.finish(report);
+        Some(Self { command: command?, env: env.unwrap_or_default(), working_dir, user, stop_timeout })
+    }
+}
+
+impl Container {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a container, such as {image: eclipse-mosquitto:2}")?;
+        let image = fields.required(report, "image").and_then(|spot| report.short_text(&spot, 512));
+        let command = fields.get(report, "command").and_then(|spot| report.command(&spot));
+        let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
+        let stop_timeout = read_stop_timeout(report, &mut fields);
+        fields.finish(report);
+        Some(Self {
+            image: image?,
+            command: command.unwrap_or_default(),
+            env: env.unwrap_or_default(),
+            stop_timeout,
+        })
+    }
+}
+
+fn read_stop_timeout(report: &mut Report, fields: &mut Fields<'_>) -> Duration {
+    let written = fields.get(report, "stop_timeout");
+    written.and_then(|spot| report.duration(&spot, STOP_TIMEOUTS)).unwrap_or(STOP_TIMEOUT)
+}
+
+impl Compose {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a compose project, such as {file: compose.yaml}")?;
+        let file = fields.required(report, "file").and_then(|spot| report.short_text(&spot, 1024));
+        let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
+        fields.finish(report);
+        Some(Self { file: file?, env: env.unwrap_or_default() })
+    }
+}
+
+impl Systemd {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a unit, such as {unit: mosquitto.service}")?;
+        let unit = fields.required(report, "unit").and_then(|spot| report.short_text(&spot, 256));
+        fields.finish(report);
+        Some(Self { unit: unit? })
+    }
+}
+
 /// Data kept over updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,16 +198,13 @@ pub struct Volume {
     pub backup: bool,
 }
 
-/// A step on the node before the first start of a release; idempotent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum InstallStep {
-    /// Packages of the distribution.
-    Apt(Vec<String>),
-    /// Packages of Python, into the release's own folder.
-    Pip(Vec<String>),
-    /// Packages of Node.js, into the release's own folder.
-    Npm(Vec<String>),
-    /// A command in the release's folder; a text is run by the shell.
-    Run(#[schemars(with = "TextOrList")] Vec<String>),
+impl Volume {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "a volume, such as {name: data, path: data}")?;
+        let name = fields.required(report, "name").and_then(|spot| report.item_name(&spot));
+        let path = fields.required(report, "path").and_then(|spot| report.short_text(&spot, 1024));
+        let backup = fields.get(report, "backup").and_then(|spot| report.flag(&spot));
+        fields.finish(report);
+        Some(Self { name: name?, path: path?, backup: backup.unwrap_or_default() })
+    }
 }

@@ -1,10 +1,14 @@
 //! How a new release replaces the running one, what a module may do, and what it may use.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::Report;
+use super::read::Spot;
+use super::requires::read_size;
 use super::schema::DurationText;
 use super::units::{self, ByteSize};
 
@@ -18,6 +22,23 @@ pub struct Update {
     #[serde(default = "health_deadline", with = "units::duration")]
     #[schemars(with = "DurationText")]
     pub health_deadline: Duration,
+}
+
+const DEADLINES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+impl Update {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "how a new release replaces the old one")?;
+        let strategies = [("stop-first", Strategy::StopFirst), ("start-first", Strategy::StartFirst)];
+        let strategy = fields.get(report, "strategy").and_then(|spot| report.choice(&spot, &strategies));
+        let deadline =
+            fields.get(report, "health_deadline").and_then(|spot| report.duration(&spot, DEADLINES));
+        fields.finish(report);
+        Some(Self {
+            strategy: strategy.unwrap_or_default(),
+            health_deadline: deadline.unwrap_or(HEALTH_DEADLINE),
+        })
+    }
 }
 
 /// Which comes first.
@@ -60,6 +81,33 @@ pub struct Permissions {
     pub privileged: bool,
 }
 
+impl Permissions {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "what the module may do")?;
+        let uses = [("listen", Network::Listen), ("connect", Network::Connect)];
+        let network = fields.get(report, "network");
+        let network = network.and_then(|spot| report.list(&spot, |report, spot| report.choice(spot, &uses)));
+        let write = fields.get(report, "write").and_then(|spot| report.list(&spot, read_absolute_path));
+        let devices = fields.get(report, "devices").and_then(|spot| report.list(&spot, read_absolute_path));
+        let privileged = fields.get(report, "privileged").and_then(|spot| report.flag(&spot));
+        fields.finish(report);
+        Some(Self {
+            network: network.unwrap_or_default(),
+            write: write.unwrap_or_default(),
+            devices: devices.unwrap_or_default(),
+            privileged: privileged.unwrap_or_default(),
+        })
+    }
+}
+
+fn read_absolute_path(report: &mut Report, spot: &Spot<'_>) -> Option<String> {
+    let parse = |text: &str| {
+        let fits = text.starts_with('/') && !text.split('/').any(|part| part == "..");
+        fits.then(|| text.to_owned()).ok_or("it begins with / and has no ..")
+    };
+    report.parsed(spot, "an absolute path", parse)
+}
+
 /// A use of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -91,5 +139,17 @@ pub struct Limits {
 impl Limits {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl Limits {
+    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        let mut fields = report.fields(spot, "what an instance may use")?;
+        let memory = fields.get(report, "memory").and_then(|spot| read_size(report, &spot));
+        let open_files =
+            fields.get(report, "open_files").and_then(|spot| report.number(&spot, 16..=1_048_576));
+        let processes = fields.get(report, "processes").and_then(|spot| report.number(&spot, 1..=1_048_576));
+        fields.finish(report);
+        Some(Self { memory, open_files, processes })
     }
 }
