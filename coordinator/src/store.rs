@@ -2,12 +2,14 @@
 //! Two real backends, SQLite and etcd, pass one contract suite (`tests/coordinator/store/suite.rs`).
 
 pub mod election;
+pub mod etcd;
 pub mod json;
 pub mod sqlite;
 pub mod url;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use futures::stream::BoxStream;
 use proto::code::Code;
 
 use crate::clock::Clock;
+use crate::store::etcd::EtcdStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::url::StoreUrl;
 
@@ -143,6 +146,10 @@ impl Txn {
     }
 }
 
+pub(crate) fn check_prefix(prefix: &str) -> Result<(), StoreError> {
+    if prefix.is_empty() { Ok(()) } else { check_key(prefix) }
+}
+
 pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
     let reason = match key {
         _ if !key.starts_with('/') => "does not start with a slash",
@@ -170,7 +177,7 @@ pub struct Leadership {
     pub lease: LeaseId,
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -224,6 +231,12 @@ pub enum StoreError {
         #[source]
         cause: Cause,
     },
+    #[error("could not read {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
     #[error("{key} holds more than {max} bytes")]
     TooLarge { key: String, max: usize },
     #[error("a transaction holds more than {max} operations or preconditions")]
@@ -252,7 +265,8 @@ impl StoreError {
                 Code::Failed
             }
             StoreError::Backend { .. } | StoreError::Undecodable { .. } => Code::Internal,
-            StoreError::TooLarge { .. }
+            StoreError::File { .. }
+            | StoreError::TooLarge { .. }
             | StoreError::TooMany { .. }
             | StoreError::InvalidKey { .. }
             | StoreError::Newer { .. } => Code::InvalidInput,
@@ -275,6 +289,7 @@ impl StoreError {
             | StoreError::Compacted { .. }
             | StoreError::LeaseEnded { .. }
             | StoreError::Backend { .. }
+            | StoreError::File { .. }
             | StoreError::TooLarge { .. }
             | StoreError::TooMany { .. }
             | StoreError::InvalidKey { .. }
@@ -288,7 +303,7 @@ impl StoreError {
 pub async fn connect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, clock).await?)),
-        StoreUrl::Etcd(_) => unreachable!("not built yet"),
+        StoreUrl::Etcd(etcd) => Ok(Arc::new(EtcdStore::connect(etcd).await?)),
     }
 }
 
@@ -309,7 +324,7 @@ pub trait Store: Send + Sync {
     async fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
 
     /// All entries whose key starts with `prefix`, as they were at one revision: `/nodes/a` finds `/nodes/ab`
-    /// too, `/nodes/a/` does not.
+    /// too, `/nodes/a/` does not. The empty prefix finds all.
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError>;
 
     /// # Errors

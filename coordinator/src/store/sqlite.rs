@@ -20,7 +20,9 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::session::Session;
-use crate::store::{Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned, check_key};
+use crate::store::{
+    Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned, check_key, check_prefix,
+};
 
 /// How late a watch may notice what another process wrote, and that a lease has ended.
 const POLL: Duration = Duration::from_millis(100);
@@ -136,6 +138,7 @@ impl Store for SqliteStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
+        check_prefix(prefix)?;
         let prefix = prefix.to_owned();
         self.worker.call("list", move |session| session.list(&prefix)).await
     }
@@ -150,6 +153,7 @@ impl Store for SqliteStore {
         prefix: &str,
         from: Revision,
     ) -> Result<BoxStream<'static, Result<Event, StoreError>>, StoreError> {
+        check_prefix(prefix)?;
         Ok(history::watch(self.worker.clone(), prefix.to_owned(), from))
     }
 

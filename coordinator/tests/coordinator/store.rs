@@ -1,5 +1,7 @@
 //! Both stores keep one contract: `suite` holds its cases, which run on SQLite and on a real etcd.
 
+mod etcd;
+mod etcd_server;
 mod model;
 mod sqlite;
 mod suite;
