@@ -3,7 +3,10 @@
 //! Arrows: `cli, rpc → fleet → {domain, store, ssh, agents}`. `domain` is pure; only `app` names concrete backends.
 
 pub mod agents;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod rpc;
 pub mod ssh;
 pub mod store;

@@ -1,1 +1,30 @@
-fn main() {}
+//! The `orchestrator` binary: argv in, exit status out.
+
+use std::process::ExitCode;
+
+use coordinator::cli::{Cli, Verbosity};
+use tracing_subscriber::EnvFilter;
+
+/// Commands wait far more than they compute.
+const THREADS: usize = 2;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::from_argv();
+    start_logging(cli.verbosity());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let status = runtime.block_on(cli.run());
+    runtime.shutdown_background();
+    Ok(ExitCode::from(status))
+}
+
+/// `ORCHESTRATOR_LOG` (like `info,coordinator=debug`) wins over `-v`.
+fn start_logging(verbosity: Verbosity) {
+    let level = match verbosity {
+        Verbosity(0) => "error",
+        Verbosity(1) => "coordinator=info,warn",
+        Verbosity(2) => "coordinator=debug,info",
+        Verbosity(_) => "trace",
+    };
+    let filter = EnvFilter::try_from_env("ORCHESTRATOR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

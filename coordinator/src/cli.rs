@@ -1,0 +1,223 @@
+//! The command line. Speaks only the coordinator's gRPC API, wherever that runs.
+
+mod completion;
+pub mod console;
+mod deploy;
+mod explain;
+mod history;
+mod interrupt;
+mod json;
+mod lifecycle;
+mod logs;
+mod node;
+mod package;
+mod problem;
+mod progress;
+mod secret;
+mod state;
+mod status;
+mod table;
+mod units;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use self::console::{Color, Console, Format, Look};
+use self::problem::Failure;
+use crate::clock::{Clock, SystemClock, UnixMillis};
+use crate::config::{ConfigError, File, Given, Settings};
+use crate::rpc::{self, Client, ConnectError};
+
+/// One place to run a fleet of Raspberry Pis and servers
+#[derive(Debug, Parser)]
+#[command(name = "orchestrator", version, max_term_width = 100, infer_long_args = true)]
+#[command(after_help = "Examples:
+  orchestrator deploy hello-web                       # on this machine, with nothing set up before
+  orchestrator node add attic --ssh pi@attic.local    # a second machine
+  orchestrator deploy hello-web --count 2
+  orchestrator status
+
+Exit status: 0 done and healthy, 1 failed, 2 wrong usage or input, 3 accepted but waiting.
+Global options are also read from ORCHESTRATOR_… variables and ~/.config/orchestrator/config.toml.")]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct GlobalArgs {
+    /// How results are printed [default: table]
+    #[arg(short, long, global = true, value_name = "FORMAT", env = "ORCHESTRATOR_OUTPUT", hide_env = true)]
+    output: Option<Format>,
+    /// Where the fleet's state is kept: sqlite:PATH or etcd://HOST:PORT[,HOST:PORT]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "ORCHESTRATOR_STORE", hide_env = true)]
+    store: Option<String>,
+    /// Where this machine keeps the coordinator's data
+    #[arg(long, global = true, value_name = "FOLDER", env = "ORCHESTRATOR_DATA_DIR", hide_env = true)]
+    data_dir: Option<PathBuf>,
+    /// A coordinator that runs elsewhere
+    #[arg(long, global = true, value_name = "URL", env = "ORCHESTRATOR_COORDINATOR", hide_env = true)]
+    coordinator: Option<String>,
+    /// Tell more on stderr; -vv and -vvv still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// When to use colour [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", env = "ORCHESTRATOR_COLOR", hide_env = true)]
+    color: Option<Color>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a module on the best node, and waits until it is healthy
+    Deploy(deploy::DeployArgs),
+    /// Goes back to the release that ran before
+    Rollback(lifecycle::RollbackArgs),
+    /// Restarts the instances of a deployment
+    Restart(lifecycle::RestartArgs),
+    /// Stops a deployment and takes it off its nodes
+    Remove(lifecycle::RemoveArgs),
+    /// Shows what runs where, and how well
+    Status(status::StatusArgs),
+    /// Shows what a deployment says
+    Logs(logs::LogsArgs),
+    /// Shows every change to a deployment, newest first
+    History(history::HistoryArgs),
+    /// The machines of the fleet
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Values that modules need and nobody should read
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
+    /// Prints the completion script of a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// What every command needs.
+struct Context {
+    settings: Settings,
+    console: Console,
+}
+
+/// No answer that is not a stream takes longer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Context {
+    async fn connect(&self) -> Result<Client, Failure> {
+        rpc::connect(&self.settings).await.map_err(Failure::from)
+    }
+
+    fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(ANSWER_DEADLINE);
+        request
+    }
+
+    fn now(&self) -> UnixMillis {
+        SystemClock.now()
+    }
+
+    /// Prints the value as JSON, or the text for people.
+    fn print_or(&self, value: &impl Serialize, text: impl FnOnce(&Look) -> String) -> Result<(), Failure> {
+        match self.console.format {
+            Format::Json => self.console.print_json(value),
+            Format::Table => self.console.print(&text(&self.console.out)),
+        }
+    }
+
+    /// The same for a list; that there is nothing is told, not printed.
+    fn print_list<T: Serialize>(
+        &self,
+        values: &[T],
+        nothing: &str,
+        text: impl FnOnce(&Look) -> String,
+    ) -> Result<(), Failure> {
+        if values.is_empty() && self.console.format == Format::Table {
+            self.console.say(nothing);
+            return Ok(());
+        }
+        self.print_or(&values, text)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        with_hint(Failure::new(error.code(), &error), error.hint())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        with_hint(Failure::new(error.code(), &error), error.hint())
+    }
+}
+
+fn with_hint(failure: Failure, hint: Option<String>) -> Failure {
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// How much goes to stderr besides the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verbosity(pub u8);
+
+impl Cli {
+    /// Reads argv; a mistake there ends the process with status 2, `--help` with 0.
+    pub fn from_argv() -> Self {
+        Cli::parse()
+    }
+
+    pub fn verbosity(&self) -> Verbosity {
+        Verbosity(self.global.verbose)
+    }
+
+    /// Runs the command and gives the exit status; errors are on stderr by then.
+    pub async fn run(self) -> u8 {
+        let env = |name: &str| std::env::var(name).ok();
+        let file = File::load(&env);
+        let color = self.global.color.or(file.as_ref().ok().and_then(|file| file.color));
+        let format = self.global.output.or(file.as_ref().ok().and_then(|file| file.output));
+        let console = Console::new(format.unwrap_or_default(), color.unwrap_or_default());
+        let given = Given {
+            data_dir: self.global.data_dir,
+            store: self.global.store,
+            coordinator: self.global.coordinator,
+        };
+        let settings = file.and_then(|file| Settings::resolve(given, &file, &env));
+        let result = match settings {
+            Ok(settings) => dispatch(&Context { settings, console }, self.command).await,
+            Err(error) => Err(error.into()),
+        };
+        result.unwrap_or_else(|failure| {
+            if let Failure::Problem(problem) = &failure {
+                console.say(problem.render(&console.err).trim_end());
+            }
+            failure.exit()
+        })
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Deploy(args) => deploy::run(context, args).await,
+        Command::Rollback(args) => lifecycle::rollback(context, args).await,
+        Command::Restart(args) => lifecycle::restart(context, args).await,
+        Command::Remove(args) => lifecycle::remove(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::History(args) => history::run(context, args).await,
+        Command::Node(command) => node::run(context, command).await,
+        Command::Secret(command) => secret::run(context, command).await,
+        Command::Completion(args) => completion::run(context, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests;

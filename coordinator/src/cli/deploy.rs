@@ -1,0 +1,144 @@
+//! `deploy <module>`: from argv to a DeployRequest, and from its events to a verdict.
+
+pub mod source;
+pub mod values;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use proto::v1;
+
+use self::source::Source;
+use self::values::SecretSource;
+use super::console::Format;
+use super::problem::Failure;
+use super::progress::{self, Story};
+use super::{Context, explain, json, package, units};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  orchestrator deploy hello-web
+  orchestrator deploy redis@7.2.4 --name cache --node attic --set port=6380
+  orchestrator deploy ./my-module --on arch=aarch64,room=attic --count 2
+  orchestrator deploy node-exporter --every-node
+  orchestrator deploy mosquitto --secret password=- < password.txt
+  orchestrator deploy hello-web --dry-run --explain
+
+Exit status: 0 healthy; 1 failed, and rolled back where there was something to roll back to;
+2 wrong usage or input; 3 accepted but waiting for a node.")]
+pub struct DeployArgs {
+    /// A module of the registry, a folder with a MODULE.yaml, or a package file
+    #[arg(value_name = "MODULE[@VERSION]")]
+    module: String,
+    /// Name of the deployment [default: the module's name]
+    #[arg(long, value_name = "DEPLOYMENT")]
+    name: Option<String>,
+    /// Run only on this node; may be given several times
+    #[arg(long = "node", value_name = "NODE")]
+    nodes: Vec<String>,
+    /// Run only where all of these labels and capabilities hold, like arch=aarch64,room=attic,gpu
+    #[arg(long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    on: String,
+    /// How many instances [default: as before, or 1]
+    #[arg(long, value_name = "N", conflicts_with = "every_node", value_parser = clap::value_parser!(u32).range(1..))]
+    count: Option<u32>,
+    /// One instance on every node that fits, also on those that join later
+    #[arg(long)]
+    every_node: bool,
+    /// Sets a config value of the module
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::parse_pair)]
+    set: Vec<(String, String)>,
+    /// Sets a secret config value, read from stdin (-) or a file
+    #[arg(long = "secret", value_name = "KEY=-|KEY=@FILE", value_parser = values::parse_secret)]
+    secrets: Vec<(String, SecretSource)>,
+    /// Only show what would change
+    #[arg(long, conflicts_with = "no_wait")]
+    dry_run: bool,
+    /// Show why each node was chosen or not
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct WaitArgs {
+    /// How long to wait until all is healthy
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = units::parse_duration)]
+    pub timeout: Duration,
+    /// Return as soon as the wish is recorded
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let source = Source::find(&args.module)?;
+    let (is_dry_run, explains, wait) = (args.dry_run, args.explain, args.wait);
+    let mut request = request(args).await?;
+    let mut client = context.connect().await?;
+    request.module = match source {
+        Source::Registry(name) => name,
+        Source::Folder(path) => package::send(context, &mut client, package::pack(&path)?).await?,
+        Source::Package(path) => package::send(context, &mut client, package::read(&path)?).await?,
+    };
+    let events = client.deploy(request).await?.into_inner();
+    let story = progress::follow(&context.console, events, wait.timeout).await?;
+    if explains || is_dry_run {
+        show_plan(context, &story, is_dry_run, explains)?;
+    }
+    if is_dry_run && story.finished.outcome() == v1::Outcome::Done {
+        return Ok(0);
+    }
+    verdict::tell(context, &story, started.elapsed())
+}
+
+/// All of the request but the module, which may have to be packed and sent first.
+async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
+    use v1::replicas::{EveryNode, Replicas};
+    let replicas = match (args.count, args.every_node) {
+        (_, true) => Some(Replicas::EveryNode(EveryNode {})),
+        (Some(count), false) => Some(Replicas::Count(count)),
+        (None, false) => None,
+    };
+    Ok(v1::DeployRequest {
+        module: args.module,
+        deployment: args.name.unwrap_or_default(),
+        nodes: args.nodes,
+        selector: args.on,
+        replicas: replicas.map(|replicas| v1::Replicas { replicas: Some(replicas) }),
+        config: values::unique("--set", args.set)?,
+        secrets: values::read_secrets(args.secrets).await?,
+        dry_run: args.dry_run,
+        timeout_ms: units::to_millis(args.wait.timeout),
+        no_wait: args.wait.no_wait,
+        only_if_state: String::new(),
+    })
+}
+
+/// A dry run is data; the explanation of a real deploy is talk beside its verdict.
+fn show_plan(context: &Context, story: &Story, is_dry_run: bool, explains: bool) -> Result<(), Failure> {
+    let Some(plan) = &story.plan else { return Ok(()) };
+    let console = &context.console;
+    match (console.format, is_dry_run) {
+        (Format::Json, true) => console.print_json(&json::Plan::from(plan))?,
+        (Format::Json, false) => {}
+        (Format::Table, true) => console.print(&explain::plan(plan, &console.out))?,
+        (Format::Table, false) => {}
+    }
+    if let (Format::Table, true, Some(explanation)) = (console.format, explains, &plan.explanation) {
+        console.print(&explain::explanation(explanation, &console.out, 0))?;
+    }
+    Ok(())
+}
+
+/// Follows a rollback, restart, removal or drain to its verdict.
+pub async fn finish(
+    context: &Context,
+    events: tonic::Streaming<v1::DeployEvent>,
+    timeout: Duration,
+    started: Instant,
+) -> Result<u8, Failure> {
+    let story = progress::follow(&context.console, events, timeout).await?;
+    verdict::tell(context, &story, started.elapsed())
+}

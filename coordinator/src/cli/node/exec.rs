@@ -1,0 +1,177 @@
+//! `node exec`: one command on many nodes, each line with the node that said it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use proto::code::Code;
+use proto::v1::exec_output::Event;
+use proto::v1::{ExecOutput, FleetExecRequest};
+use serde::Serialize;
+
+use crate::cli::console::{Format, Style};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::problem::{Failure, Problem};
+use crate::cli::{Context, units};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  orchestrator node exec attic -- uptime
+  orchestrator node exec attic cellar -- df -h /
+  orchestrator node exec --on room=attic -o json -- cat /etc/hostname
+
+The command runs without a shell; for pipes write -- sh -c '…'.
+Exit status: 0 where it succeeded on every node, else 1.")]
+pub struct ExecArgs {
+    #[arg(value_name = "NODE", required_unless_present = "on")]
+    nodes: Vec<String>,
+    /// Also on the nodes where all of these labels and capabilities hold
+    #[arg(long, value_name = "SELECTOR")]
+    on: Option<String>,
+    /// How long the command may take
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::parse_duration)]
+    timeout: Duration,
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub async fn run(context: &Context, args: ExecArgs) -> Result<u8, Failure> {
+    let request = FleetExecRequest {
+        nodes: args.nodes,
+        selector: args.on.unwrap_or_default(),
+        argv: args.command,
+        timeout_ms: units::to_millis(args.timeout),
+    };
+    let is_single = request.nodes.len() == 1 && request.selector.is_empty();
+    let mut outputs = context.connect().await?.exec(request).await?.into_inner();
+    let interrupt = Interrupt::listen();
+    let mut printer = Printer { context, is_single, open: BTreeMap::new(), failed: Vec::new() };
+    loop {
+        let output = tokio::select! {
+            output = outputs.message() => output?,
+            () = interrupt.pressed() => {
+                context.console.say("interrupted: the command was asked to stop where it still runs");
+                return Err(Failure::Interrupted);
+            }
+        };
+        match output {
+            Some(output) => printer.show(output)?,
+            None => return printer.finish(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    node: &'a str,
+    #[serde(flatten)]
+    event: ShownEvent,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownEvent {
+    Text { stream: &'static str, text: String },
+    Exit { exit_code: i32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+struct Printer<'a> {
+    context: &'a Context,
+    /// One node's output is passed on byte for byte.
+    is_single: bool,
+    /// Lines without their end, by node.
+    open: BTreeMap<(String, Stream), Vec<u8>>,
+    failed: Vec<(String, i32)>,
+}
+
+impl Printer<'_> {
+    fn show(&mut self, output: ExecOutput) -> Result<(), Failure> {
+        let ExecOutput { event, node } = output;
+        match event {
+            Some(Event::Stdout(bytes)) => self.bytes(node, Stream::Stdout, bytes),
+            Some(Event::Stderr(bytes)) => self.bytes(node, Stream::Stderr, bytes),
+            Some(Event::ExitCode(code)) => self.exit(node, code),
+            None => Ok(()),
+        }
+    }
+
+    fn bytes(&mut self, node: String, stream: Stream, bytes: Vec<u8>) -> Result<(), Failure> {
+        if self.is_single && self.context.console.format == Format::Table {
+            return self.write(stream, &bytes);
+        }
+        let mut pending = self.open.remove(&(node.clone(), stream)).unwrap_or_default();
+        pending.extend_from_slice(&bytes);
+        let mut rest = pending.as_slice();
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            self.line(&node, stream, &rest[..end])?;
+            rest = &rest[end + 1..];
+        }
+        if !rest.is_empty() {
+            self.open.insert((node, stream), rest.to_vec());
+        }
+        Ok(())
+    }
+
+    fn line(&self, node: &str, stream: Stream, line: &[u8]) -> Result<(), Failure> {
+        let console = &self.context.console;
+        if console.format == Format::Json {
+            let name = match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            };
+            let text = String::from_utf8_lossy(line).into_owned();
+            return console.print_json_line(&Shown { node, event: ShownEvent::Text { stream: name, text } });
+        }
+        let look = match stream {
+            Stream::Stdout => &console.out,
+            Stream::Stderr => &console.err,
+        };
+        let mut bytes = look.paint(Style::Dim, &format!("{node}:")).into_bytes();
+        bytes.push(b' ');
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+        self.write(stream, &bytes)
+    }
+
+    fn write(&self, stream: Stream, bytes: &[u8]) -> Result<(), Failure> {
+        match stream {
+            Stream::Stdout => self.context.console.print_bytes(bytes),
+            Stream::Stderr => {
+                let _ = std::io::stderr().lock().write_all(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn exit(&mut self, node: String, exit_code: i32) -> Result<(), Failure> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(rest) = self.open.remove(&(node.clone(), stream)) {
+                self.line(&node, stream, &rest)?;
+            }
+        }
+        if self.context.console.format == Format::Json {
+            let event = ShownEvent::Exit { exit_code };
+            self.context.console.print_json_line(&Shown { node: &node, event })?;
+        }
+        if exit_code != 0 {
+            self.failed.push((node, exit_code));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<u8, Failure> {
+        if self.failed.is_empty() {
+            return Ok(0);
+        }
+        let causes = self.failed.iter().map(|(node, code)| format!("on {node} it ended with status {code}"));
+        let mut problem = Problem::new(Code::Failed, "the command failed");
+        problem.causes.extend(causes);
+        Err(problem.into())
+    }
+}

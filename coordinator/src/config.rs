@@ -1,0 +1,158 @@
+//! Settings: flags, else `ORCHESTRATOR_…` variables, else config.toml, else defaults that need nothing.
+
+use std::path::{Path, PathBuf};
+
+use proto::code::Code;
+use serde::Deserialize;
+
+use crate::store::url::{InvalidStoreUrl, StoreUrl};
+
+/// Where everything is. Flags and variables are merged by the command line before they come here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The store (unless it is elsewhere), packages, the fleet's keys, the socket of `serve`.
+    pub data_dir: PathBuf,
+    pub store: StoreUrl,
+    /// Whether somebody chose the store; a daemon on our socket may have another one.
+    pub store_is_explicit: bool,
+    /// A coordinator elsewhere: `http://host:port`, `https://host:port` or `unix:/path`.
+    pub coordinator: Option<String>,
+}
+
+/// What flags and variables say; everything may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub data_dir: Option<PathBuf>,
+    pub store: Option<String>,
+    pub coordinator: Option<String>,
+}
+
+/// config.toml, with the names of the flags.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct File {
+    pub data_dir: Option<PathBuf>,
+    pub store: Option<String>,
+    pub coordinator: Option<String>,
+    pub output: Option<crate::cli::console::Format>,
+    pub color: Option<crate::cli::console::Color>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("could not read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("{} is not a valid configuration", path.display())]
+    Parse {
+        path: PathBuf,
+        #[source]
+        cause: Box<toml::de::Error>,
+    },
+    #[error(transparent)]
+    Store(#[from] InvalidStoreUrl),
+    #[error("{text:?} is not the address of a coordinator")]
+    Coordinator { text: String },
+    #[error("there is no home folder to keep data in")]
+    Homeless,
+}
+
+impl ConfigError {
+    pub fn code(&self) -> Code {
+        Code::InvalidInput
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ConfigError::Read { .. } | ConfigError::Parse { .. } => None,
+            ConfigError::Store(cause) => cause.hint(),
+            ConfigError::Coordinator { .. } => {
+                Some("write http://HOST:PORT, https://HOST:PORT or unix:PATH".into())
+            }
+            ConfigError::Homeless => Some("set HOME, or name a folder with --data-dir".into()),
+        }
+    }
+}
+
+impl File {
+    /// Reads `$ORCHESTRATOR_CONFIG`, or `orchestrator/config.toml` of the user's, else of the machine's
+    /// configuration. Only a file that was named must exist.
+    pub fn load(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        if let Some(path) = env("ORCHESTRATOR_CONFIG").filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
+            return Self::parse(&path, &text);
+        }
+        let user = xdg(env, "XDG_CONFIG_HOME", ".config").map(|folder| folder.join("orchestrator"));
+        for folder in user.into_iter().chain([PathBuf::from("/etc/orchestrator")]) {
+            let path = folder.join("config.toml");
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return Self::parse(&path, &text),
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+                Err(cause) => return Err(ConfigError::Read { path, cause }),
+            }
+        }
+        Ok(Self::default())
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text)
+            .map_err(|cause| ConfigError::Parse { path: path.to_owned(), cause: Box::new(cause) })
+    }
+}
+
+impl Settings {
+    /// What is given wins over the file, the file over the defaults.
+    pub fn resolve(
+        given: Given,
+        file: &File,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let default_data_dir =
+            || xdg(env, "XDG_DATA_HOME", ".local/share").map(|folder| folder.join("orchestrator"));
+        let data_dir = given
+            .data_dir
+            .or_else(|| file.data_dir.clone())
+            .or_else(default_data_dir)
+            .ok_or(ConfigError::Homeless)?;
+        let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
+        let store = given.store.or_else(|| file.store.clone());
+        let coordinator = given.coordinator.or_else(|| file.coordinator.clone());
+        Ok(Self {
+            store_is_explicit: store.is_some(),
+            store: match store {
+                Some(text) => text.parse()?,
+                None => StoreUrl::Sqlite(data_dir.join("orchestrator.db")),
+            },
+            coordinator: coordinator.map(|text| check_coordinator(&text).map(|()| text)).transpose()?,
+            data_dir,
+        })
+    }
+
+    /// Where `serve` listens for the commands of this machine.
+    pub fn socket(&self) -> PathBuf {
+        self.data_dir.join("orchestrator.sock")
+    }
+}
+
+fn check_coordinator(text: &str) -> Result<(), ConfigError> {
+    let after = |prefix: &str| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    if ["http://", "https://", "unix:"].into_iter().any(after) {
+        Ok(())
+    } else {
+        Err(ConfigError::Coordinator { text: text.to_owned() })
+    }
+}
+
+/// A folder of the XDG base directories: only absolute paths count there.
+fn xdg(env: &dyn Fn(&str) -> Option<String>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+}
+
+#[cfg(test)]
+mod tests;
