@@ -68,6 +68,11 @@ impl Trouble {
         matches!(self.kind, Kind::NotSent | Kind::Leaderless | Kind::Lost)
     }
 
+    pub(super) fn is_hang_up(&self) -> bool {
+        let ends = ["broken pipe", "reset by peer", "connection closed"];
+        self.kind == Kind::Lost && ends.iter().any(|end| self.text.contains(end))
+    }
+
     pub(super) fn is_compacted(&self) -> bool {
         self.kind == Kind::Compacted
     }

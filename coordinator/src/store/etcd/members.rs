@@ -37,6 +37,7 @@ struct Shared {
     members: Vec<Member>,
     options: ConnectOptions,
     has_user: bool,
+    has_tls: bool,
     /// The one that answered last.
     preferred: AtomicUsize,
 }
@@ -72,6 +73,7 @@ impl Members {
             members: members.collect(),
             options,
             has_user: url.user.is_some(),
+            has_tls: url.tls.is_some(),
             preferred: AtomicUsize::new(0),
         };
         Ok(Members { shared: Arc::new(shared) })
@@ -146,6 +148,11 @@ impl Members {
             Ok(answer) => return Ok(answer),
             Err(error) => Trouble::from_error(&error),
         };
+        // In TLS 1.3 the server looks at our certificate after the handshake, and just hangs up.
+        if self.shared.has_tls && trouble.is_hang_up() {
+            let text = format!("{} (it may not accept our certificate)", trouble.text);
+            return Err(Trouble { text, ..trouble });
+        }
         if trouble.kind != Kind::StaleToken || !self.shared.has_user {
             return Err(trouble);
         }

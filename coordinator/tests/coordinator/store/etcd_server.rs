@@ -1,7 +1,6 @@
 //! A real etcd on free ports of this machine, which ends with its owner.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -71,10 +70,6 @@ impl EtcdServer {
 
     pub fn endpoint(&self) -> String {
         format!("127.0.0.1:{}", self.client_port)
-    }
-
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 
     pub async fn store(&self) -> Arc<dyn Store> {
