@@ -22,7 +22,7 @@ pub use explain::{Explanation, NodeVerdict, explain};
 pub use score::WEIGHTS;
 pub use selector::{Condition, Selector, SelectorError};
 pub use snapshot::Snapshot;
-pub use view::{FOREIGN, HostPort, Liveness, NodeView, Protocol, Reserved};
+pub use view::{FOREIGN, HostPort, Liveness, NodeView, Reserved, protocol_of};
 
 use round::Round;
 

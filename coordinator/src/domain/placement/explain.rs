@@ -188,15 +188,14 @@ impl Here<'_> {
 fn failure(condition: &Condition, node: &NodeView) -> Option<String> {
     match condition {
         Condition::Offers(key) => (!offers(node, key)).then(|| format!("needs capability {key}")),
-        Condition::Equals(key, value) => match value_of(key, node) {
-            Some(found) if found == value => None,
-            Some(found) => Some(format!("{} is {}, needs {value}", titled(key), known(found))),
-            None => Some(format!("has no label {key}, needs {value}")),
-        },
-        Condition::Differs(key, value) => match value_of(key, node) {
-            Some(found) if found == value => Some(format!("{} is {value}, must be another", titled(key))),
-            Some(_) | None => None,
-        },
+        Condition::Equals(key, value) if equals(key, value, node) => None,
+        Condition::Equals(key, value) => Some(match value_of(key, node) {
+            Some(found) => format!("{} is {}, needs {value}", titled(key), known(found)),
+            None => format!("has no label {key}, needs {value}"),
+        }),
+        Condition::Differs(key, value) => {
+            equals(key, value, node).then(|| format!("{} is {value}, must be another", titled(key)))
+        }
         Condition::Has(key) => (!has(key, node)).then(|| match key.as_str() {
             "cordoned" => "is not cordoned".to_owned(),
             _ => format!("has neither capability nor label {key}"),
@@ -205,6 +204,11 @@ fn failure(condition: &Condition, node: &NodeView) -> Option<String> {
         Condition::Lacks(key) if key == "cordoned" => None,
         Condition::Lacks(key) => has(key, node).then(|| format!("has {key}, must not")),
     }
+}
+
+fn equals(key: &str, value: &str, node: &NodeView) -> bool {
+    let is_offered = || node.capabilities.contains(&format!("{key}={value}"));
+    value_of(key, node) == Some(value) || (!matches!(key, "arch" | "node") && is_offered())
 }
 
 fn value_of<'a>(key: &str, node: &'a NodeView) -> Option<&'a str> {

@@ -97,11 +97,7 @@ impl<'a> Round<'a> {
         let ids = self.ids(homeless, missing);
         let mut settled: Settled = staying.into_iter().map(|(id, number)| (id, Some(number))).collect();
         for id in ids {
-            let place = self.take_best().or_else(|| {
-                let home = fleeing.get(&id).copied()?;
-                self.keep(home);
-                Some(home)
-            });
+            let place = self.settle(fleeing.get(&id).copied());
             settled.insert(id, place);
         }
         self.refuse_more_than_one(&mut settled);
@@ -189,7 +185,24 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn take_best(&mut self) -> Option<usize> {
+    /// The place of an instance that has none. One whose home is lost goes only where it can run now.
+    fn settle(&mut self, home: Option<usize>) -> Option<usize> {
+        let place = self.best();
+        let runs_now = place.is_some_and(|number| self.snapshot.nodes()[number].liveness == Liveness::Ready);
+        match (place, home) {
+            (_, Some(home)) if !runs_now => {
+                self.keep(home);
+                Some(home)
+            }
+            (Some(number), _) => {
+                self.take(number);
+                Some(number)
+            }
+            (None, _) => None,
+        }
+    }
+
+    fn best(&mut self) -> Option<usize> {
         if self.board.is_none() {
             let mut eligible = self.suitable.clone();
             self.snapshot.keep_reachable(&mut eligible);
@@ -202,13 +215,12 @@ impl<'a> Round<'a> {
         }
         let here = self.board.as_ref().and_then(Board::best);
         let waiting = self.waiting_board.as_ref().and_then(Board::best);
-        let number = match (here, waiting) {
-            (Some(here), Some(waiting)) if self.changed(waiting).own < self.changed(here).own => waiting,
-            (Some(here), _) => here,
-            (None, waiting) => waiting?,
-        };
-        self.take(number);
-        Some(number)
+        match (here, waiting) {
+            (Some(here), Some(waiting)) if self.changed(waiting).own < self.changed(here).own => {
+                Some(waiting)
+            }
+            (here, waiting) => here.or(waiting),
+        }
     }
 
     pub fn take(&mut self, number: usize) {

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use modules::arch::Arch;
 use proto::code::Code;
 use serde::{Deserialize, Serialize};
 
 /// One thing that must hold for a node. `arch` and `node` are keys of every node, `cordoned` is a state;
-/// other keys are labels, and for `Has` and `Lacks` capabilities too.
+/// other keys are labels or capabilities.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// The node offers this capability. Not part of the selector's language; modules require it.
@@ -26,10 +27,28 @@ impl Condition {
                 None => Condition::Has(label.to_owned()),
             };
         }
-        match text.split_once('=') {
-            Some((key, value)) => Condition::Equals(key.to_owned(), value.to_owned()),
+        match text.strip_prefix("arch=") {
+            Some(arch) => Condition::equals("arch".to_owned(), arch.to_owned()),
             None => Condition::Offers(text.to_owned()),
         }
+    }
+
+    fn equals(key: String, value: String) -> Self {
+        let value = canonical(&key, value);
+        Condition::Equals(key, value)
+    }
+
+    fn differs(key: String, value: String) -> Self {
+        let value = canonical(&key, value);
+        Condition::Differs(key, value)
+    }
+}
+
+/// People call architectures by many names; nodes by one.
+fn canonical(key: &str, value: String) -> String {
+    match Arch::parse(&value) {
+        Some(arch) if key == "arch" => arch.as_str().to_owned(),
+        Some(_) | None => value,
     }
 }
 
@@ -122,10 +141,10 @@ impl Term<'_> {
             return Err(self.error(after, "a comma or the end"));
         }
         if rest.starts_with("!=") {
-            return Ok(Condition::Differs(key, self.value(after + 2)?));
+            return Ok(Condition::differs(key, self.value(after + 2)?));
         }
         if rest.starts_with('=') {
-            return Ok(Condition::Equals(key, self.value(after + 1)?));
+            return Ok(Condition::equals(key, self.value(after + 1)?));
         }
         Err(self.error(after, "'=', '!=', a comma or the end"))
     }
@@ -200,6 +219,7 @@ mod tests {
         }
         let spaced = Selector::parse(" arch = aarch64 , ! gpu ").expect("blanks are allowed");
         assert_eq!(spaced.to_string(), "arch=aarch64,!gpu");
+        assert_eq!(Selector::parse("arch!=arm64").expect("an alias").to_string(), "arch!=aarch64");
     }
 
     #[test]

@@ -222,6 +222,11 @@ fn features(node: &NodeView) -> BTreeSet<String> {
             features.insert(has_feature(&implied));
             features.insert(offers_feature(&implied));
         }
+        if let Some((key, value)) = capability.split_once('=')
+            && key != "arch"
+        {
+            features.insert(equals_feature(key, value));
+        }
     }
     for (key, value) in &node.labels {
         features.insert(has_feature(key));

@@ -2,6 +2,9 @@
 
 use super::*;
 
+mod properties;
+mod reference;
+
 const GIB: u64 = 1 << 30;
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use modules::spec::network::Protocol;
 use proto::ids::NodeName;
 use proto::v1;
 use serde::{Deserialize, Serialize};
@@ -20,20 +21,11 @@ pub enum Liveness {
     Lost,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    #[default]
-    Tcp,
-    Udp,
-}
-
-impl From<v1::port::Protocol> for Protocol {
-    fn from(protocol: v1::port::Protocol) -> Self {
-        match protocol {
-            v1::port::Protocol::Tcp => Protocol::Tcp,
-            v1::port::Protocol::Udp => Protocol::Udp,
-        }
+/// A wire protocol as the domain knows it.
+pub fn protocol_of(wire: v1::port::Protocol) -> Protocol {
+    match wire {
+        v1::port::Protocol::Tcp => Protocol::Tcp,
+        v1::port::Protocol::Udp => Protocol::Udp,
     }
 }
 
@@ -52,11 +44,7 @@ impl HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = match self.protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        write!(f, "{}/{protocol}", self.port)
+        write!(f, "{}/{}", self.port, self.protocol.as_str())
     }
 }
 
@@ -133,7 +121,7 @@ impl NodeView {
         for instance in &report.instances {
             for bound in &instance.ports {
                 let Ok(port) = u16::try_from(bound.port) else { continue };
-                let port = HostPort { port, protocol: bound.protocol().into() };
+                let port = HostPort { port, protocol: protocol_of(bound.protocol()) };
                 self.ports_taken.insert(port, instance.id.clone());
             }
         }
