@@ -3,21 +3,25 @@
 mod completion;
 pub mod console;
 mod deploy;
+mod doctor;
 mod explain;
 mod history;
 mod interrupt;
 mod json;
 mod lifecycle;
 mod logs;
+mod module;
 mod node;
 mod package;
 mod problem;
 mod progress;
 mod secret;
+mod serve;
 mod state;
 mod status;
 mod table;
 mod units;
+mod version;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +37,7 @@ use crate::rpc::{self, Client, ConnectError};
 
 /// One place to run a fleet of Raspberry Pis and servers
 #[derive(Debug, Parser)]
-#[command(name = "orchestrator", version, max_term_width = 100, infer_long_args = true)]
+#[command(name = "orchestrator", version, max_term_width = 100)]
 #[command(after_help = "Examples:
   orchestrator deploy hello-web                       # on this machine, with nothing set up before
   orchestrator node add attic --ssh pi@attic.local    # a second machine
@@ -91,11 +95,21 @@ enum Command {
     /// The machines of the fleet
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// What can be deployed
+    #[command(subcommand)]
+    Module(module::ModuleCommand),
     /// Values that modules need and nobody should read
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Runs the coordinator as a daemon
+    Serve(serve::ServeArgs),
+    /// Checks that all that is needed is there
+    Doctor(doctor::DoctorArgs),
     /// Prints the completion script of a shell
     Completion(completion::CompletionArgs),
+    /// Prints the version of this program, and of the coordinator it is told to use
+    #[command(after_help = "Examples:\n  orchestrator version -o json")]
+    Version,
 }
 
 /// What every command needs.
@@ -175,7 +189,8 @@ impl Cli {
     }
 
     pub fn verbosity(&self) -> Verbosity {
-        Verbosity(self.global.verbose)
+        let is_daemon = matches!(self.command, Command::Serve(_));
+        Verbosity(self.global.verbose.max(u8::from(is_daemon)))
     }
 
     /// Runs the command and gives the exit status; errors are on stderr by then.
@@ -214,8 +229,12 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Node(command) => node::run(context, command).await,
+        Command::Module(command) => module::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
+        Command::Serve(args) => serve::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completion(args) => completion::run(context, &args),
+        Command::Version => version::run(context).await,
     }
 }
 

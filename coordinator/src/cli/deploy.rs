@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use proto::v1;
 
 use self::source::Source;
-use self::values::SecretSource;
 use super::console::Format;
 use super::problem::Failure;
 use super::progress::{self, Story};
@@ -49,9 +48,9 @@ pub struct DeployArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::parse_pair)]
     set: Vec<(String, String)>,
     /// Sets a secret config value, read from stdin (-) or a file
-    #[arg(long = "secret", value_name = "KEY=-|KEY=@FILE", value_parser = values::parse_secret)]
-    secrets: Vec<(String, SecretSource)>,
-    /// Only show what would change
+    #[arg(long = "secret", value_name = "KEY=-|KEY=@FILE")]
+    secrets: Vec<String>,
+    /// Only show what would change (a folder is packed and registered all the same)
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
     /// Show why each node was chosen or not
@@ -73,15 +72,17 @@ pub struct WaitArgs {
 
 pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
     let started = Instant::now();
-    let source = Source::find(&args.module)?;
     let (is_dry_run, explains, wait) = (args.dry_run, args.explain, args.wait);
+    let packed = match Source::find(&args.module)? {
+        Source::Registry(_) => None,
+        Source::Folder(path) => Some(package::pack(&path)?),
+        Source::Package(path) => Some(package::read(&path)?),
+    };
     let mut request = request(args).await?;
     let mut client = context.connect().await?;
-    request.module = match source {
-        Source::Registry(name) => name,
-        Source::Folder(path) => package::send(context, &mut client, package::pack(&path)?).await?,
-        Source::Package(path) => package::send(context, &mut client, package::read(&path)?).await?,
-    };
+    if let Some(packed) = packed {
+        request.module = package::exact_name(&package::send(&mut client, packed).await?);
+    }
     let events = client.deploy(request).await?.into_inner();
     let story = progress::follow(&context.console, events, wait.timeout).await?;
     if explains || is_dry_run {
@@ -93,7 +94,7 @@ pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
     verdict::tell(context, &story, started.elapsed())
 }
 
-/// All of the request but the module, which may have to be packed and sent first.
+/// The request as argv has it; a module that is a folder or a file gets its name when it was sent.
 async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
     use v1::replicas::{EveryNode, Replicas};
     let replicas = match (args.count, args.every_node) {
@@ -108,7 +109,7 @@ async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
         selector: args.on,
         replicas: replicas.map(|replicas| v1::Replicas { replicas: Some(replicas) }),
         config: values::unique("--set", args.set)?,
-        secrets: values::read_secrets(args.secrets).await?,
+        secrets: values::read_secrets(&args.secrets).await?,
         dry_run: args.dry_run,
         timeout_ms: units::to_millis(args.wait.timeout),
         no_wait: args.wait.no_wait,

@@ -1,5 +1,6 @@
-//! Ctrl-C: the first ends the command politely, the second at once.
+//! Ctrl-C, and a polite `kill`: the first ends the command cleanly, the second at once.
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::problem::INTERRUPTED;
@@ -13,19 +14,39 @@ pub struct Interrupt {
 impl Interrupt {
     pub fn listen() -> Self {
         let pressed = CancellationToken::new();
-        let token = pressed.clone();
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if token.is_cancelled() {
-                    std::process::exit(i32::from(INTERRUPTED));
-                }
-                token.cancel();
-            }
-        });
+        tokio::spawn(watch(pressed.clone()));
         Self { pressed }
     }
 
     pub async fn pressed(&self) {
         self.pressed.cancelled().await;
     }
+
+    pub fn token(&self) -> CancellationToken {
+        self.pressed.clone()
+    }
+}
+
+async fn watch(pressed: CancellationToken) {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    loop {
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => if ended.is_err() { return },
+            () = received(&mut terminate) => {}
+        }
+        if pressed.is_cancelled() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        pressed.cancel();
+    }
+}
+
+/// Never, where the signal could not be asked for.
+async fn received(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }

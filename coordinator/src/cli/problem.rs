@@ -32,7 +32,7 @@ pub struct Problem {
 pub const INTERRUPTED: u8 = 130;
 
 impl Failure {
-    /// An error of our own, with its causes.
+    /// An error of our own, with its causes, one per line.
     pub fn new(code: Code, error: &(dyn Error + 'static)) -> Self {
         let chain = std::iter::successors(Some(error), |&error| error.source());
         Problem { code, causes: chain.map(ToString::to_string).collect(), hint: None, explanation: None }
@@ -59,6 +59,15 @@ impl Failure {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         if let Failure::Problem(problem) = &mut self {
             problem.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// What was being done when this went wrong.
+    #[must_use]
+    pub fn beneath(mut self, message: impl Into<String>) -> Self {
+        if let Failure::Problem(problem) = &mut self {
+            problem.causes.insert(0, message.into());
         }
         self
     }

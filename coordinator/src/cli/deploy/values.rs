@@ -20,17 +20,18 @@ pub enum SecretSource {
     File(std::path::PathBuf),
 }
 
-/// `K=-` or `K=@file` as clap takes it. The message never repeats the value.
-pub fn parse_secret(text: &str) -> Result<(String, SecretSource), String> {
+/// `K=-` or `K=@file`. Not a parser of clap's, whose message would repeat a value given by mistake.
+fn parse_secret(text: &str) -> Result<(String, SecretSource), Failure> {
     let Some((key, source)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-        return Err("write KEY=- for stdin or KEY=@file".into());
+        return Err(Failure::invalid("--secret is neither KEY=- (stdin) nor KEY=@FILE"));
     };
     match (source, source.strip_prefix('@')) {
         ("-", _) => Ok((key.into(), SecretSource::Stdin)),
         (_, Some(file)) if !file.is_empty() => Ok((key.into(), SecretSource::File(file.into()))),
-        _ => Err(format!(
-            "a secret is never given on the command line; write {key}=- for stdin or {key}=@file"
-        )),
+        _ => Err(Failure::invalid(format!(
+            "the value of the secret {key} is on the command line, where others see it"
+        ))
+        .with_hint(format!("write {key}=- for stdin or {key}=@FILE"))),
     }
 }
 
@@ -48,7 +49,8 @@ pub fn unique<T>(option: &str, pairs: Vec<(String, T)>) -> Result<BTreeMap<Strin
 }
 
 /// Reads the values; at most one can come from stdin, where stdin is not a terminal.
-pub async fn read_secrets(pairs: Vec<(String, SecretSource)>) -> Result<BTreeMap<String, String>, Failure> {
+pub async fn read_secrets(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pairs = given.iter().map(|text| parse_secret(text)).collect::<Result<Vec<_>, _>>()?;
     let sources = unique("--secret", pairs)?;
     if sources.values().filter(|source| **source == SecretSource::Stdin).count() > 1 {
         return Err(Failure::invalid("only one --secret can be read from stdin")
@@ -84,13 +86,14 @@ mod tests {
 
     #[test]
     fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
-        assert_eq!(parse_secret("password=-"), Ok(("password".into(), SecretSource::Stdin)));
-        assert_eq!(
-            parse_secret("password=@p.txt"),
-            Ok(("password".into(), SecretSource::File("p.txt".into())))
-        );
-        let refusal = parse_secret("password=hunter2").expect_err("a value on the command line");
-        assert!(!refusal.contains("hunter2"), "{refusal}");
+        let parse = |text: &str| parse_secret(text).ok();
+        assert_eq!(parse("password=-"), Some(("password".into(), SecretSource::Stdin)));
+        assert_eq!(parse("password=@p.txt"), Some(("password".into(), SecretSource::File("p.txt".into()))));
+        for text in ["password=hunter2", "hunter2", "=hunter2"] {
+            let refusal = parse_secret(text).expect_err("a value on the command line");
+            assert_eq!(refusal.exit(), 2, "{text}");
+            assert!(!format!("{refusal:?}").contains("hunter2"), "{refusal:?}");
+        }
     }
 
     #[test]
