@@ -1,5 +1,11 @@
 //! The seam to the node agents.
 
+pub mod dial;
+pub mod grpc;
+pub mod tls;
+pub mod tunnel;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,24 +14,56 @@ use proto::code::Code;
 use proto::ids::NodeName;
 use proto::v1;
 
-#[derive(Debug, thiserror::Error)]
+use crate::domain::node::NodeRecord;
+use crate::ssh::{Cause, HostError};
+
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AgentError {
     #[error("could not reach the agent of {node} at {address}")]
     Unreachable {
         node: NodeName,
         address: String,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
+    },
+    #[error("could not reach {node} over SSH, nor its agent at {address}")]
+    NoWay {
+        node: NodeName,
+        address: String,
+        #[source]
+        cause: HostError,
+    },
+    #[error("could not start the agent of {node}")]
+    Start {
+        node: NodeName,
+        #[source]
+        cause: HostError,
     },
     #[error("the certificate of {node} has expired")]
     CertificateExpired { node: NodeName },
+    #[error("could not renew the certificate of {node}")]
+    Renewal {
+        node: NodeName,
+        code: Code,
+        hint: Option<String>,
+        #[source]
+        cause: Cause,
+    },
     #[error("what answers at {address} is not {node} of this fleet: {reason}")]
     NotOurs { node: NodeName, address: String, reason: String },
     #[error("{node} refused our certificate")]
     RefusedUs {
         node: NodeName,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
+    },
+    #[error("the coordinator has no certificate to show to {node}")]
+    NoCredentials {
+        node: NodeName,
+        code: Code,
+        hint: Option<String>,
+        #[source]
+        cause: Cause,
     },
     #[error("the agent of {node} could not {operation}: {}", status.message())]
     Call { node: NodeName, operation: &'static str, status: Box<tonic::Status> },
@@ -37,18 +75,41 @@ impl AgentError {
     pub fn code(&self) -> Code {
         match self {
             AgentError::Unreachable { .. } => Code::Unreachable,
+            AgentError::NoWay { cause, .. } | AgentError::Start { cause, .. } => cause.code(),
             AgentError::CertificateExpired { .. }
             | AgentError::NotOurs { .. }
             | AgentError::RefusedUs { .. } => Code::Denied,
+            AgentError::Renewal { code, .. } | AgentError::NoCredentials { code, .. } => *code,
             AgentError::Call { status, .. } => Code::from_grpc(status.code()),
             AgentError::TimedOut { .. } => Code::TimedOut,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            AgentError::NoWay { cause, .. } => cause.hint(),
+            AgentError::Start { node, cause } => {
+                cause.hint().or_else(|| Some(format!("repair it: `orchestrator node add {node} …`")))
+            }
+            AgentError::Renewal { hint, .. } | AgentError::NoCredentials { hint, .. } => hint.clone(),
+            AgentError::CertificateExpired { node } | AgentError::NotOurs { node, .. } => Some(format!(
+                "if {node} was reinstalled or enrolled elsewhere, add it again: `orchestrator node add {node} …`"
+            )),
+            AgentError::RefusedUs { node, .. } => Some(format!(
+                "is {node} enrolled in another fleet, or its clock wrong? `orchestrator node add {node} …` enrols it anew"
+            )),
+            AgentError::Unreachable { .. } | AgentError::TimedOut { .. } => {
+                Some("check that the machine is on and its network is up".to_owned())
+            }
+            AgentError::Call { .. } => None,
         }
     }
 }
 
 pub type AgentStream<T> = BoxStream<'static, Result<T, AgentError>>;
 
-/// One node's agent, connected.
+/// One node's agent. Connections are made and made anew as needed.
 #[async_trait]
 pub trait AgentApi: Send + Sync {
     async fn observe(&self) -> Result<v1::Report, AgentError>;
@@ -59,4 +120,22 @@ pub trait AgentApi: Send + Sync {
     /// PEM of a certificate request for a key just made on the node.
     async fn request_certificate(&self) -> Result<String, AgentError>;
     async fn install_certificate(&self, certificate_pem: String) -> Result<(), AgentError>;
+    /// Whether the agent's port could not be reached and SSH carries the connection.
+    fn is_tunnelled(&self) -> bool;
+}
+
+/// Who vouches for both ends: what we show to agents, and what we expect of them.
+#[async_trait]
+pub trait Authority: Send + Sync {
+    /// The fleet's CA and our own certificate.
+    async fn credentials(&self, node: &NodeName) -> Result<Arc<tls::Credentials>, AgentError>;
+
+    /// The record as it is now, where the caller's turned out to be old.
+    async fn current(&self, node: &NodeName) -> Option<NodeRecord>;
+
+    /// Gets a node whose certificate has expired a new one, without its agent.
+    async fn renew_expired(&self, node: &NodeRecord) -> Result<NodeRecord, AgentError>;
+
+    /// Gets a node whose certificate expires soon a new one, through its agent.
+    async fn renew(&self, node: &NodeRecord, agent: &dyn AgentApi) -> Result<(), AgentError>;
 }

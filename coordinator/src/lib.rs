@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod fleet;
 pub mod rpc;
 pub mod ssh;
 pub mod store;

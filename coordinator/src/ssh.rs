@@ -1,6 +1,7 @@
 //! The seam to a machine on which we can run commands: over SSH, or this machine itself.
 
 pub mod diagnosis;
+pub mod flight;
 pub mod hosts;
 pub mod local;
 pub mod master;

@@ -26,6 +26,35 @@ pub struct NodeRecord {
     pub cordoned: bool,
     pub facts: Facts,
     pub enrolled_at: UnixMillis,
+    #[serde(default)]
+    pub install: Install,
+}
+
+/// How the agent was installed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Install {
+    /// What the agent is told to listen on: `ip:port`.
+    pub listen: String,
+    pub supervisor: Supervisor,
+    /// Tells machines apart, whatever their names and addresses.
+    pub machine: String,
+    /// sha256 of the agent's binary, hex.
+    pub agent_digest: String,
+    /// The key of a certificate that is being installed; the node may show it already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_public_key: Option<String>,
+}
+
+/// Who starts the agent after a reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Supervisor {
+    Systemd,
+    /// An `@reboot` line.
+    Cron,
+    /// Nobody: the coordinator, at its next contact.
+    #[default]
+    Contact,
 }
 
 /// What the machine is, as last seen.

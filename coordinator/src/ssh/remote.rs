@@ -2,26 +2,24 @@
 //! One connection per machine, made on first use, shared by all commands and made anew when it has died.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
 use openssh::{Child, ChildStdin, ChildStdout, Error as SshError, Session, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::ssh::flight::Flight;
 use crate::ssh::master::Client;
 use crate::ssh::{ByteStream, CommandOutput, Contact, Host, HostError, NewHostKeys, shell};
 use crate::ssh::{FEED_LIMIT, RUN_LIMIT, pump};
 
 /// sshd allows ten sessions on a connection; some are left to other coordinators that share it.
 const SESSIONS: usize = 8;
-
-type Connecting = Shared<BoxFuture<'static, Result<(), HostError>>>;
 
 /// See the module's words.
 pub struct Remote {
@@ -31,7 +29,7 @@ pub struct Remote {
     session: Arc<Session>,
     sessions: Arc<Semaphore>,
     /// All who find the connection dead wait for the same attempt to make it anew.
-    connecting: Mutex<Option<Connecting>>,
+    connecting: Flight<Result<(), HostError>>,
 }
 
 /// A command that runs on the machine, and its place among the sessions of the connection.
@@ -49,7 +47,7 @@ impl Remote {
             client,
             session: Arc::new(Session::resume_mux(socket, None)),
             sessions: Arc::new(Semaphore::new(SESSIONS)),
-            connecting: Mutex::new(None),
+            connecting: Flight::default(),
         }
     }
 
@@ -74,19 +72,8 @@ impl Remote {
 
     /// Makes the connection, or waits for the attempt that is under way.
     async fn connect(&self) -> Result<(), HostError> {
-        let attempt = {
-            let mut slot = self.connecting.lock().expect("no panic while held");
-            match &*slot {
-                Some(attempt) if attempt.peek().is_none() => attempt.clone(),
-                Some(_) | None => slot.insert(self.attempt()).clone(),
-            }
-        };
-        attempt.await
-    }
-
-    fn attempt(&self) -> Connecting {
         let (client, contact, new_keys) = (Arc::clone(&self.client), self.contact.clone(), self.new_keys);
-        async move { client.connect(&contact, new_keys).await }.boxed().shared()
+        self.connecting.join(|| async move { client.connect(&contact, new_keys).await }.boxed()).await
     }
 
     fn failed(&self, cause: SshError) -> HostError {

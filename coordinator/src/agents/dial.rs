@@ -1,0 +1,225 @@
+//! Finds a way to a node's agent: its port; its port once SSH has started it; its port by way of SSH.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use proto::ids::NodeName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::agents::grpc::{Agent, Live};
+use crate::agents::{AgentApi, AgentError, Authority, tls, tunnel};
+use crate::clock::Clock;
+use crate::domain::node::NodeRecord;
+use crate::ssh::Host;
+use crate::ssh::hosts::Hosts;
+
+/// A port that does not answer by then is taken for filtered, and SSH is tried.
+const DIRECT_LIMIT: Duration = Duration::from_millis(1500);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+const HANDSHAKES: usize = 32;
+/// Certificates are renewed when less than this is left.
+const RENEWAL_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Connections with the agents, made on first use and shared.
+pub struct Agents {
+    shared: Arc<Shared>,
+    known: Mutex<BTreeMap<NodeName, Arc<Agent>>>,
+}
+
+struct Shared {
+    hosts: Arc<Hosts>,
+    authority: Arc<dyn Authority>,
+    clock: Arc<dyn Clock>,
+    handshakes: Semaphore,
+}
+
+impl Agents {
+    pub fn new(hosts: Arc<Hosts>, authority: Arc<dyn Authority>, clock: Arc<dyn Clock>) -> Self {
+        let handshakes = Semaphore::new(HANDSHAKES);
+        let shared = Arc::new(Shared { hosts, authority, clock, handshakes });
+        Self { shared, known: Mutex::default() }
+    }
+
+    /// Connects with the node's agent, starting it and renewing its certificate where needed.
+    pub async fn dial(&self, node: &NodeRecord) -> Result<Arc<dyn AgentApi>, AgentError> {
+        let agent = self.agent(node);
+        let live = agent.connect().await?;
+        let left = live.expires_unix.saturating_sub(self.shared.clock.now() / 1000);
+        if left < RENEWAL_SECONDS && agent.dialer().may_renew() {
+            let renewed = self.shared.authority.renew(&agent.dialer().record(), &*agent).await;
+            if let Err(error) = renewed {
+                tracing::warn!(node = %node.name, %error, "could not renew a certificate that expires soon");
+            }
+        }
+        Ok(agent)
+    }
+
+    /// Forgets the connection, as when the node was removed.
+    pub fn forget(&self, node: &NodeName) {
+        self.known().remove(node);
+    }
+
+    fn agent(&self, node: &NodeRecord) -> Arc<Agent> {
+        let mut known = self.known();
+        if let Some(agent) = known.get(&node.name)
+            && agent.dialer().is_for(node)
+        {
+            return Arc::clone(agent);
+        }
+        let agent = Arc::new(Agent::new(Dialer::new(node.clone(), Arc::clone(&self.shared))));
+        known.insert(node.name.clone(), Arc::clone(&agent));
+        agent
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<NodeName, Arc<Agent>>> {
+        self.known.lock().expect("no panic while held")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Direct,
+    Tunnel,
+}
+
+struct State {
+    /// As last seen in the store, which may be newer than what the caller brought.
+    record: NodeRecord,
+    /// Tried first.
+    way: Way,
+    may_renew: bool,
+}
+
+/// Knows how to connect with one node's agent.
+pub struct Dialer {
+    shared: Arc<Shared>,
+    given: NodeRecord,
+    state: Mutex<State>,
+}
+
+impl Dialer {
+    fn new(record: NodeRecord, shared: Arc<Shared>) -> Self {
+        let state = State { record: record.clone(), way: Way::Direct, may_renew: true };
+        Self { shared, given: record, state: Mutex::new(state) }
+    }
+
+    pub fn name(&self) -> NodeName {
+        self.given.name.clone()
+    }
+
+    pub fn address(&self) -> String {
+        self.state().record.address.clone()
+    }
+
+    fn record(&self) -> NodeRecord {
+        self.state().record.clone()
+    }
+
+    /// The caller's record leads to the same agent as ours.
+    fn is_for(&self, node: &NodeRecord) -> bool {
+        let leads_to = |record: &NodeRecord| {
+            (
+                record.address.clone(),
+                record.contact.clone(),
+                record.public_key.clone(),
+                record.install.clone(),
+            )
+        };
+        leads_to(node) == leads_to(&self.given) || leads_to(node) == leads_to(&self.state().record)
+    }
+
+    /// True once.
+    fn may_renew(&self) -> bool {
+        std::mem::replace(&mut self.state().may_renew, false)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while held")
+    }
+
+    pub async fn dial(&self) -> Result<Live, AgentError> {
+        let record = self.record();
+        let error = match self.reach(&record).await {
+            Ok(live) => return Ok(live),
+            Err(error) => error,
+        };
+        let newer = match &error {
+            AgentError::CertificateExpired { .. } => {
+                Some(self.shared.authority.renew_expired(&record).await?)
+            }
+            AgentError::NotOurs { .. } => self.shared.authority.current(&record.name).await,
+            _ => None,
+        };
+        match newer.filter(|newer| *newer != record) {
+            Some(newer) => {
+                self.state().record = newer.clone();
+                self.reach(&newer).await
+            }
+            None => Err(error),
+        }
+    }
+
+    async fn reach(&self, record: &NodeRecord) -> Result<Live, AgentError> {
+        let way = self.state().way;
+        if way == Way::Tunnel {
+            return self.through_tunnel(record).await;
+        }
+        let refused = match connect_port(&record.address).await {
+            Ok(stream) => return self.shake_hands(record, stream, Way::Direct).await,
+            Err(error) => error,
+        };
+        tracing::debug!(node = %record.name, address = record.address, %refused, "the agent's port does not answer");
+        if refused.kind() == io::ErrorKind::ConnectionRefused {
+            tunnel::start(record, &*self.host(record)).await?;
+            if let Ok(stream) = connect_port(&record.address).await {
+                return self.shake_hands(record, stream, Way::Direct).await;
+            }
+        }
+        self.through_tunnel(record).await
+    }
+
+    async fn through_tunnel(&self, record: &NodeRecord) -> Result<Live, AgentError> {
+        let reached = async {
+            let stream = tunnel::open(record, &*self.host(record)).await?;
+            self.shake_hands(record, stream, Way::Tunnel).await
+        };
+        let reached = reached.await;
+        self.state().way = if reached.is_ok() { Way::Tunnel } else { Way::Direct };
+        reached
+    }
+
+    async fn shake_hands(
+        &self,
+        record: &NodeRecord,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        way: Way,
+    ) -> Result<Live, AgentError> {
+        let credentials = self.shared.authority.credentials(&record.name).await?;
+        let _permit = self.shared.handshakes.acquire().await.expect("the semaphore is never closed");
+        let start = async {
+            let accepted = tls::shake_hands(record, &credentials, stream).await?;
+            Live::start(accepted.stream, way == Way::Tunnel, accepted.expires_unix).await.map_err(|cause| {
+                let (node, address) = (record.name.clone(), record.address.clone());
+                AgentError::Unreachable { node, address, cause: Arc::new(cause) }
+            })
+        };
+        tokio::time::timeout(HANDSHAKE_LIMIT, start).await.unwrap_or_else(|_| {
+            let node = record.name.clone();
+            Err(AgentError::TimedOut { node, operation: "the TLS handshake", after: HANDSHAKE_LIMIT })
+        })
+    }
+
+    fn host(&self, record: &NodeRecord) -> Arc<dyn Host> {
+        self.shared.hosts.get(&record.contact)
+    }
+}
+
+async fn connect_port(address: &str) -> io::Result<TcpStream> {
+    let stream = tokio::time::timeout(DIRECT_LIMIT, TcpStream::connect(address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,1 @@
+//! How machines join and leave the fleet.
