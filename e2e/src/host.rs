@@ -64,6 +64,9 @@ impl Host {
         disk.write("/etc/hosts", &hosts, 0o644)?;
         disk.write("/etc/hostname", &format!("{}\n", self.name), 0o644)?;
         disk.write("/etc/machine-id", &format!("{:032x}\n", u32::from(self.address())), 0o444)?;
+        disk.write("/etc/resolv.conf", &name_servers(), 0o644)?;
+        // Images for containers forbid packages to start their services; a real machine starts them.
+        disk.hide("/usr/sbin/policy-rc.d")?;
         ssh::install_server(&disk, authorized_key)
     }
 
@@ -265,6 +268,12 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// The machine's name servers; a stub on its loopback cannot be reached from a host.
+fn name_servers() -> String {
+    let read = |path| fs::read_to_string(path).ok();
+    read("/run/systemd/resolve/resolv.conf").or_else(|| read("/etc/resolv.conf")).unwrap_or_default()
 }
 
 fn answers_ssh(address: Ipv4Addr) -> bool {

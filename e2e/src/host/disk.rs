@@ -64,6 +64,18 @@ impl Disk {
         Ok(fs::set_permissions(&file, Permissions::from_mode(mode))?)
     }
 
+    /// Makes a file of the machine invisible before the host runs.
+    pub fn hide(&self, path: &str) -> Result<()> {
+        let file = self.upper(path);
+        fs::create_dir_all(file.parent().unwrap_or(&self.folder))?;
+        let name = CString::new(file.as_os_str().as_bytes())?;
+        // Overlayfs takes a device 0/0 for "deleted". SAFETY: the string lives until the call returns.
+        match unsafe { libc::mknod(name.as_ptr(), libc::S_IFCHR, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()).with_context(|| format!("could not hide {path}")),
+        }
+    }
+
     pub fn used(&self) -> Result<u64> {
         let path = CString::new(self.folder.as_os_str().as_bytes())?;
         // SAFETY: statvfs fills the zeroed struct it is given.

@@ -1,0 +1,43 @@
+# What people and CI type. `make` alone lists it.
+
+# The toolchain of rustup wins over that of the distribution, as in scripts/setup.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help demo test verify bench build agent-aarch64
+
+help: ## Lists these targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+demo: ## Builds, deploys hello-web on this machine and asks it for its page
+	@scripts/setup --demo
+	@scripts/demo
+
+test: ## Installs what the tests need and runs all of them
+	@scripts/setup --test
+	@scripts/test
+
+verify: ## What must be green before a commit: format, lints, licences, tests
+	cargo fmt --all -- --check
+	@scripts/setup --test
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
+	else echo "cargo-deny is not installed: licences and advisories are NOT checked" >&2; fi
+	@scripts/test
+
+bench: ## Measures deploying, beside raw ssh and Ansible, on eight hosts
+	@scripts/setup --bench
+	cargo build --release -p e2e -p coordinator
+	cargo build --profile agent -p node-agent
+
+build: ## Release binaries in dist/: orchestrator and the node agent beside it
+	@scripts/setup --demo
+	cargo build --release -p coordinator
+	cargo build --profile agent -p node-agent
+	install -D -t dist target/release/orchestrator target/agent/node-agent
+
+agent-aarch64: ## Also the node agent for 64-bit Raspberry Pis, in dist/
+	@scripts/setup --aarch64
+	RUSTC=/usr/bin/rustc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	cargo build --profile agent -p node-agent --target aarch64-unknown-linux-gnu
+	install -D target/aarch64-unknown-linux-gnu/agent/node-agent dist/node-agent-aarch64
