@@ -6,6 +6,8 @@
 pub mod etcd;
 pub mod fleet;
 pub mod host;
+pub mod kill_matrix;
 pub mod orchestrator;
+pub mod scene;
 mod ssh;
 pub mod stage;

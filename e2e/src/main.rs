@@ -2,8 +2,11 @@
 
 mod people;
 
+use std::time::SystemTime;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use e2e::kill_matrix;
 
 #[derive(Parser)]
 #[command(name = "e2e", about = "A fleet of real hosts on this machine, and what is measured on it")]
@@ -17,10 +20,26 @@ enum Command {
     /// Makes, changes and removes fleets that stay until they are taken down
     #[command(subcommand)]
     Fleet(people::FleetCommand),
+    /// Strikes deploys at random moments and checks what is left
+    KillMatrix {
+        #[arg(long, default_value_t = 100)]
+        schedules: u64,
+        /// Where the schedules follow from; the time of day when it is not given
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Runs only the schedule with this index
+        #[arg(long)]
+        only: Option<u64>,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Fleet(command) => people::run(command),
+        Command::KillMatrix { schedules, seed, only } => {
+            let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+            let indices = only.map_or(0..schedules, |index| index..index + 1);
+            kill_matrix::run(seed.unwrap_or_else(clock), indices)
+        }
     }
 }
