@@ -26,8 +26,10 @@ verify: ## What must be green before a commit: format, lints, licences, tests
 
 bench: ## Measures deploying, beside raw ssh and Ansible, on eight hosts
 	@scripts/setup --bench
-	cargo build --release -p e2e -p coordinator
-	cargo build --profile agent -p node-agent
+	@$(MAKE) build
+	cargo build --release -p e2e
+	sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$sudo env ORCHESTRATOR_E2E_BINARIES="$(CURDIR)/dist" target/release/e2e bench-deploy
 
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo

@@ -3,6 +3,7 @@
 //! A host is a set of Linux namespaces with its own disk, address and sshd; nothing in it is simulated except
 //! the faults we cause. Start reading at [`fleet::Fleet`].
 
+pub mod bench;
 pub mod etcd;
 pub mod fleet;
 pub mod host;
