@@ -1,3 +1,4 @@
 //! Everything that is tested against real things: one binary, so that it links once.
 
+mod blobs;
 mod store;

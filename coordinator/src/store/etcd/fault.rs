@@ -119,6 +119,8 @@ fn from_status(status: &tonic::Status) -> Trouble {
     }
     let kind = match tls {
         Some(kind) => kind,
+        // HTTP/2 keeps of an error of TLS its text only.
+        None if texts.iter().any(|text| text.contains("received fatal alert")) => Kind::Denied,
         None if is_connect => Kind::NotSent,
         None => judge(status.code(), status.message()),
     };
