@@ -7,6 +7,10 @@ pub mod capability;
 pub mod digest;
 pub mod item_name;
 pub mod name;
+#[cfg(feature = "pack")]
+pub mod package;
+#[cfg(feature = "spec")]
+pub mod release;
 #[cfg(feature = "spec")]
 pub mod spec;
 #[cfg(feature = "spec")]

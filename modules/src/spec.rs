@@ -16,14 +16,16 @@ pub mod health;
 pub mod install;
 pub mod network;
 mod read;
-mod reference;
+pub(crate) mod reference;
 pub mod requires;
 pub mod resolve;
 pub mod runtime;
 mod schema;
+#[cfg(test)]
+mod tests;
 pub mod units;
 pub mod update;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use schema::json_schema;
 
@@ -110,16 +112,7 @@ impl ModuleSpec {
     /// # Errors
     /// Everything that is wrong with the file, each with its place.
     pub fn parse(file: &str, text: &str) -> Result<Self, SpecErrors> {
-        let mut report = Report::new(file);
-        let spec = yaml::parse(text, &mut report).and_then(|node| {
-            let spec = Self::read(&mut report, &Spot { node: &node, path: String::new() })?;
-            check::check(&spec, &mut report);
-            Some(spec)
-        });
-        match spec {
-            Some(spec) => report.finish(spec),
-            None => Err(report.finish(()).expect_err("a file that cannot be read has an error")),
-        }
+        Self::parse_bytes(file, text.as_bytes())
     }
 
     /// Reads a MODULE.yaml from bytes that may not even be text.
@@ -127,22 +120,31 @@ impl ModuleSpec {
     /// # Errors
     /// As [`ModuleSpec::parse`].
     pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Self, SpecErrors> {
-        let error = match std::str::from_utf8(bytes) {
-            Ok(text) => return Self::parse(file, text),
-            Err(error) => error,
-        };
-        let (good, bad) = bytes.split_at(error.valid_up_to());
-        let good = String::from_utf8_lossy(good);
-        let found = format!("the byte 0x{:02x}", bad.first().copied().unwrap_or_default());
+        Self::parse_reporting(file, bytes).map(|(spec, _)| spec)
+    }
+
+    /// Also gives the report, which knows the places of all fields, for further checks.
+    pub(crate) fn parse_reporting(file: &str, bytes: &[u8]) -> Result<(Self, Report), SpecErrors> {
         let mut report = Report::new(file);
-        let hint = Some("save the file as UTF-8".to_owned());
-        report.wrong(yaml::place_of(&good, good.len()), "", found, "UTF-8", hint);
-        Err(report.finish(()).expect_err("an error was reported"))
+        let spec =
+            text(bytes, &mut report).and_then(|text| yaml::parse(text, &mut report)).and_then(|node| {
+                let spec = Self::read(&mut report, &Spot { node: &node, path: String::new() })?;
+                check::check(&spec, &mut report);
+                Some(spec)
+            });
+        match spec {
+            Some(spec) if report.is_empty() => Ok((spec, report)),
+            Some(_) | None => Err(report.finish(()).expect_err("what cannot be read was reported")),
+        }
     }
 
     /// Writes the spec as a MODULE.yaml that reads back the same.
     pub fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("a spec has only what YAML can hold")
+        let mut yaml = Vec::new();
+        let mut serializer = serde_yaml::Serializer::new(&mut yaml);
+        let written = serde_yaml::with::singleton_map_recursive::serialize(self, &mut serializer);
+        written.expect("a spec has only what YAML can hold");
+        String::from_utf8(yaml).expect("YAML is written as UTF-8")
     }
 
     pub fn port(&self, name: &ItemName) -> Option<&Port> {
@@ -207,6 +209,20 @@ impl ModuleSpec {
             exclusive: exclusive.unwrap_or_default(),
         })
     }
+}
+
+/// The bytes as text, if they are UTF-8.
+fn text<'b>(bytes: &'b [u8], report: &mut Report) -> Option<&'b str> {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return Some(text),
+        Err(error) => error,
+    };
+    let (good, bad) = bytes.split_at(error.valid_up_to());
+    let good = std::str::from_utf8(good).expect("valid up to there");
+    let found = format!("the byte 0x{:02x}", bad.first().copied().unwrap_or_default());
+    let hint = Some("save the file as UTF-8".to_owned());
+    report.wrong(yaml::place_of(good, good.len()), "", found, "UTF-8", hint);
+    None
 }
 
 /// Stands for a name that could not be read.

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 pub(crate) mod archive;
 mod disk;
 mod incoming;
-mod path;
+pub(crate) mod path;
 mod pax;
 mod stream;
 #[cfg(test)]

@@ -14,40 +14,66 @@ use super::update::Strategy;
 use crate::item_name::ItemName;
 use crate::suggest::closest;
 
-/// Reports what does not fit together.
-pub fn check(spec: &ModuleSpec, report: &mut Report) {
-    check_depends(spec, report);
-    check_names(spec, report);
-    check_ports(spec, report);
-    check_paths(spec, report);
-    check_health(spec, report);
-    check_update(spec, report);
-    check_references(spec, report);
+/// Which lists were read as a whole. What refers to the others cannot be judged.
+#[derive(Clone, Copy)]
+struct Sound {
+    depends: bool,
+    config: bool,
+    ports: bool,
+    volumes: bool,
 }
 
-fn check_depends(spec: &ModuleSpec, report: &mut Report) {
-    if report.is_broken("depends") || report.is_broken("name") {
-        return;
+/// Reports what does not fit together.
+pub fn check(spec: &ModuleSpec, report: &mut Report) {
+    let sound = Sound {
+        depends: !report.is_broken("depends") && !report.is_broken("name"),
+        config: !report.is_broken("config"),
+        ports: !report.is_broken("ports"),
+        volumes: !report.is_broken("volumes"),
+    };
+    check_names(spec, report, sound);
+    check_ports(spec, report, sound);
+    check_paths(spec, report, sound);
+    check_health(spec, report, sound);
+    check_update(spec, report);
+    if sound.depends && sound.config && sound.ports && sound.volumes {
+        check_references(spec, report);
     }
-    for (index, dependency) in spec.depends.iter().enumerate() {
-        if dependency.module == spec.name {
+}
+
+fn check_names(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
+    if sound.depends {
+        unique(
+            report,
+            "depends",
+            "module",
+            spec.depends.iter().map(|dependency| dependency.module.to_string()),
+        );
+        if let Some(index) = spec.depends.iter().position(|dependency| dependency.module == spec.name) {
             report.at(&format!("depends[{index}].module"), "the module itself", "another module", None);
         }
     }
-    unique(report, "depends", "module", spec.depends.iter().map(|dependency| dependency.module.to_string()));
+    if sound.config {
+        unique(report, "config", "name", spec.config.iter().map(|item| item.name.to_string()));
+        check_variables(spec, report);
+    }
+    if sound.ports {
+        unique(report, "ports", "name", spec.ports.iter().map(|port| port.name.to_string()));
+    }
+    if sound.volumes {
+        unique(report, "volumes", "name", spec.volumes.iter().map(|volume| volume.name.to_string()));
+        unique(report, "volumes", "path", spec.volumes.iter().map(|volume| volume.path.clone()));
+    }
 }
 
-fn check_names(spec: &ModuleSpec, report: &mut Report) {
-    unique(report, "config", "name", spec.config.iter().map(|item| item.name.to_string()));
-    unique(report, "ports", "name", spec.ports.iter().map(|port| port.name.to_string()));
-    unique(report, "volumes", "name", spec.volumes.iter().map(|volume| volume.name.to_string()));
-    if report.is_broken("config") {
-        return;
-    }
+/// Two config items must not share an environment variable.
+fn check_variables(spec: &ModuleSpec, report: &mut Report) {
     let mut variables: BTreeMap<String, &ItemName> = BTreeMap::new();
     for (index, item) in spec.config.iter().enumerate() {
         let variable = format!("CONFIG_{}", item.name.env());
-        if let Some(other) = variables.insert(variable.clone(), &item.name) {
+        if let Some(other) = variables.insert(variable.clone(), &item.name)
+            && *other != item.name
+        {
             let found = format!(
                 "{:?}, whose variable {variable} is also that of {:?}",
                 item.name.as_str(),
@@ -59,9 +85,6 @@ fn check_names(spec: &ModuleSpec, report: &mut Report) {
 }
 
 fn unique(report: &mut Report, list: &str, key: &str, values: impl Iterator<Item = String>) {
-    if report.is_broken(list) {
-        return;
-    }
     let mut seen = BTreeMap::new();
     for (index, value) in values.enumerate() {
         if let Some(first) = seen.get(&value) {
@@ -73,8 +96,8 @@ fn unique(report: &mut Report, list: &str, key: &str, values: impl Iterator<Item
     }
 }
 
-fn check_ports(spec: &ModuleSpec, report: &mut Report) {
-    if report.is_broken("ports") || report.is_broken("config") {
+fn check_ports(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
+    if !sound.ports || !sound.config {
         return;
     }
     let mut taken = BTreeMap::new();
@@ -108,8 +131,8 @@ fn check_port_reference(spec: &ModuleSpec, report: &mut Report, field: &str, nam
     }
 }
 
-fn check_paths(spec: &ModuleSpec, report: &mut Report) {
-    if !report.is_broken("volumes") {
+fn check_paths(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
+    if sound.volumes {
         for (index, volume) in spec.volumes.iter().enumerate() {
             let field = format!("volumes[{index}].path");
             inside(report, &field, &volume.path, "a path without \"..\"");
@@ -117,8 +140,11 @@ fn check_paths(spec: &ModuleSpec, report: &mut Report) {
                 report.at(&field, format!("{:?}", volume.path), "a folder of its own", None);
             }
         }
-        unique(report, "volumes", "path", spec.volumes.iter().map(|volume| volume.path.clone()));
     }
+    check_runtime(spec, report);
+}
+
+fn check_runtime(spec: &ModuleSpec, report: &mut Report) {
     match &spec.runtime {
         Runtime::Process(process) => {
             let program = process.command.first().map_or("", String::as_str);
@@ -162,13 +188,13 @@ fn inside(report: &mut Report, field: &str, path: &str, expected: &str) {
     }
 }
 
-fn check_health(spec: &ModuleSpec, report: &mut Report) {
+fn check_health(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
     let (field, name) = match spec.health.as_ref().map(|health| &health.check) {
         Some(Check::Http(http)) => ("health.http.port", &http.port),
         Some(Check::Tcp(tcp)) => ("health.tcp.port", &tcp.port),
         Some(Check::Exec(_)) | None => return,
     };
-    if report.is_broken("ports") {
+    if !sound.ports {
         return;
     }
     match spec.port(name) {
@@ -204,9 +230,6 @@ fn check_update(spec: &ModuleSpec, report: &mut Report) {
 }
 
 fn check_references(spec: &ModuleSpec, report: &mut Report) {
-    if ["config", "ports", "volumes", "depends"].iter().any(|list| report.is_broken(list)) {
-        return;
-    }
     let mut texts = Texts { spec, report };
     match &spec.runtime {
         Runtime::Process(process) => {

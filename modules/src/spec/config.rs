@@ -148,13 +148,14 @@ impl Value {
         let listed = values.as_ref().and_then(|spot| report.words(spot)).unwrap_or_default();
         let default = fields.get(report, "default");
         let required = fields.get(report, "required").and_then(|spot| report.flag(&spot));
-        let is_known = kind != Some(None);
+        let mut is_known = kind != Some(None);
         let kind = kind.flatten().unwrap_or_default();
         if let (Some(spot), true) = (&values, is_known && kind != ValueType::Enum) {
             report.at(&spot.path, format!("values for type {}", kind.as_str()), "none, or type enum", None);
         }
         if kind == ValueType::Enum && listed.is_empty() {
             fields.missing(report, "values", "the values to choose from");
+            is_known = false;
         }
         let default = default.and_then(|spot| {
             let text = report.text(&spot)?;

@@ -10,6 +10,9 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Where a file begins.
+pub const START: Place = Place { line: 1, column: 1 };
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError {
@@ -77,6 +80,10 @@ impl Report {
         self.places.insert(field.to_owned(), place);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     pub fn wrong(
         &mut self,
         place: Place,
@@ -114,7 +121,7 @@ impl Report {
             }
             match around.rfind(['.', '[']) {
                 Some(end) => around = &around[..end],
-                None => break Place { line: 1, column: 1 },
+                None => break START,
             }
         };
         self.wrong(place, field, found, expected, hint);
@@ -131,6 +138,8 @@ impl Report {
             })
     }
 
+    /// Gives `value`, or all that was reported.
+    ///
     /// # Errors
     /// When anything was reported.
     pub fn finish<T>(mut self, value: T) -> Result<T, SpecErrors> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::error::{Place, Report};
+use super::error::{Place, Report, START};
 
 const MAX_BYTES: usize = 256 << 10;
 const MAX_DEPTH: usize = 24;
@@ -90,8 +90,6 @@ pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     }
     root
 }
-
-const START: Place = Place { line: 1, column: 1 };
 
 /// The place of a byte of the text.
 pub fn place_of(text: &str, at: usize) -> Place {
@@ -204,7 +202,7 @@ impl Tree<'_> {
                     Some(first) => {
                         let found = format!("{:?} a second time", shortened(&key));
                         let expected = format!("it once; the first is in line {}", first.line);
-                        self.report.wrong(place, &join(&field, &key), found, expected, None);
+                        self.report.wrong(place, &field, found, expected, None);
                     }
                     None => {
                         seen.insert(key.clone(), place);

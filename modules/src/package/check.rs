@@ -1,0 +1,106 @@
+//! What MODULE.yaml says against what is in the folder: templates render, programs are there.
+
+use std::fs;
+
+use super::PackageError;
+use super::collect::{Content, Found};
+use crate::spec::ModuleSpec;
+use crate::spec::error::{Report, START};
+use crate::spec::health::Check;
+use crate::spec::install::InstallStep;
+use crate::spec::reference::Visibility;
+use crate::spec::runtime::Runtime;
+use crate::spec::yaml::place_of;
+
+const TEMPLATES: &str = "templates/";
+const TEMPLATE_BYTES: u64 = 1 << 20;
+
+/// Checks the files of the folder against the spec; `report` knows the places of its fields.
+pub fn check(spec: &ModuleSpec, mut report: Report, found: &[Found]) -> Result<(), PackageError> {
+    for entry in found.iter().filter(|entry| entry.path.starts_with(TEMPLATES)) {
+        if let Content::File { size, .. } = &entry.content {
+            check_template(spec, entry, *size)?;
+        }
+    }
+    for (field, program) in programs(spec) {
+        check_program(spec, found, &field, program, &mut report);
+    }
+    report.finish(()).map_err(PackageError::Spec)
+}
+
+fn check_template(spec: &ModuleSpec, entry: &Found, size: u64) -> Result<(), PackageError> {
+    let mut report = Report::new(&entry.place.display().to_string());
+    if size > TEMPLATE_BYTES {
+        report.wrong(
+            START,
+            "",
+            format!("{size} bytes"),
+            format!("a template of at most {TEMPLATE_BYTES}"),
+            None,
+        );
+        return report.finish(()).map_err(PackageError::Spec);
+    }
+    let bytes =
+        fs::read(&entry.place).map_err(|cause| PackageError::Read { path: entry.place.clone(), cause })?;
+    match std::str::from_utf8(&bytes) {
+        Err(_) => {
+            let hint = Some("keep files that are no templates outside templates/".to_owned());
+            report.wrong(START, "", "bytes that are no text", "UTF-8", hint);
+        }
+        Ok(text) => {
+            for bad in spec.bad_references(text, Visibility::Private, &[]) {
+                report.wrong(place_of(text, bad.at), "", bad.found, bad.expected, bad.hint);
+            }
+        }
+    }
+    report.finish(()).map_err(PackageError::Spec)
+}
+
+/// The programs that the module starts, with the fields that name them.
+fn programs(spec: &ModuleSpec) -> Vec<(String, &str)> {
+    let mut commands: Vec<(String, &[String])> = Vec::new();
+    if let Runtime::Process(process) = &spec.runtime
+        && process.working_dir.is_none()
+    {
+        commands.push(("runtime.process.command[0]".to_owned(), &process.command));
+    }
+    if let Some(Check::Exec(exec)) = spec.health.as_ref().map(|health| &health.check) {
+        commands.push(("health.exec.command[0]".to_owned(), &exec.command));
+    }
+    for (index, step) in spec.install.iter().enumerate() {
+        if let InstallStep::Run(command) = step {
+            commands.push((format!("install[{index}].run[0]"), command));
+        }
+    }
+    for (name, action) in &spec.actions {
+        commands.push((format!("actions.{name}.command[0]"), &action.command));
+    }
+    commands.into_iter().filter_map(|(field, command)| Some((field, command.first()?.as_str()))).collect()
+}
+
+/// A program named by a relative path is in the package, unless an install step may bring it, and can be executed.
+fn check_program(spec: &ModuleSpec, found: &[Found], field: &str, program: &str, report: &mut Report) {
+    if program.starts_with('/') || !program.contains('/') || program.contains("${") {
+        return;
+    }
+    let path = program.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
+    match found.iter().find(|entry| entry.path == path).map(|entry| &entry.content) {
+        Some(Content::File { is_executable: false, .. }) => {
+            let hint = Some(format!("chmod +x {path}"));
+            report.at(field, format!("{program:?}, which is not executable"), "an executable file", hint);
+        }
+        Some(Content::File { .. } | Content::Link { .. }) => {}
+        Some(Content::Folder) => {
+            report.at(field, format!("{program:?}, a folder"), "an executable file", None)
+        }
+        None if spec.install.is_empty() || field.starts_with("install") => {
+            report.at(
+                field,
+                format!("{program:?}, which is not in the package"),
+                "a file of the package",
+                None,
+            );
+        }
+        None => {}
+    }
+}
