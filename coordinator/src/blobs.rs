@@ -22,6 +22,8 @@ use tracing::warn;
 const PART: usize = 8 << 20;
 const SET_ASIDE: &str = "damaged";
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     #[error("there is no package {digest} in {place}")]
@@ -37,7 +39,7 @@ pub enum BlobError {
         operation: &'static str,
         place: String,
         #[source]
-        cause: Box<dyn std::error::Error + Send + Sync>,
+        cause: Cause,
     },
 }
 
@@ -88,11 +90,11 @@ impl Blobs {
     /// Blobs in a folder, which is made (0700) where it is missing. What a killed upload left there goes.
     pub fn local(folder: &Path) -> Result<Blobs, BlobError> {
         let place = folder.display().to_string();
-        let failed = |cause| from_io("open the folder of packages", &place, cause);
+        let failed = |cause| failure("open the folder of packages", &place, cause);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         sweep(folder).map_err(failed)?;
         let objects = LocalFileSystem::new_with_prefix(folder);
-        let objects = objects.map_err(|cause| from_object("open the folder of packages", &place, cause))?;
+        let objects = objects.map_err(|cause| failure("open the folder of packages", &place, cause))?;
         let objects = Arc::new(objects.with_fsync(true));
         Ok(Blobs { objects, place, folder: Some(folder.to_owned()) })
     }
@@ -132,7 +134,7 @@ impl Blobs {
 
     pub async fn put_file(&self, digest: &Digest, path: &Path) -> Result<(), BlobError> {
         let file = tokio::fs::File::open(path).await;
-        let file = file.map_err(|cause| from_io("open", &path.display().to_string(), cause))?;
+        let file = file.map_err(|cause| failure("open", &path.display().to_string(), cause))?;
         self.put(digest, file).await
     }
 
@@ -148,7 +150,7 @@ impl Blobs {
             while part.len() < PART {
                 let limit = (PART - part.len()) as u64;
                 let read = (&mut *content).take(limit).read_buf(&mut part).await;
-                if read.map_err(|cause| from_io("read a package for", &self.place, cause))? == 0 {
+                if read.map_err(|cause| failure("read a package for", &self.place, cause))? == 0 {
                     break;
                 }
             }
@@ -189,13 +191,13 @@ impl Blobs {
             Ok((size, found)) if found == *digest => Ok(Fetched { path, size, _copy: copy }),
             Ok((_, found)) => Err(self.set_aside(digest, found).await),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(self.missing(digest)),
-            Err(cause) => Err(from_io("read a package", &self.place, cause)),
+            Err(cause) => Err(failure("read a package", &self.place, cause)),
         }
     }
 
     async fn download(&self, digest: &Digest) -> Result<TempPath, BlobError> {
         let failed =
-            |cause| from_io("make a copy of a package", &std::env::temp_dir().display().to_string(), cause);
+            |cause| failure("make a copy of a package", &std::env::temp_dir().display().to_string(), cause);
         let (file, path) = NamedTempFile::new().map_err(failed)?.into_parts();
         let mut file = tokio::fs::File::from_std(file);
         let mut content = match self.objects.get(&object(digest)).await {
@@ -248,7 +250,7 @@ impl Blobs {
             Ok(folder)
         });
         let locked = locked.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        locked.map(Some).map_err(|cause| from_io("lock the folder of packages", &self.place, cause))
+        locked.map(Some).map_err(|cause| failure("lock the folder of packages", &self.place, cause))
     }
 
     fn missing(&self, digest: &Digest) -> BlobError {
@@ -256,7 +258,7 @@ impl Blobs {
     }
 
     fn failed(&self, operation: &'static str, cause: object_store::Error) -> BlobError {
-        from_object(operation, &self.place, cause)
+        failure(operation, &self.place, cause)
     }
 }
 
@@ -280,20 +282,8 @@ fn sweep(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn from_io(operation: &'static str, place: &str, cause: io::Error) -> BlobError {
-    from_cause(operation, place, Box::new(cause))
-}
-
-fn from_object(operation: &'static str, place: &str, cause: object_store::Error) -> BlobError {
-    from_cause(operation, place, Box::new(cause))
-}
-
-fn from_cause(
-    operation: &'static str,
-    place: &str,
-    cause: Box<dyn std::error::Error + Send + Sync>,
-) -> BlobError {
-    let place = place.to_owned();
+fn failure(operation: &'static str, place: &str, cause: impl Into<Cause>) -> BlobError {
+    let (place, cause) = (place.to_owned(), cause.into());
     let first: &(dyn std::error::Error + 'static) = &*cause;
     let is_full = std::iter::successors(Some(first), |cause| cause.source())
         .filter_map(|cause| cause.downcast_ref::<io::Error>())

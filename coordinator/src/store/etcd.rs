@@ -14,10 +14,9 @@ use futures::stream::BoxStream;
 use crate::store::etcd::commit::Marker;
 use crate::store::etcd::fault::Trouble;
 use crate::store::etcd::members::Members;
+use crate::store::txn::{check_key, check_prefix};
 use crate::store::url::EtcdUrl;
-use crate::store::{
-    Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned, check_key, check_prefix,
-};
+use crate::store::{Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned};
 
 /// How many entries a list asks for at once.
 const PAGE: i64 = 500;

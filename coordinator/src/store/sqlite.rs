@@ -20,9 +20,8 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::session::Session;
-use crate::store::{
-    Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned, check_key, check_prefix,
-};
+use crate::store::txn::{check_key, check_prefix};
+use crate::store::{Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned};
 
 /// How late a watch may notice what another process wrote, and that a lease has ended.
 const POLL: Duration = Duration::from_millis(100);
