@@ -143,3 +143,47 @@ pub async fn finish(
     let story = progress::follow(&context.console, events, timeout).await?;
     verdict::tell(context, &story, started.elapsed())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use proto::v1::replicas::{EveryNode, Replicas};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DeployArgs,
+    }
+
+    async fn request_of(argv: &str) -> v1::DeployRequest {
+        let line = Line::try_parse_from(argv.split(' ')).expect(argv);
+        request(line.args).await.expect(argv)
+    }
+
+    #[tokio::test]
+    async fn every_option_reaches_the_request() {
+        let argv = "deploy redis@7.2.4 --name cache --node a --node b --on room=attic,gpu --count 2 \
+                    --set port=6380 --set motd=a=b --timeout 2m --no-wait";
+        let got = request_of(argv).await;
+        assert_eq!((got.module.as_str(), got.deployment.as_str()), ("redis@7.2.4", "cache"));
+        assert_eq!(got.nodes, ["a", "b"]);
+        assert_eq!(got.selector, "room=attic,gpu");
+        assert_eq!(got.replicas.and_then(|r| r.replicas), Some(Replicas::Count(2)));
+        assert_eq!(got.config["port"], "6380");
+        assert_eq!(got.config["motd"], "a=b");
+        assert_eq!(got.timeout_ms, 120_000);
+        assert!(got.no_wait && !got.dry_run);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_said_stays_as_it_was() {
+        let got = request_of("deploy redis").await;
+        assert_eq!(got.replicas, None);
+        assert_eq!((got.deployment.as_str(), got.timeout_ms), ("", 120_000));
+        let got = request_of("deploy redis --every-node --dry-run").await;
+        assert_eq!(got.replicas.and_then(|r| r.replicas), Some(Replicas::EveryNode(EveryNode {})));
+        assert!(got.dry_run);
+    }
+}

@@ -34,9 +34,15 @@ pub const INTERRUPTED: u8 = 130;
 impl Failure {
     /// An error of our own, with its causes, one per line.
     pub fn new(code: Code, error: &(dyn Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |&error| error.source());
-        Problem { code, causes: chain.map(ToString::to_string).collect(), hint: None, explanation: None }
-            .into()
+        let mut causes: Vec<String> = Vec::new();
+        for error in std::iter::successors(Some(error), |&error| error.source()) {
+            let text = error.to_string();
+            // Some errors repeat their cause in their own text.
+            if causes.last().is_none_or(|last| !last.contains(&text)) {
+                causes.extend(text.lines().map(str::to_owned));
+            }
+        }
+        Problem { code, causes, hint: None, explanation: None }.into()
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
