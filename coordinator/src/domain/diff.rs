@@ -100,6 +100,8 @@ struct Running {
     release: Option<v1::Release>,
     /// `None`: not known.
     content: Option<String>,
+    /// It failed and does not run; still, it is there until it is told to go.
+    gave_up: bool,
 }
 
 fn running_on(state: &NodeState) -> BTreeMap<InstanceId, Running> {
@@ -108,14 +110,16 @@ fn running_on(state: &NodeState) -> BTreeMap<InstanceId, Running> {
         let believed = |told: &Wanted| Running {
             release: Some(told.release.clone()),
             content: Some(told.content.clone()),
+            gave_up: false,
         };
         return state.told.iter().map(|(id, told)| (id.clone(), believed(told))).collect();
     };
     let mut running = BTreeMap::new();
-    for instance in report.instances.iter().filter(|instance| instance.phase() != v1::Phase::Failed) {
+    for instance in &report.instances {
         let Ok(id) = InstanceId::parse(&instance.id) else { continue };
         let content = told(&id).map(|told| told.content.clone());
-        running.insert(id, Running { release: instance.release.clone(), content });
+        let gave_up = instance.phase() == v1::Phase::Failed;
+        running.insert(id, Running { release: instance.release.clone(), content, gave_up });
     }
     running
 }
@@ -129,6 +133,7 @@ fn change_to(
     origin: Option<Leaving<'_>>,
 ) -> Change {
     let kind = match (runs, &origin) {
+        (Some(runs), _) if runs.gave_up => Kind::Start,
         (Some(runs), _) if is_same(runs, wanted) => Kind::Keep,
         (Some(_), _) => Kind::Update,
         (None, Some(_)) => Kind::Move,
@@ -201,5 +206,118 @@ impl From<&Change> for v1::Change {
             from: change.from.clone(),
             to: change.to.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_named_by_what_happens_to_the_instance() {
+        let ready = |wanted: &str, runs: &str| node("a", wanted, Some(runs), "");
+        check([ready("web/0=v1", "")], "start web/0 on a v1");
+        check([ready("web/0=v2", "web/0=v1")], "update web/0 on a v1 to v2");
+        check([ready("web/0=v1", "web/0=v1")], "keep web/0 on a v1 to v1");
+        check([ready("", "web/0=v1")], "stop web/0 on a v1");
+        check([ready("web/0=v1", "web/0=v1!")], "start web/0 on a v1 to v1");
+        check([ready("", "web/0=v1!")], "stop web/0 on a v1");
+        check([ready("web/1=v1", "web/0=v1")], "stop web/0 on a v1, start web/1 on a v1");
+        check([ready("", "what is this=v1")], "");
+    }
+
+    #[test]
+    fn other_settings_of_the_same_release_are_an_update() {
+        let same = node("a", "web/0=v1", Some("web/0=v1"), "web/0=v1");
+        check([same.clone()], "keep web/0 on a v1 to v1");
+        let mut other = same;
+        for told in other.1.told.values_mut() {
+            told.content = "other settings".to_owned();
+        }
+        check([other], "update web/0 on a v1 to v1");
+    }
+
+    #[test]
+    fn an_instance_that_goes_elsewhere_moves_once() {
+        let to_b = || node("b", "web/0=v2", Some(""), "");
+        check([node("a", "", Some("web/0=v1"), ""), to_b()], "move web/0 on b from a v1 to v2");
+        check([node("a", "", None, "web/0=v1"), to_b()], "move web/0 on b from a v1 to v2 (waits)");
+        let on_both = node("b", "web/0=v1", Some("web/0=v1"), "");
+        check([node("a", "", Some("web/0=v1"), ""), on_both], "stop web/0 on a v1, keep web/0 on b v1 to v1");
+    }
+
+    #[test]
+    fn what_concerns_an_unreachable_node_waits_unless_it_was_told_already() {
+        check([node("a", "web/0=v1", None, "")], "start web/0 on a v1 (waits)");
+        check([node("a", "web/0=v2", None, "web/0=v1")], "update web/0 on a v1 to v2 (waits)");
+        check([node("a", "", None, "web/0=v1")], "stop web/0 on a v1 (waits)");
+        check([node("a", "web/0=v1", None, "web/0=v1")], "keep web/0 on a v1 to v1");
+    }
+
+    #[test]
+    fn an_instance_without_a_place_waits() {
+        let unplaced = BTreeMap::from([(id("web/7"), release("v1"))]);
+        let changes = diff(&BTreeMap::new(), &unplaced);
+        assert_eq!(changes.iter().map(told).collect::<Vec<_>>(), ["wait web/7 v1 (waits)"]);
+        assert_eq!(v1::Change::from(&changes[0]).kind(), v1::change::Kind::Wait);
+    }
+
+    fn check<const N: usize>(nodes: [(NodeName, NodeState); N], expected: &str) {
+        let changes = diff(&BTreeMap::from(nodes), &BTreeMap::new());
+        assert_eq!(changes.iter().map(told).collect::<Vec<_>>().join(", "), expected);
+    }
+
+    fn told(change: &Change) -> String {
+        let kind = format!("{:?}", change.kind).to_lowercase();
+        let on = change.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        let origin = change.from_node.as_ref().map(|node| format!(" from {node}")).unwrap_or_default();
+        let versions: Vec<&str> = [&change.from, &change.to]
+            .into_iter()
+            .flatten()
+            .map(|release| release.version.as_str())
+            .collect();
+        let waits = if change.waits { " (waits)" } else { "" };
+        format!("{kind} {}{on}{origin} {}{waits}", change.instance, versions.join(" to "))
+    }
+
+    /// Instances are written `id=version`, with `!` behind those that gave up.
+    fn node(name: &str, wanted: &str, runs: Option<&str>, told: &str) -> (NodeName, NodeState) {
+        let report = runs.map(|runs| v1::Report {
+            instances: pairs(runs).map(|(id, version)| reported(id, version)).collect(),
+            ..v1::Report::default()
+        });
+        let state = NodeState { wanted: listed(wanted), told: listed(told), report };
+        (NodeName::parse(name).expect("a node name"), state)
+    }
+
+    fn listed(text: &str) -> BTreeMap<InstanceId, Wanted> {
+        let wanted = |version| Wanted { release: release(version), content: version.to_owned() };
+        pairs(text).map(|(instance, version)| (id(instance), wanted(version))).collect()
+    }
+
+    fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        text.split(',').filter_map(|pair| pair.split_once('='))
+    }
+
+    fn reported(id: &str, version: &str) -> v1::InstanceReport {
+        let phase = if version.ends_with('!') { v1::Phase::Failed } else { v1::Phase::Running };
+        v1::InstanceReport {
+            id: id.to_owned(),
+            release: Some(release(version.trim_end_matches('!'))),
+            phase: phase.into(),
+            ..v1::InstanceReport::default()
+        }
+    }
+
+    fn release(version: &str) -> v1::Release {
+        v1::Release {
+            module: "web".to_owned(),
+            version: version.to_owned(),
+            digest: format!("sha256:{version}"),
+        }
+    }
+
+    fn id(text: &str) -> InstanceId {
+        InstanceId::parse(text).expect("an instance id")
     }
 }

@@ -279,3 +279,6 @@ fn overall(instances: &[InstanceStatus]) -> (State, String) {
     let reason = if first.message.is_empty() { String::new() } else { format!(": {}", first.message) };
     (state, format!("{counted}: {}{reason}", first.instance))
 }
+
+#[cfg(test)]
+mod tests;
