@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use serde::{Deserialize, Serialize};
 
+mod board;
 mod explain;
 mod index;
+mod reason;
 mod round;
 mod score;
 mod selector;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::InstanceId;
 
+use super::board::Board;
 use super::index::NodeSet;
-use super::score::{INELIGIBLE, LANES, Need, Row, best, spread, total};
+use super::score::{INELIGIBLE, Need, Row, spread, total};
 use super::snapshot::Snapshot;
 use super::view::{Liveness, Reserved};
 use super::{Settled, Wish};
@@ -45,6 +46,14 @@ enum Fate {
     Leaves,
 }
 
+/// The instances that run, by their fate.
+#[derive(Default)]
+struct Sorted {
+    staying: BTreeMap<InstanceId, usize>,
+    fleeing: BTreeMap<InstanceId, usize>,
+    homeless: BTreeSet<InstanceId>,
+}
+
 impl<'a> Round<'a> {
     pub fn new(wish: &'a Wish, snapshot: &'a Snapshot) -> Self {
         let need = Need::of(&wish.requires);
@@ -68,33 +77,15 @@ impl<'a> Round<'a> {
 
     /// So many instances: those that run stay where they can, the surplus goes, the missing are placed.
     pub fn count(&mut self, wanted: usize) -> Settled {
-        let mut staying: BTreeMap<InstanceId, usize> = BTreeMap::new();
-        let mut fleeing: BTreeMap<InstanceId, usize> = BTreeMap::new();
-        let mut homeless: BTreeSet<InstanceId> = BTreeSet::new();
-        for (instance, node) in &self.wish.current {
-            let number = self.snapshot.number(node);
-            match number.map(|number| (number, self.fate(number))) {
-                Some((number, Fate::Stays)) => {
-                    self.keep(number);
-                    staying.insert(instance.clone(), number);
-                }
-                Some((number, Fate::Flees)) => {
-                    fleeing.insert(instance.clone(), number);
-                }
-                Some((_, Fate::Leaves)) | None => {
-                    homeless.insert(instance.clone());
-                }
-            }
-        }
+        let Sorted { mut staying, fleeing, mut homeless } = self.sort_current();
         while staying.len() > wanted {
             let surplus = self.worst(&staying);
             if let Some(number) = staying.remove(&surplus) {
                 self.leave(number);
             }
         }
-        let missing = wanted - staying.len();
         homeless.extend(fleeing.keys().cloned());
-        let ids = self.ids(homeless, missing);
+        let ids = self.ids(homeless, wanted - staying.len());
         let mut settled: Settled = staying.into_iter().map(|(id, number)| (id, Some(number))).collect();
         for id in ids {
             let place = self.settle(fleeing.get(&id).copied());
@@ -102,6 +93,27 @@ impl<'a> Round<'a> {
         }
         self.refuse_more_than_one(&mut settled);
         settled
+    }
+
+    /// Keeps what may stay, so that the next one sees it.
+    fn sort_current(&mut self) -> Sorted {
+        let mut sorted = Sorted::default();
+        for (instance, node) in &self.wish.current {
+            let number = self.snapshot.number(node);
+            match number.map(|number| (number, self.fate(number))) {
+                Some((number, Fate::Stays)) => {
+                    self.keep(number);
+                    sorted.staying.insert(instance.clone(), number);
+                }
+                Some((number, Fate::Flees)) => {
+                    sorted.fleeing.insert(instance.clone(), number);
+                }
+                Some((_, Fate::Leaves)) | None => {
+                    sorted.homeless.insert(instance.clone());
+                }
+            }
+        }
+        sorted
     }
 
     /// One instance on every node that is admitted, without a place where something is missing or taken there.
@@ -288,48 +300,5 @@ impl<'a> Round<'a> {
             board.set(*number, score);
         }
         board
-    }
-}
-
-/// The score of every node, and the best one of each chunk.
-struct Board {
-    eligible: NodeSet,
-    scores: Vec<[f32; LANES]>,
-    maxima: Vec<f32>,
-}
-
-impl Board {
-    fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
-        let chunks = snapshot.chunks();
-        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
-        let mut maxima = vec![INELIGIBLE; chunks.len()];
-        let words = eligible.words().iter().zip(package.words());
-        for (((chunk, (eligible, package)), scores), most) in
-            chunks.iter().zip(words).zip(&mut scores).zip(&mut maxima)
-        {
-            if *eligible != 0 {
-                *most = chunk.score(need, *eligible, *package, scores);
-            }
-        }
-        Self { eligible, scores, maxima }
-    }
-
-    fn set(&mut self, number: usize, score: f32) {
-        let (chunk, lane) = (number / LANES, number % LANES);
-        self.scores[chunk][lane] = if self.eligible.contains(number) { score } else { INELIGIBLE };
-        self.maxima[chunk] = best(&self.scores[chunk]);
-    }
-
-    /// The first of the best.
-    fn best(&self) -> Option<usize> {
-        let mut most = INELIGIBLE;
-        let mut chunk = 0;
-        for (number, maximum) in self.maxima.iter().enumerate() {
-            if *maximum > most {
-                (most, chunk) = (*maximum, number);
-            }
-        }
-        let lane = self.scores.get(chunk)?.iter().position(|score| *score == most)?;
-        (most > INELIGIBLE).then_some(chunk * LANES + lane)
     }
 }

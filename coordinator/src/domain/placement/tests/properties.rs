@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use super::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn is_what_the_reference_says(nodes in fleet(), wish in any_wish()) {

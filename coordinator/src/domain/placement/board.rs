@@ -1,0 +1,48 @@
+//! The scores of all nodes for one wish, kept so that the best is found without looking at each again.
+
+use super::index::NodeSet;
+use super::score::{INELIGIBLE, LANES, Need, best};
+use super::snapshot::Snapshot;
+
+/// The score of every node, and the best one of each chunk.
+pub(super) struct Board {
+    eligible: NodeSet,
+    scores: Vec<[f32; LANES]>,
+    maxima: Vec<f32>,
+}
+
+impl Board {
+    pub fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
+        let chunks = snapshot.chunks();
+        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
+        let mut maxima = vec![INELIGIBLE; chunks.len()];
+        let words = eligible.words().iter().zip(package.words());
+        for (((chunk, (eligible, package)), scores), most) in
+            chunks.iter().zip(words).zip(&mut scores).zip(&mut maxima)
+        {
+            if *eligible != 0 {
+                *most = chunk.score(need, *eligible, *package, scores);
+            }
+        }
+        Self { eligible, scores, maxima }
+    }
+
+    pub fn set(&mut self, number: usize, score: f32) {
+        let (chunk, lane) = (number / LANES, number % LANES);
+        self.scores[chunk][lane] = if self.eligible.contains(number) { score } else { INELIGIBLE };
+        self.maxima[chunk] = best(&self.scores[chunk]);
+    }
+
+    /// The first of the best.
+    pub fn best(&self) -> Option<usize> {
+        let mut most = INELIGIBLE;
+        let mut chunk = 0;
+        for (number, maximum) in self.maxima.iter().enumerate() {
+            if *maximum > most {
+                (most, chunk) = (*maximum, number);
+            }
+        }
+        let lane = self.scores.get(chunk)?.iter().position(|score| *score == most)?;
+        (most > INELIGIBLE).then_some(chunk * LANES + lane)
+    }
+}
