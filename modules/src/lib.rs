@@ -4,11 +4,15 @@
 
 pub mod arch;
 pub mod capability;
+#[cfg(feature = "pack")]
+pub mod catalog;
 pub mod digest;
 pub mod item_name;
 pub mod name;
 #[cfg(feature = "pack")]
 pub mod package;
+#[cfg(feature = "spec")]
+pub mod registry;
 #[cfg(feature = "spec")]
 pub mod release;
 #[cfg(feature = "spec")]
