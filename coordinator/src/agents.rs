@@ -5,6 +5,8 @@ pub mod grpc;
 pub mod tls;
 pub mod tunnel;
 
+pub use dial::Agents;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,13 +33,13 @@ pub enum AgentError {
         node: NodeName,
         address: String,
         #[source]
-        cause: HostError,
+        cause: Box<HostError>,
     },
     #[error("could not start the agent of {node}")]
     Start {
         node: NodeName,
         #[source]
-        cause: HostError,
+        cause: Box<HostError>,
     },
     #[error("the certificate of {node} has expired")]
     CertificateExpired { node: NodeName },

@@ -1,11 +1,14 @@
-//! The agent's port by way of SSH, for nodes behind NAT or a firewall.
+//! The agent's port by way of SSH, for nodes behind NAT or a firewall; and how SSH starts an agent.
 
 use std::pin::Pin;
 
 use crate::agents::AgentError;
 use crate::domain::node::{NodeRecord, Supervisor};
 use crate::ssh::shell::quote;
-use crate::ssh::{ByteStream, Host};
+use crate::ssh::{ByteStream, Host, HostError};
+
+/// The agent's systemd unit.
+pub const UNIT: &str = "orchestrator-agent.service";
 
 /// The agent's binary in its folder on the node, run as the agent's user.
 pub fn agent_command(node: &NodeRecord, words: &str) -> String {
@@ -15,36 +18,47 @@ pub fn agent_command(node: &NodeRecord, words: &str) -> String {
     format!("{sudo}{binary} {words} --data-dir {}", quote(&data_dir))
 }
 
-/// Starts the agent unless it runs; the script says where it listens.
+/// Starts the agent unless it runs, and prints where it listens. To be run as the agent's user.
 pub fn start_script(node: &NodeRecord) -> String {
-    let sudo = if node.sudo { "sudo -n " } else { "" };
+    let data_dir = quote(&node.data_dir.to_string_lossy());
     let listen = quote(&node.install.listen);
-    let start = agent_command(node, &format!("start --listen {listen}"));
     match node.install.supervisor {
-        Supervisor::Systemd => format!("{sudo}systemctl start {UNIT} && {start}"),
-        Supervisor::Cron | Supervisor::Contact => start,
+        Supervisor::Systemd => format!(
+            "set -e; cd {data_dir}; if ! systemctl is-active -q {UNIT}; then rm -f agent.addr; \
+             systemctl start {UNIT}; n=0; while [ ! -s agent.addr ]; do n=$((n+1)); \
+             if [ $n -gt 100 ]; then journalctl -u {UNIT} -n 5 --no-pager -o cat >&2; exit 1; fi; \
+             sleep 0.05 2>/dev/null || sleep 1; done; fi; cat agent.addr"
+        ),
+        Supervisor::Cron | Supervisor::Contact => {
+            format!("{data_dir}/bin/node-agent start --listen {listen} --data-dir {data_dir} </dev/null")
+        }
     }
 }
 
-/// The agent's systemd unit.
-pub const UNIT: &str = "orchestrator-agent.service";
+/// The script as the agent's user would run it.
+pub fn as_agent_user(node: &NodeRecord, script: &str) -> String {
+    if node.sudo { format!("sudo -n sh -c {}", quote(script)) } else { script.to_owned() }
+}
 
 /// Starts the agent unless it runs, and connects with its port: all in one round trip.
 pub async fn open(node: &NodeRecord, host: &dyn Host) -> Result<Pin<Box<dyn ByteStream>>, AgentError> {
-    let script =
-        format!("{} >/dev/null </dev/null && exec {}", start_script(node), agent_command(node, "proxy"));
-    host.open(&script).await.map_err(|cause| no_way(node, cause))
+    let start = start_script(node);
+    let proxy = agent_command(&NodeRecord { sudo: false, ..node.clone() }, "proxy");
+    let script = format!("( {start} ) >/dev/null </dev/null && exec {proxy}");
+    host.open(&as_agent_user(node, &script)).await.map_err(|cause| no_way(node, cause))
 }
 
 /// Starts the agent unless it runs.
 pub async fn start(node: &NodeRecord, host: &dyn Host) -> Result<(), AgentError> {
-    let output = host.run(&start_script(node), b"").await.map_err(|cause| no_way(node, cause))?;
+    let script = as_agent_user(node, &start_script(node));
+    let output = host.run(&script, b"").await.map_err(|cause| no_way(node, cause))?;
     output
         .checked(host, "starting the agent")
-        .map_err(|cause| AgentError::Start { node: node.name.clone(), cause })?;
+        .map_err(|cause| AgentError::Start { node: node.name.clone(), cause: Box::new(cause) })?;
     Ok(())
 }
 
-fn no_way(node: &NodeRecord, cause: crate::ssh::HostError) -> AgentError {
+fn no_way(node: &NodeRecord, cause: HostError) -> AgentError {
+    let cause = Box::new(cause);
     AgentError::NoWay { node: node.name.clone(), address: node.address.clone(), cause }
 }

@@ -38,6 +38,17 @@ impl Hosts {
         self.get_with(contact, NewHostKeys::AsConfigured)
     }
 
+    /// The name or address under which the machine's ports are reached.
+    pub async fn address(&self, contact: &Contact) -> String {
+        match contact {
+            Contact::Local => "127.0.0.1".to_owned(),
+            Contact::Ssh { destination, .. } => {
+                let host = destination.rsplit_once('@').map_or(destination.as_str(), |(_, host)| host);
+                self.client.address(contact).await.unwrap_or_else(|| host.to_owned())
+            }
+        }
+    }
+
     pub fn get_with(&self, contact: &Contact, new_keys: NewHostKeys) -> Arc<dyn Host> {
         let mut known = self.known.lock().expect("no panic while held");
         let host = known.entry((contact.clone(), new_keys)).or_insert_with(|| match contact {

@@ -94,6 +94,20 @@ impl Client {
         Ok(())
     }
 
+    /// Where the machine's other ports are reached: the host name behind an alias of `~/.ssh/config`.
+    pub async fn address(&self, contact: &Contact) -> Option<String> {
+        let Contact::Ssh { destination, .. } = contact else { return None };
+        let mut ssh = Command::new("ssh");
+        if let Some(config) = &self.config {
+            ssh.arg("-F").arg(config);
+        }
+        // Reads the configuration only; nothing is connected to.
+        let asked = ssh.args(["-G", "--", destination]).stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(self.patience.connect, asked).await.ok()?.ok()?;
+        let settings = String::from_utf8_lossy(&output.stdout).into_owned();
+        settings.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
+    }
+
     async fn launch(&self, contact: &Contact, new_keys: NewHostKeys, socket: &Path) -> Result<(), HostError> {
         let arguments = self.arguments(contact, new_keys, socket)?;
         let failed = |cause: io::Error| HostError::Connect {

@@ -1,0 +1,60 @@
+//! How a node leaves: everything of ours but the volumes goes from the machine, then the fleet forgets its key.
+
+use proto::ids::NodeName;
+
+use crate::agents::tunnel::as_agent_user;
+use crate::domain::node::NodeRecord;
+use crate::fleet::enrol::{EnrolError, Enrolment, Listener, Note, install, node_key};
+use crate::ssh::HostError;
+use crate::store::json::{Stored, get_json};
+use crate::store::{Op, StoreError, Txn};
+
+impl Enrolment {
+    /// Cleans the machine and forgets the node; with `force` forgets it even where the machine cannot be reached.
+    pub async fn remove(&self, name: &NodeName, force: bool, tell: Listener<'_>) -> Result<(), EnrolError> {
+        let kept = self.record(name).await?;
+        match self.clean(&kept.value, tell).await {
+            Ok(()) => {}
+            Err(cause) if force => {
+                tell(Note::Warning(format!("{cause}; what it runs goes on until someone stops it there")))
+            }
+            Err(cause) => return Err(EnrolError::Cleanup { node: name.clone(), cause }),
+        }
+        self.forget(name).await?;
+        self.agents.forget(name);
+        tell(Note::Step(format!("{name} has left the fleet")));
+        Ok(())
+    }
+
+    async fn record(&self, name: &NodeName) -> Result<Stored<NodeRecord>, EnrolError> {
+        let found = get_json::<NodeRecord>(&*self.store, &node_key(name)).await;
+        found
+            .map_err(|cause| EnrolError::Store { node: name.clone(), cause })?
+            .ok_or_else(|| EnrolError::NoSuchNode { node: name.clone() })
+    }
+
+    async fn clean(&self, node: &NodeRecord, tell: Listener<'_>) -> Result<(), HostError> {
+        tell(Note::Step(format!("removing the agent from {}", node.contact)));
+        let host = self.hosts.get(&node.contact);
+        let script = as_agent_user(node, &install::remove_script(node));
+        host.run(&script, b"").await?.checked(&*host, "removing the agent")?;
+        Ok(())
+    }
+
+    /// However often the record changes meanwhile. From here on nobody trusts the node's key.
+    async fn forget(&self, name: &NodeName) -> Result<(), EnrolError> {
+        loop {
+            let kept = match self.record(name).await {
+                Ok(kept) => kept,
+                Err(EnrolError::NoSuchNode { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let txn = Txn::new().when(kept.unchanged()).then(Op::delete(kept.key));
+            match self.store.commit(txn).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(cause) => return Err(EnrolError::Store { node: name.clone(), cause }),
+            }
+        }
+    }
+}
