@@ -1,0 +1,244 @@
+//! The agent: what all parts share, and how a NodeSpec becomes one supervisor for each instance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::code::Code;
+use proto::ids::{InstanceId, NodeName};
+use proto::v1::apply_reply::Verdict;
+use proto::v1::{ApplyReply, NodeSpec};
+use tokio::sync::{Notify, watch};
+
+use crate::config::DataDir;
+use crate::content::Candidate;
+use crate::disk;
+use crate::fault;
+use crate::ledger::{Ledger, LedgerError, Memory};
+use crate::log;
+use crate::ports::PortBook;
+use crate::report::Board;
+use crate::runtime::cgroup::Cgroups;
+use crate::runtime::kill::Family;
+use crate::scene::Ground;
+use crate::supervisor::Supervisor;
+
+mod check;
+mod sweep;
+
+pub use sweep::{left_instances, token};
+
+/// Why a NodeSpec was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+impl ApplyError {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Invalid(_) => Code::InvalidInput,
+            Self::Ledger(error) => error.code(),
+            Self::Stopping => Code::Unreachable,
+        }
+    }
+}
+
+/// A wish for one instance; none when it is to go.
+pub type Wish = Option<Candidate>;
+
+/// All that the parts of a running agent share.
+pub struct Agent {
+    pub data: DataDir,
+    pub node: NodeName,
+    pub token: String,
+    pub cgroups: Option<Cgroups>,
+    pub ports: PortBook,
+    pub board: Board,
+    /// One installation at a time: package managers lock each other out anyway.
+    pub installing: tokio::sync::Mutex<()>,
+    ledger: Arc<Mutex<Ledger>>,
+    /// Held by whoever changes the ledger; the lock above is held for moments only.
+    writing: Arc<tokio::sync::Mutex<()>>,
+    wishes: Mutex<BTreeMap<InstanceId, watch::Sender<Wish>>>,
+    /// Releases that processes run from.
+    in_use: Mutex<BTreeMap<InstanceId, String>>,
+    sweep: Notify,
+}
+
+impl Agent {
+    /// Opens the data folder and clears away what a crash left.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn open(data: DataDir, node: NodeName) -> Result<Arc<Self>, LedgerError> {
+        for (dir, mode) in [
+            (data.releases(), 0o755),
+            (data.instances(), 0o711),
+            (data.volumes(), 0o711),
+            (data.logs(), 0o700),
+        ] {
+            disk::make_dir(&dir, mode)?;
+        }
+        let token = token(&data)?;
+        let ledger = Ledger::open(&data.ledger())?;
+        let agent = Self {
+            cgroups: Cgroups::probe(&token),
+            data,
+            node,
+            token,
+            ports: PortBook::default(),
+            board: Board::new(),
+            installing: tokio::sync::Mutex::new(()),
+            ledger: Arc::new(Mutex::new(ledger)),
+            writing: Arc::default(),
+            wishes: Mutex::default(),
+            in_use: Mutex::default(),
+            sweep: Notify::new(),
+        };
+        agent.sweep_leftovers();
+        Ok(Arc::new(agent))
+    }
+
+    /// Takes up what the ledger says, and ends what it does not know.
+    pub fn start(self: &Arc<Self>) {
+        let spec = self.ledger().spec().clone();
+        for instance in &spec.instances {
+            let kept = self.memory(&instance.id).ports;
+            self.ports.keep(&instance.id, kept.into_values());
+        }
+        self.end_strangers();
+        self.follow(&spec);
+        for id in left_instances(&self.data) {
+            self.wish(&id, None);
+        }
+        tokio::spawn(self.clone().keep_house());
+    }
+
+    /// Takes a NodeSpec over: on disk before this returns, then acted upon.
+    ///
+    /// # Errors
+    /// When it is malformed or cannot be written.
+    pub async fn apply(self: &Arc<Self>, spec: NodeSpec) -> Result<ApplyReply, ApplyError> {
+        check::check(&spec, &self.node).map_err(ApplyError::Invalid)?;
+        let wished = spec.clone();
+        let verdict = self.write(move |ledger| ledger.accept(spec)).await??;
+        fault::point("apply.after_ledger");
+        if verdict == Verdict::Accepted {
+            tracing::info!(generation = wished.generation, "spec accepted");
+            self.follow(&wished);
+            self.sweep.notify_one();
+        }
+        self.board.touch();
+        let generation = self.ledger().spec().generation;
+        Ok(ApplyReply { verdict: verdict.into(), generation })
+    }
+
+    /// The ledger, to look something up.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn memory(&self, id: &str) -> Memory {
+        self.ledger().memory(id)
+    }
+
+    /// Remembers something of an instance. On a full disk it stays in memory and is written later.
+    pub async fn remember(&self, id: &str, change: impl FnOnce(&mut Memory) + Send + 'static) {
+        let of = id.to_owned();
+        let flushed = self
+            .write(move |ledger| {
+                ledger.remember(&of, change);
+                ledger.flush()
+            })
+            .await;
+        if let Ok(Err(error)) = flushed {
+            tracing::error!(instance = id, error = log::chain(&error), "ledger could not be written");
+        }
+    }
+
+    pub fn ground(&self) -> Ground<'_> {
+        Ground { data: &self.data, node: &self.node, token: &self.token, ports: &self.ports }
+    }
+
+    pub fn family<'a>(&'a self, id: &'a InstanceId) -> Family<'a> {
+        Family { id, token: &self.token, cgroups: self.cgroups.as_ref() }
+    }
+
+    /// Notes which release an instance runs from, so that it is not deleted under it.
+    pub fn use_release(&self, id: &InstanceId, digest: Option<&str>) {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        match digest {
+            Some(digest) => in_use.insert(id.clone(), digest.to_owned()),
+            None => in_use.remove(id),
+        };
+        self.sweep.notify_one();
+    }
+
+    /// The instance has stopped and is no longer wished for: forgets it. False when it is wished for again.
+    pub fn finish(&self, id: &InstanceId) -> bool {
+        let mut wishes = self.wishes();
+        if wishes.get(id).is_some_and(|wish| wish.borrow().is_some()) {
+            return false;
+        }
+        self.remove_traces(id);
+        wishes.remove(id);
+        self.ports.forget(&id.to_string());
+        self.board.remove(&id.to_string());
+        drop(wishes);
+        self.use_release(id, None);
+        true
+    }
+
+    fn follow(self: &Arc<Self>, spec: &NodeSpec) {
+        let mut wanted = BTreeSet::new();
+        for instance in &spec.instances {
+            let Ok(id) = InstanceId::parse(&instance.id) else { continue };
+            self.wish(&id, Some(Candidate::new(instance.clone())));
+            wanted.insert(id);
+        }
+        for (id, wish) in self.wishes().iter() {
+            if !wanted.contains(id) {
+                wish.send_if_modified(|wish| wish.take().is_some());
+            }
+        }
+    }
+
+    fn wish(self: &Arc<Self>, id: &InstanceId, wish: Wish) {
+        let mut wishes = self.wishes();
+        if let Some(sender) = wishes.get(id) {
+            sender.send_if_modified(|present| std::mem::replace(present, wish.clone()) != wish);
+            return;
+        }
+        let (sender, receiver) = watch::channel(wish);
+        wishes.insert(id.clone(), sender);
+        tokio::spawn(Supervisor::new(self.clone(), id.clone(), receiver).run());
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, BTreeMap<InstanceId, watch::Sender<Wish>>> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a copy of the ledger where a slow disk holds up nothing else, then puts it in force. Once begun it
+    /// is carried through, even when the caller is gone.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Ledger) -> T + Send + 'static,
+    ) -> Result<T, ApplyError> {
+        let ledger = self.ledger.clone();
+        let turn = self.writing.clone().lock_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let lock = || ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut copy = lock().clone();
+            let result = change(&mut copy);
+            *lock() = copy;
+            result
+        });
+        task.await.map_err(|_| ApplyError::Stopping)
+    }
+}

@@ -1,0 +1,181 @@
+//! Keeping house: what crashes left, releases that nothing refers to any more, volumes to be purged, and what
+//! the ledger could not write while the disk was full.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use proto::ids::InstanceId;
+
+use crate::agent::Agent;
+use crate::clock;
+use crate::config::DataDir;
+use crate::disk::{self, DiskError, Durability};
+use crate::install;
+use crate::ledger::Ledger;
+use crate::log;
+use crate::logs;
+use crate::runtime::kill;
+use crate::runtime::process::Process;
+
+/// A release nobody ever spoke of is one whose deploy was given up after the upload.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+const ROUND: Duration = Duration::from_secs(600);
+const RETRY: Duration = Duration::from_secs(2);
+const REMOVING: &str = ".removing-";
+
+impl Agent {
+    /// Runs as long as the agent: when something changed, and now and then.
+    pub(super) async fn keep_house(self: Arc<Self>) {
+        loop {
+            let is_clean = self.write(Ledger::flush).await.is_ok_and(|flushed| flushed.is_ok());
+            let pause = if is_clean { ROUND } else { RETRY };
+            let _ = tokio::time::timeout(pause, self.sweep.notified()).await;
+            self.sweep_releases().await;
+            self.purge_volumes();
+            logs::rotate(&self.data.log());
+        }
+    }
+
+    /// Before anything runs: temporary files and half-deleted folders.
+    pub(super) fn sweep_leftovers(&self) {
+        install::sweep();
+        for dir in [self.data.0.clone(), self.data.instances()] {
+            for path in entries(&dir) {
+                if path.extension().is_some_and(|extension| extension == "tmp") {
+                    let _ = fs::remove_file(path);
+                }
+            }
+        }
+        for path in entries(&self.data.releases()) {
+            if name(&path).starts_with(REMOVING) {
+                let _ = disk::remove_tree(&path);
+            }
+        }
+        if let Err(error) = modules::unpack::sweep(&self.data.releases()) {
+            tracing::warn!(%error, "interrupted uploads could not be removed");
+        }
+    }
+
+    /// Ends processes with our mark that no record names: of instances that are not wished for, and installs.
+    pub(super) fn end_strangers(&self) {
+        let mut known = BTreeSet::new();
+        for id in left_instances(&self.data) {
+            if let Some(process) = Process::adopt(&self.data.instance(&id)) {
+                known.insert(id);
+                drop(process);
+            }
+        }
+        let install = kill::install_token(&self.token);
+        let left = kill::marked(&self.token).into_iter().filter(|(_, id)| !known.contains(id));
+        for (pid, id) in left.chain(kill::marked(&install)) {
+            tracing::warn!(pid, instance = %id, "ending a process that is on no record");
+            kill::signal(pid, libc::SIGKILL);
+        }
+    }
+
+    /// Removes what an instance leaves behind, but for its volumes.
+    pub(super) fn remove_traces(&self, id: &InstanceId) {
+        if let Err(error) = disk::remove_tree(&self.data.instance(id)) {
+            tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
+        }
+        for log in [self.data.instance_log(id), self.data.instance_agent_log(id)] {
+            let _ = fs::remove_file(logs::previous(&log));
+            let _ = fs::remove_file(log);
+        }
+    }
+
+    async fn sweep_releases(&self) {
+        let mut kept = self.ledger().wanted_releases();
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.extend(in_use.into_values());
+        let mut gone = Vec::new();
+        for path in entries(&self.data.releases()) {
+            let digest = format!("sha256:{}", name(&path));
+            if modules::digest::Digest::parse(&digest).is_err() || kept.contains(&digest) {
+                continue;
+            }
+            let is_stale = self.ledger().was_referenced(&digest) || age(&path) > FORGOTTEN;
+            if is_stale && self.remove_release(&path) {
+                tracing::info!(release = digest, "release removed");
+                gone.push(digest);
+            }
+        }
+        if !gone.is_empty() {
+            // Not worth a write of its own: it goes with the next one.
+            let _ = self.write(move |ledger| ledger.forget_releases(&gone)).await;
+        }
+    }
+
+    /// Renames it away first: a release's folder is whole or not there.
+    fn remove_release(&self, path: &Path) -> bool {
+        let aside = self.data.releases().join(format!("{REMOVING}{}", name(path)));
+        let removed = fs::rename(path, &aside)
+            .map_err(|cause| DiskError::new("remove", path, cause))
+            .and_then(|()| disk::remove_tree(&aside));
+        if let Err(error) = &removed {
+            tracing::warn!(error = log::chain(error), "release could not be removed");
+        }
+        removed.is_ok()
+    }
+
+    /// Only once no instance of the deployment is left, wished for or stopping.
+    fn purge_volumes(&self) {
+        let purged = self.ledger().spec().purge_volumes.clone();
+        let busy: BTreeSet<String> = self.wishes().keys().map(|id| id.deployment.to_string()).collect();
+        for path in entries(&self.data.volumes()) {
+            let name = name(&path);
+            let Some((deployment, _)) = name.rsplit_once('.') else { continue };
+            if purged.iter().any(|purged| purged == deployment) && !busy.contains(deployment) {
+                match disk::remove_tree(&path) {
+                    Ok(()) => tracing::info!(volumes = name, "volumes purged"),
+                    Err(error) => tracing::warn!(error = log::chain(&error), "volumes stay"),
+                }
+            }
+        }
+    }
+}
+
+/// Instances that have a folder.
+pub fn left_instances(data: &DataDir) -> Vec<InstanceId> {
+    entries(&data.instances())
+        .into_iter()
+        .filter_map(|path| {
+            let name = name(&path);
+            let (deployment, index) = name.rsplit_once('.')?;
+            InstanceId::parse(&format!("{deployment}/{index}")).ok()
+        })
+        .collect()
+}
+
+/// Names this data folder in the environment of its processes.
+/// # Errors
+/// When it cannot be read or made.
+pub fn token(data: &DataDir) -> Result<String, DiskError> {
+    let path = data.token();
+    match fs::read_to_string(&path) {
+        Ok(token) if token.len() == 16 => return Ok(token),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) => return Err(DiskError::new("read", &path, cause)),
+    }
+    let token = format!("{:016x}", clock::noise());
+    disk::replace(&path, token.as_bytes(), 0o644, Durability::PowerLoss)?;
+    Ok(token)
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn age(path: &Path) -> Duration {
+    let modified = path.metadata().and_then(|meta| meta.modified());
+    modified.ok().and_then(|then| then.elapsed().ok()).unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! Stopping the agent, and on request all that it runs.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use proto::ids::InstanceId;
+
+use crate::agent;
+use crate::cli::CliError;
+use crate::config::DataDir;
+use crate::disk::{Lock, Locked};
+use crate::runtime::cgroup::Cgroups;
+use crate::runtime::kill::{self, Family};
+use crate::runtime::process::{Place, Process};
+
+const LIMIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
+
+pub fn stop(data: &DataDir, instances: bool) -> Result<(), CliError> {
+    if !data.0.exists() {
+        return Ok(());
+    }
+    stop_agent(data)?;
+    if !instances {
+        return Ok(());
+    }
+    // Held while we stop them, so that no agent starts them again.
+    let Locked::Ours(_lock) = Lock::try_take(&data.agent_lock())? else {
+        return Err(CliError::NotStopped);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|cause| CliError::System { action: "start", cause })?;
+    runtime.block_on(stop_instances(data))
+}
+
+fn stop_agent(data: &DataDir) -> Result<(), CliError> {
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
+        let begin = Instant::now();
+        let mut is_first = true;
+        while begin.elapsed() < LIMIT {
+            let holders = [Lock::holder(&data.supervisor_lock())?, Lock::holder(&data.agent_lock())?];
+            if holders == [None, None] {
+                return Ok(());
+            }
+            if std::mem::take(&mut is_first) {
+                holders.into_iter().flatten().for_each(|pid| kill::signal(pid, signal));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+    Err(CliError::NotStopped)
+}
+
+async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
+    let token = agent::token(data)?;
+    let cgroups = Cgroups::probe(&token);
+    let mut ids = agent::left_instances(data);
+    ids.extend(kill::marked(&token).into_iter().map(|(_, id)| id));
+    ids.sort();
+    ids.dedup();
+    let all = ids.iter().map(|id| stop_instance(data, id, &token, cgroups.as_ref()));
+    let is_clean = join_all(all).await;
+    for (pid, _) in kill::marked(&kill::install_token(&token)) {
+        kill::signal(pid, libc::SIGKILL);
+    }
+    if let Some(cgroups) = &cgroups {
+        cgroups.close();
+    }
+    let left = ids.iter().zip(is_clean).filter(|(_, is_clean)| !is_clean);
+    let left: Vec<String> = left.map(|(id, _)| id.to_string()).collect();
+    if left.is_empty() { Ok(()) } else { Err(CliError::InstancesLeft(left.join(", "))) }
+}
+
+async fn stop_instance(data: &DataDir, id: &InstanceId, token: &str, cgroups: Option<&Cgroups>) -> bool {
+    let family = Family { id, token, cgroups };
+    let dir = data.instance(id);
+    match Process::adopt(&dir) {
+        Some(process) => process.stop(None, Place { dir: &dir, family: &family }).await,
+        None => family.end(&[]).await,
+    }
+}

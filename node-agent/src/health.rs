@@ -1,0 +1,125 @@
+//! One check of an instance's health: does it answer on its port, does it serve a page, does its command succeed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::log;
+use crate::runtime::once;
+use crate::runtime::spawn::Launch;
+
+/// A check, with all references resolved.
+pub enum Probe {
+    Tcp { port: u16 },
+    Http { port: u16, path: String },
+    Exec(Launch),
+}
+
+/// Whether the instance is healthy now; otherwise why not.
+///
+/// # Errors
+/// The reason, for people.
+pub async fn check(probe: Probe, limit: Duration) -> Result<(), String> {
+    let slow = || format!("no answer within {limit:?}");
+    match probe {
+        Probe::Tcp { port } => timeout(limit, connect(port)).await.map_err(|_| slow())?.map(drop),
+        Probe::Http { port, path } => timeout(limit, get(port, &path)).await.map_err(|_| slow())?,
+        Probe::Exec(launch) => {
+            once::run(&launch, limit).await.map_err(|error| format!("check {}", log::chain(&error)))
+        }
+    }
+}
+
+/// Some servers listen on IPv6 only.
+async fn connect(port: u16) -> Result<TcpStream, String> {
+    let mut refused = String::new();
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        match TcpStream::connect(SocketAddr::new(ip, port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if refused.is_empty() => refused = format!("port {port}: {error}"),
+            Err(_) => {}
+        }
+    }
+    Err(refused)
+}
+
+async fn get(port: u16, path: &str) -> Result<(), String> {
+    let broken = |error: std::io::Error| format!("GET {path} on port {port}: {error}");
+    let mut stream = connect(port).await?;
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let request = format!(
+        "GET {slash}{path} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: orchestrator\r\n\
+         Accept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.map_err(broken)?;
+    let mut head = Vec::with_capacity(64);
+    while head.len() < 12 {
+        let mut bytes = [0; 64];
+        let count = stream.read(&mut bytes).await.map_err(broken)?;
+        if count == 0 {
+            break;
+        }
+        head.extend_from_slice(&bytes[..count]);
+    }
+    match status(&head) {
+        Some(200..=399) => Ok(()),
+        Some(status) => Err(format!("GET {path} on port {port} answers {status}")),
+        None => Err(format!("port {port} does not speak HTTP")),
+    }
+}
+
+/// The status code of `HTTP/1.x NNN …`.
+fn status(head: &[u8]) -> Option<u16> {
+    let rest = head.strip_prefix(b"HTTP/1.")?;
+    std::str::from_utf8(rest.get(2..5)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_is_healthy_by_its_status() {
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", ""),
+            ("HTTP/1.0 302 Found\r\n\r\n", ""),
+            ("HTTP/1.1 503 Unavailable\r\n\r\n", "answers 503"),
+            ("220 smtp\r\n at your service", "does not speak HTTP"),
+            ("", "does not speak HTTP"),
+        ] {
+            let port = serve(answer);
+            let probe = Probe::Http { port, path: "/".to_owned() };
+            let got = check(probe, Duration::from_secs(5)).await.err().unwrap_or_default();
+            assert!(got.ends_with(expected) && got.is_empty() == expected.is_empty(), "{answer:?}: {got}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_nobody_serves_is_refused_with_its_number() {
+        let port = serve("");
+        let _ = std::net::TcpStream::connect(("127.0.0.1", port));
+        let refused = loop {
+            if let Err(why) = check(Probe::Tcp { port }, Duration::from_secs(5)).await {
+                break why;
+            }
+        };
+        assert!(refused.contains(&port.to_string()), "{refused}");
+    }
+
+    /// Serves one connection.
+    fn serve(answer: &'static str) -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = listener.local_addr().expect("address").port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("accepted");
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        port
+    }
+}

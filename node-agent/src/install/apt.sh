@@ -1,0 +1,35 @@
+# Installs the packages named by the arguments unless all are there. Their daemons are kept from starting while
+# this runs, and those that came with it from starting at the next boot: the module runs its own.
+set -u
+installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
+all=yes
+for p in "$@"; do installed "$p" || all=no; done
+[ "$all" = yes ] && exit 0
+[ "$(id -u)" = 0 ] || { echo "error: installing $* needs root, and the agent runs as $(id -un)" >&2; exit 77; }
+
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 143' HUP INT TERM
+  printf '#!/bin/sh\n# by orchestrator, while it installs packages\nexit 101\n' > "$policy"
+  chmod 755 "$policy"
+fi
+before=$(dpkg-query -W -f '${Package}\n')
+get() { apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
+install() { get install -y --no-install-recommends -- "$@"; }
+if ! install "$@"; then
+  # Stale lists or a dpkg that was interrupted are the usual reasons.
+  dpkg --configure -a || true
+  get update || true
+  install "$@" || exit 1
+fi
+
+command -v systemctl >/dev/null 2>&1 || exit 0
+sources=$(dpkg-query -W -f '${source:Package}\n' "$@" 2>/dev/null)
+dpkg-query -W -f '${Package} ${source:Package}\n' | while read -r package source; do
+  echo "$before" | grep -qxF "$package" && continue
+  echo "$sources" | grep -qxF "$source" || continue
+  dpkg -L "$package" | sed -n 's,^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.service\)$,\2,p' |
+    while read -r unit; do systemctl --quiet disable "$unit" || true; done
+done
+exit 0

@@ -1,0 +1,11 @@
+//! How an instance is executed. Only processes so far: started so that they outlive the agent, found again
+//! after it was killed, and stopped with everything they ever started.
+
+pub mod cgroup;
+pub mod kill;
+pub mod once;
+pub mod process;
+pub mod procfs;
+pub mod reaper;
+pub mod record;
+pub mod spawn;

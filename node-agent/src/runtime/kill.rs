@@ -1,0 +1,102 @@
+//! Ending everything an instance ever started: its process group, what is in its cgroup, what descends from it,
+//! and what carries its mark in the environment, however far it has moved.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proto::ids::InstanceId;
+
+use crate::runtime::cgroup::Cgroups;
+use crate::runtime::procfs;
+
+pub const INSTANCE_VARIABLE: &str = "ORCHESTRATOR_INSTANCE";
+/// Which agent started it, so that two agents on one machine never touch each other's processes.
+pub const TOKEN_VARIABLE: &str = "ORCHESTRATOR_AGENT";
+
+const ROUNDS: u32 = 200;
+const ROUND: Duration = Duration::from_millis(10);
+
+/// How to know the processes of one instance.
+#[derive(Debug, Clone)]
+pub struct Family<'a> {
+    pub id: &'a InstanceId,
+    pub token: &'a str,
+    pub cgroups: Option<&'a Cgroups>,
+}
+
+impl Family<'_> {
+    /// All its living processes but `except` (which are known to be something else).
+    pub fn members(&self) -> BTreeSet<i32> {
+        let token = format!("{TOKEN_VARIABLE}={}", self.token);
+        let instance = format!("{INSTANCE_VARIABLE}={}", self.id);
+        let marks = [token.as_bytes(), instance.as_bytes()];
+        let mut members: BTreeSet<i32> =
+            procfs::pids().filter(|pid| procfs::carries(*pid, &marks)).collect();
+        members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(self.id)));
+        let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
+        members.extend(with_children);
+        members.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
+        members
+    }
+
+    /// Kills until none is left. Several rounds, as what forks while it is being killed may slip through one.
+    /// False when something could not be killed (it hangs in the kernel).
+    pub async fn end(&self, also: &[i32]) -> bool {
+        let mut targets: BTreeSet<i32> = also.iter().copied().collect();
+        for _ in 0..ROUNDS {
+            if let Some(cgroups) = self.cgroups {
+                cgroups.kill(self.id);
+            }
+            targets.extend(self.members());
+            targets.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
+            if targets.is_empty() {
+                self.close();
+                return true;
+            }
+            for pid in &targets {
+                signal(*pid, libc::SIGKILL);
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+        false
+    }
+
+    fn close(&self) {
+        if let Some(cgroups) = self.cgroups {
+            cgroups.remove(self.id);
+        }
+    }
+}
+
+/// The mark of commands that install something.
+pub fn install_token(token: &str) -> String {
+    format!("{token}-install")
+}
+
+/// All processes that this agent's instances left, by the instance they say they belong to.
+pub fn marked(token: &str) -> Vec<(i32, InstanceId)> {
+    let mark = format!("{TOKEN_VARIABLE}={token}");
+    procfs::pids()
+        .filter(|pid| procfs::carries(*pid, &[mark.as_bytes()]))
+        .filter_map(|pid| {
+            let id = procfs::variable(pid, INSTANCE_VARIABLE)?;
+            Some((pid, InstanceId::parse(&id).ok()?))
+        })
+        .collect()
+}
+
+pub fn signal(pid: i32, signal: i32) {
+    // SAFETY: kill takes plain numbers; a process that is gone is fine.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Signals a whole process group.
+pub fn signal_group(leader: i32, signal: i32) {
+    // SAFETY: as above.
+    unsafe { libc::kill(-leader, signal) };
+}
+
+pub fn group_exists(leader: i32) -> bool {
+    // SAFETY: signal 0 only asks.
+    unsafe { libc::kill(-leader, 0) == 0 }
+}

@@ -1,0 +1,74 @@
+//! Which process an instance runs as, for the agent that comes after a `kill -9` of this one. Written before
+//! the process executes anything.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use prost::Message;
+use proto::v1::Release;
+
+use crate::content::{Content, sha256};
+
+const FILE: &str = "process";
+const SIZE: usize = 1024;
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Record {
+    #[prost(int32, tag = "1")]
+    pub pid: i32,
+    #[prost(uint64, tag = "2")]
+    pub start: u64,
+    #[prost(string, tag = "3")]
+    pub boot_id: String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub content: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    pub release: Option<Release>,
+    #[prost(uint32, tag = "6")]
+    pub stop_timeout_ms: u32,
+    #[prost(uint32, tag = "7")]
+    pub restarts: u32,
+}
+
+impl Record {
+    pub fn known_content(&self) -> Option<Content> {
+        Content::from_bytes(&self.content)
+    }
+}
+
+/// Writes in place into a file of fixed size, so that a full disk does not keep an instance from being started
+/// again. Power loss may tear it, but ends the process as well.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(instance_dir: &Path, record: &Record) -> io::Result<()> {
+    let payload = record.encode_length_delimited_to_vec();
+    let mut bytes = [sha256(&payload).as_slice(), &payload].concat();
+    if bytes.len() > SIZE {
+        return Err(io::Error::other("the process record is too long"));
+    }
+    bytes.resize(SIZE, 0);
+    overwrite(instance_dir, &bytes)
+}
+
+/// None when there is none, or a torn one.
+pub fn read(instance_dir: &Path) -> Option<Record> {
+    let bytes = fs::read(instance_dir.join(FILE)).ok()?;
+    let (checksum, rest) = bytes.split_at_checked(32)?;
+    let record = Record::decode_length_delimited(rest).ok()?;
+    (sha256(&record.encode_length_delimited_to_vec()) == checksum).then_some(record)
+}
+
+/// Says that no process runs. Also takes the room on the disk that a later record needs.
+pub fn clear(instance_dir: &Path) {
+    // A record that stays names a process that is gone, which adoption notices.
+    let _ = overwrite(instance_dir, &[0; SIZE]);
+}
+
+fn overwrite(instance_dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = instance_dir.join(FILE);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all_at(bytes, 0)
+}

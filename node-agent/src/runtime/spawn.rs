@@ -1,0 +1,265 @@
+//! Starting a process with plain fork and exec. The standard library's way cannot do what adoption needs: the
+//! child waits at a gate until its pid is on record, and ends by itself when the agent dies before that. So no
+//! `kill -9` of the agent leaves a process that nobody knows of.
+
+use std::ffi::{CString, OsStr};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::oneshot;
+
+use crate::fault;
+use crate::runtime::reaper::{self, Exit};
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    #[error("the command is empty")]
+    NoCommand,
+    #[error("{program:?} is not found in {path}")]
+    NotFound { program: String, path: String },
+    #[error("{0:?} holds a NUL character")]
+    Nul(String),
+    #[error("could not {action}")]
+    System {
+        action: &'static str,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("could not execute {}", program.display())]
+    Exec {
+        program: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("could not record the process")]
+    Record(#[source] io::Error),
+}
+
+/// Whom a process runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+}
+
+/// All that is needed to start a process.
+pub struct Launch {
+    pub argv: Vec<String>,
+    /// The whole environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    pub cwd: PathBuf,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    pub account: Option<Account>,
+    /// Resource limits, by their RLIMIT number.
+    pub limits: Vec<(u32, u64)>,
+    pub may_gain_privileges: bool,
+}
+
+/// A started child, leader of its own session and process group.
+#[derive(Debug)]
+pub struct Child {
+    pub pid: i32,
+    pub exit: oneshot::Receiver<Exit>,
+}
+
+/// What the forked child uses: it may neither allocate nor lock.
+struct Plan {
+    program: CString,
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    cwd: CString,
+    stdin: OwnedFd,
+    gate: OwnedFd,
+    errors: OwnedFd,
+}
+
+/// Starts the process. `admit` is called with its pid before it executes anything; when that fails (or the
+/// agent dies in it), the process never was.
+///
+/// # Errors
+/// When it cannot be started; nothing runs then.
+pub fn launch(launch: &Launch, admit: impl FnOnce(i32) -> io::Result<()>) -> Result<Child, SpawnError> {
+    let system = |action| move |cause| SpawnError::System { action, cause };
+    let program = find_program(launch)?;
+    let argv = strings(launch.argv.iter().map(String::as_str))?;
+    let env: Vec<String> = launch.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env = strings(env.iter().map(String::as_str))?;
+    let (gate, opener) = pipe().map_err(system("open a pipe"))?;
+    let (errors_out, errors) = pipe().map_err(system("open a pipe"))?;
+    let stdin = std::fs::File::open("/dev/null").map_err(system("open /dev/null"))?;
+    let plan = Plan {
+        program: c_string(program.as_os_str())?,
+        argv: pointers(&argv),
+        env: pointers(&env),
+        cwd: c_string(launch.cwd.as_os_str())?,
+        stdin: stdin.into(),
+        gate,
+        errors,
+    };
+    let (pid, exit) = reaper::register(|| fork(launch, &plan, &opener)).map_err(system("fork"))?;
+    drop(plan);
+    admit(pid).map_err(SpawnError::Record)?;
+    fault::point("spawn.before_gate");
+    open_gate(opener).map_err(system("start the process"))?;
+    let cause = exec_error(errors_out);
+    cause.map_or(Ok(Child { pid, exit }), |cause| Err(SpawnError::Exec { program, cause }))
+}
+
+fn fork(launch: &Launch, plan: &Plan, opener: &OwnedFd) -> io::Result<i32> {
+    // SAFETY: the child calls only async-signal-safe functions on data made before, then execs or exits.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let opener = opener.as_raw_fd();
+            // SAFETY: as above; the child's copy of the opener must go, or the gate would never read EOF.
+            let errno = unsafe {
+                libc::close(opener);
+                become_program(launch, plan)
+            };
+            let bytes = errno.to_ne_bytes();
+            // SAFETY: the buffer is valid; the child ends here.
+            unsafe {
+                libc::write(plan.errors.as_raw_fd(), bytes.as_ptr().cast(), bytes.len());
+                libc::_exit(127)
+            }
+        }
+        pid => Ok(pid),
+    }
+}
+
+/// Runs in the forked child; returns only with the errno of what failed.
+unsafe fn become_program(launch: &Launch, plan: &Plan) -> i32 {
+    // SAFETY: each call gets valid pointers or plain numbers, and is async-signal-safe.
+    unsafe {
+        libc::setsid();
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        let mut byte = 0u8;
+        if libc::read(plan.gate.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(127);
+        }
+        let streams = [(plan.stdin.as_raw_fd(), 0), (launch.stdout.as_raw_fd(), 1), (launch.stderr.as_raw_fd(), 2)];
+        for (from, to) in streams {
+            if libc::dup2(from, to) < 0 {
+                return errno();
+            }
+        }
+        // All our descriptors are close-on-exec; this catches those that a library forgot. Old kernels lack it.
+        const CLOEXEC_RANGE: libc::c_uint = 4;
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOEXEC_RANGE);
+        if restrict(launch) < 0 || libc::chdir(plan.cwd.as_ptr()) < 0 {
+            return errno();
+        }
+        libc::umask(0o022);
+        libc::execve(plan.program.as_ptr(), plan.argv.as_ptr(), plan.env.as_ptr());
+        errno()
+    }
+}
+
+unsafe fn restrict(launch: &Launch) -> i32 {
+    // SAFETY: as in `become_program`.
+    unsafe {
+        for (resource, most) in &launch.limits {
+            let limit = libc::rlimit { rlim_cur: *most as _, rlim_max: *most as _ };
+            if libc::setrlimit(*resource as _, &raw const limit) < 0 {
+                return -1;
+            }
+        }
+        if let Some(account) = &launch.account
+            && (libc::setgroups(account.groups.len() as _, account.groups.as_ptr()) < 0
+                || libc::setgid(account.gid) < 0
+                || libc::setuid(account.uid) < 0)
+        {
+            return -1;
+        }
+        if !launch.may_gain_privileges && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
+            return -1;
+        }
+    }
+    0
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn open_gate(opener: OwnedFd) -> io::Result<()> {
+    // SAFETY: one byte from a valid buffer to a descriptor we own.
+    match unsafe { libc::write(opener.as_raw_fd(), [1u8].as_ptr().cast(), 1) } {
+        1 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits for the exec, which closes the pipe, or for the errno that says why there was none.
+fn exec_error(errors: OwnedFd) -> Option<io::Error> {
+    let mut bytes = [0; 4];
+    let mut errors = std::fs::File::from(errors);
+    errors.read_exact(&mut bytes).ok()?;
+    Some(io::Error::from_raw_os_error(i32::from_ne_bytes(bytes)))
+}
+
+/// A pipe, close-on-exec: (to read, to write).
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: the array takes both descriptors, which nobody else owns.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])))
+    }
+}
+
+fn find_program(launch: &Launch) -> Result<PathBuf, SpawnError> {
+    let program = launch.argv.first().filter(|name| !name.is_empty()).ok_or(SpawnError::NoCommand)?;
+    if program.contains('/') {
+        return Ok(PathBuf::from(program));
+    }
+    let path = launch.env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
+    path.split(':')
+        .map(|dir| Path::new(dir).join(program))
+        .find(|candidate| is_executable(candidate))
+        .ok_or_else(|| SpawnError::NotFound { program: program.clone(), path: path.to_owned() })
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn strings<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<CString>, SpawnError> {
+    texts.map(|text| c_string(OsStr::new(text))).collect()
+}
+
+fn c_string(text: &OsStr) -> Result<CString, SpawnError> {
+    CString::new(text.as_bytes()).map_err(|_| SpawnError::Nul(text.to_string_lossy().into_owned()))
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Looks an account up by name.
+pub fn account(name: &str) -> Option<Account> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut fields = passwd.lines().map(|line| line.split(':')).find_map(|mut fields| {
+        (fields.next()? == name).then_some(fields)
+    })?;
+    let uid = fields.nth(1)?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let member_of = groups.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let gid = fields.next()?.parse().ok()?;
+        fields.next()?.split(',').any(|member| member == name).then_some(gid)
+    });
+    Some(Account { uid, gid, groups: std::iter::once(gid).chain(member_of).collect() })
+}

@@ -1,0 +1,406 @@
+//! Everything one candidate needs on this node, with all references resolved: folders, ports, environment,
+//! rendered texts. Made anew for each start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use modules::template::{self, TemplateError};
+use proto::ids::{InstanceId, NodeName};
+use proto::v1::port::Protocol;
+use proto::v1::{InstanceSpec, ProcessRuntime, health, instance_spec};
+
+use crate::config::DataDir;
+use crate::disk::{self, DiskError, Durability};
+use crate::health::Probe;
+use crate::logs;
+use crate::ports::PortBook;
+use crate::runtime::kill::{self, INSTANCE_VARIABLE, TOKEN_VARIABLE};
+use crate::runtime::spawn::{self, Account, Launch};
+
+#[cfg(test)]
+mod tests;
+
+const AUTO: &str = "auto";
+const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a candidate cannot be started as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum SceneError {
+    #[error("{what}: {cause}")]
+    Template { what: String, cause: TemplateError },
+    #[error("port {name}: {found:?} is not a port number")]
+    Port { name: String, found: String },
+    #[error("port {name}: no free port is left")]
+    NoPort { name: String },
+    #[error("the health check speaks of port {0:?}, which the module does not have")]
+    UnknownPort(String),
+    #[error("there is no user {0:?} on this node")]
+    UnknownUser(String),
+    #[error("the agent does not run as root and cannot start a process as {0:?}")]
+    OtherUser(String),
+    #[error("volume {name}: {path:?} leaves the volume folder")]
+    Volume { name: String, path: String },
+    #[error("template {} is not UTF-8", .0.display())]
+    NotText(PathBuf),
+    #[error("no runtime that this agent knows")]
+    Runtime,
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl SceneError {
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_full())
+    }
+}
+
+/// What the node adds to every instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    pub data: &'a DataDir,
+    pub node: &'a NodeName,
+    pub token: &'a str,
+    pub ports: &'a PortBook,
+}
+
+/// Ports by name.
+pub type Ports = BTreeMap<String, (u16, Protocol)>;
+
+/// One candidate on this node.
+#[derive(Debug)]
+pub struct Scene {
+    pub id: InstanceId,
+    pub release_dir: PathBuf,
+    pub instance_dir: PathBuf,
+    pub ports: Ports,
+    /// Those of the ports that were `auto`.
+    pub automatic: BTreeMap<String, u16>,
+    pub account: Option<Account>,
+    volumes: BTreeMap<String, PathBuf>,
+    config: BTreeMap<String, String>,
+    env: Vec<(String, String)>,
+    process: ProcessRuntime,
+    limits: Vec<(u32, u64)>,
+    node: String,
+    log: PathBuf,
+}
+
+impl Scene {
+    /// Resolves everything; `kept` are the automatic ports of before.
+    ///
+    /// # Errors
+    /// When a reference, a port, a volume or the user cannot be resolved.
+    pub fn resolve(
+        ground: Ground<'_>,
+        id: &InstanceId,
+        spec: &InstanceSpec,
+        kept: &BTreeMap<String, u16>,
+    ) -> Result<Self, SceneError> {
+        let Some(instance_spec::Runtime::Process(process)) = &spec.runtime else {
+            return Err(SceneError::Runtime);
+        };
+        let digest = spec.release.as_ref().map_or("", |release| &release.digest);
+        let mut config = spec.config.clone();
+        config.extend(spec.secrets.clone());
+        let mut scene = Self {
+            id: id.clone(),
+            release_dir: ground.data.release(digest),
+            instance_dir: ground.data.instance(id),
+            ports: Ports::new(),
+            automatic: BTreeMap::new(),
+            account: account(&process.user)?,
+            volumes: BTreeMap::new(),
+            config,
+            env: Vec::new(),
+            process: process.clone(),
+            limits: limits(spec),
+            node: ground.node.to_string(),
+            log: ground.data.instance_log(id),
+        };
+        scene.bind_ports(ground.ports, spec, kept)?;
+        scene.place_volumes(&ground.data.volume_root(id), spec)?;
+        scene.env = scene.environment(ground.token)?;
+        Ok(scene)
+    }
+
+    /// # Errors
+    /// When a reference in the text is unknown; `what` names the text.
+    pub fn render(&self, what: &str, text: &str) -> Result<String, SceneError> {
+        template::render(text, &|name| self.lookup(name))
+            .map_err(|cause| SceneError::Template { what: what.to_owned(), cause })
+    }
+
+    /// Makes the instance's folders and renders the package's templates into its own.
+    ///
+    /// # Errors
+    /// When the disk refuses or a template has an unknown reference.
+    pub fn furnish(&self) -> Result<(), SceneError> {
+        disk::make_dir(&self.instance_dir, 0o700)?;
+        self.hand_over(&self.instance_dir)?;
+        for path in self.volumes.values() {
+            disk::make_dir(path, 0o750)?;
+            self.hand_over(path)?;
+        }
+        self.write_templates()
+    }
+
+    /// Finds out, while the former release still runs, whether this one could be started: everything resolves, and
+    /// the disk has room.
+    ///
+    /// # Errors
+    /// What `furnish`, `launch` and `probe` would fail with.
+    pub fn rehearse(&self, spec: &InstanceSpec) -> Result<(), SceneError> {
+        const ROOM: usize = 64 << 10;
+        self.templates()?;
+        disk::make_dir(&self.instance_dir, 0o700)?;
+        let trial = self.instance_dir.join("room.tmp");
+        disk::replace(&trial, &vec![0; ROOM], 0o600, Durability::Crash)?;
+        fs::remove_file(&trial).map_err(|cause| DiskError::new("remove", &trial, cause))?;
+        self.launch()?;
+        self.probe(spec)?;
+        Ok(())
+    }
+
+    /// The instance's main process.
+    ///
+    /// # Errors
+    /// When a reference is unknown or the log cannot be opened.
+    pub fn launch(&self) -> Result<Launch, SceneError> {
+        let argv = self.render_all("command", &self.process.command)?;
+        let cwd = match self.process.working_dir.as_str() {
+            "" => self.release_dir.clone(),
+            dir => self.release_dir.join(self.render("working_dir", dir)?),
+        };
+        Ok(Launch { cwd, limits: self.limits.clone(), ..self.command(argv, &self.log)? })
+    }
+
+    /// A command beside the main process: same user and environment, run in the release folder.
+    ///
+    /// # Errors
+    /// When the output cannot be opened.
+    pub fn command(&self, argv: Vec<String>, output: &Path) -> Result<Launch, SceneError> {
+        let open = || logs::open(output).map_err(|cause| DiskError::new("open", output, cause));
+        Ok(Launch {
+            argv,
+            env: self.env.clone(),
+            cwd: self.release_dir.clone(),
+            stdout: open()?,
+            stderr: open()?,
+            account: self.account.clone(),
+            limits: Vec::new(),
+            may_gain_privileges: false,
+        })
+    }
+
+    /// The health check; none when the module has none.
+    ///
+    /// # Errors
+    /// When it speaks of an unknown port or reference.
+    pub fn probe(&self, spec: &InstanceSpec) -> Result<Option<Probe>, SceneError> {
+        let check = spec.health.as_ref().and_then(|health| health.check.as_ref());
+        Ok(match check {
+            None => None,
+            Some(health::Check::Tcp(tcp)) => Some(Probe::Tcp { port: self.port(&tcp.port)? }),
+            Some(health::Check::Http(http)) => Some(Probe::Http {
+                port: self.port(&http.port)?,
+                path: self.render("health path", &http.path)?,
+            }),
+            Some(health::Check::Exec(command)) => {
+                let argv = self.render_all("health command", &command.argv)?;
+                Some(Probe::Exec(self.command(argv, Path::new("/dev/null"))?))
+            }
+        })
+    }
+
+    /// # Errors
+    /// When a reference in one of the texts is unknown.
+    pub fn render_all(&self, what: &str, texts: &[String]) -> Result<Vec<String>, SceneError> {
+        texts.iter().map(|text| self.render(what, text)).collect()
+    }
+
+    /// By which the commands of an installation are known.
+    pub fn install_mark(&self) -> Option<String> {
+        let (_, token) = self.env.iter().find(|(name, _)| name == TOKEN_VARIABLE)?;
+        Some(kill::install_token(token))
+    }
+
+    fn port(&self, name: &str) -> Result<u16, SceneError> {
+        let port = self.ports.get(name).ok_or_else(|| SceneError::UnknownPort(name.to_owned()))?;
+        Ok(port.0)
+    }
+
+    fn lookup(&self, name: &str) -> Option<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        match name {
+            "instance" => return Some(self.id.to_string()),
+            "instance.dir" => return Some(text(&self.instance_dir)),
+            "instance.index" => return Some(self.id.index.to_string()),
+            "node" => return Some(self.node.clone()),
+            "release.dir" => return Some(text(&self.release_dir)),
+            _ => {}
+        }
+        match name.split_once('.')? {
+            ("config", key) => self.config.get(key).cloned(),
+            ("port", key) => self.ports.get(key).map(|(port, _)| port.to_string()),
+            ("volume", key) => self.volumes.get(key).map(|path| text(path)),
+            ("depends", _) => self.config.get(name).cloned(),
+            _ => None,
+        }
+    }
+
+    fn bind_ports(
+        &mut self,
+        book: &PortBook,
+        spec: &InstanceSpec,
+        kept: &BTreeMap<String, u16>,
+    ) -> Result<(), SceneError> {
+        for port in &spec.ports {
+            let name = &port.name;
+            let text = self.render(&format!("port {name}"), &port.port)?;
+            let number = if text == AUTO {
+                let given = || book.give(&spec.id, name, port.protocol());
+                let number = kept.get(name).copied().or_else(given);
+                let number = number.ok_or_else(|| SceneError::NoPort { name: name.clone() })?;
+                self.automatic.insert(name.clone(), number);
+                // Whoever asks for the config value means the port that came of it.
+                if let Some(key) = port.port.strip_prefix("${config.").and_then(|key| key.strip_suffix('}')) {
+                    self.config.insert(key.to_owned(), number.to_string());
+                }
+                number
+            } else {
+                let parsed = text.trim().parse().ok().filter(|port| *port != 0);
+                parsed.ok_or_else(|| SceneError::Port { name: name.clone(), found: text.clone() })?
+            };
+            self.ports.insert(name.clone(), (number, port.protocol()));
+        }
+        Ok(())
+    }
+
+    fn place_volumes(&mut self, root: &Path, spec: &InstanceSpec) -> Result<(), SceneError> {
+        for volume in &spec.volumes {
+            let path = self.render(&format!("volume {}", volume.name), &volume.path)?;
+            let leaves = Path::new(&path).components().any(|part| part == Component::ParentDir);
+            if leaves || path.is_empty() {
+                return Err(SceneError::Volume { name: volume.name.clone(), path });
+            }
+            self.volumes.insert(volume.name.clone(), root.join(path));
+        }
+        Ok(())
+    }
+
+    /// Later ones win over earlier ones.
+    fn environment(&self, token: &str) -> Result<Vec<(String, String)>, SceneError> {
+        let mut env = BTreeMap::new();
+        env.insert("PATH".to_owned(), self.path());
+        env.insert("HOME".to_owned(), self.instance_dir.to_string_lossy().into_owned());
+        env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
+        if self.release_dir.join(".pip").is_dir() && !self.release_dir.join(".pip/pyvenv.cfg").exists() {
+            env.insert("PYTHONPATH".to_owned(), self.release_dir.join(".pip").to_string_lossy().into_owned());
+        }
+        for (name, value) in &self.config {
+            env.insert(variable("CONFIG", name), value.clone());
+        }
+        for (name, (port, _)) in &self.ports {
+            env.insert(variable("PORT", name), port.to_string());
+        }
+        for (name, path) in &self.volumes {
+            env.insert(variable("VOLUME", name), path.to_string_lossy().into_owned());
+        }
+        for (name, value) in &self.process.env {
+            env.insert(name.clone(), self.render(&format!("env {name}"), value)?);
+        }
+        env.insert("ORCHESTRATOR_NODE".to_owned(), self.node.clone());
+        env.insert(INSTANCE_VARIABLE.to_owned(), self.id.to_string());
+        env.insert(TOKEN_VARIABLE.to_owned(), token.to_owned());
+        Ok(env.into_iter().collect())
+    }
+
+    fn path(&self) -> String {
+        let dirs = [".pip/bin", ".npm/node_modules/.bin"].map(|dir| self.release_dir.join(dir));
+        let own = dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("{}:", dir.display()));
+        format!("{}{BASE_PATH}", own.collect::<String>())
+    }
+
+    /// The package's templates, rendered, by their path below the instance's folder.
+    fn templates(&self) -> Result<Vec<(PathBuf, String)>, SceneError> {
+        let root = self.release_dir.join("templates");
+        let mut rendered = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(cause) => return Err(DiskError::new("read", &folder, cause).into()),
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = fs::read(&path).map_err(|cause| DiskError::new("read", &path, cause))?;
+                let text = String::from_utf8(bytes).map_err(|_| SceneError::NotText(path.clone()))?;
+                let name = path.strip_prefix(&root).unwrap_or(&path);
+                let what = format!("templates/{}", name.display());
+                rendered.push((name.to_owned(), self.render(&what, &text)?));
+            }
+        }
+        Ok(rendered)
+    }
+
+    /// Files that have their content already are left alone, so that a full disk does not stop a restart.
+    fn write_templates(&self) -> Result<(), SceneError> {
+        for (name, text) in self.templates()? {
+            let target = self.instance_dir.join(&name);
+            let parents = name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+            for parent in parents.collect::<Vec<_>>().into_iter().rev() {
+                let folder = self.instance_dir.join(parent);
+                disk::make_dir(&folder, 0o700)?;
+                self.hand_over(&folder)?;
+            }
+            if fs::read(&target).ok().as_deref() != Some(text.as_bytes()) {
+                disk::replace(&target, text.as_bytes(), 0o600, Durability::Crash)?;
+            }
+            self.hand_over(&target)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a file to the user that the process runs as.
+    fn hand_over(&self, path: &Path) -> Result<(), SceneError> {
+        let Some(account) = &self.account else { return Ok(()) };
+        std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
+            .map_err(|cause| DiskError::new("hand over", path, cause).into())
+    }
+}
+
+fn variable(prefix: &str, name: &str) -> String {
+    format!("{prefix}_{}", name.to_uppercase().replace(['-', '.'], "_"))
+}
+
+/// None when the agent's own user is meant.
+fn account(name: &str) -> Result<Option<Account>, SceneError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let account = spawn::account(name).ok_or_else(|| SceneError::UnknownUser(name.to_owned()))?;
+    // SAFETY: geteuid has no preconditions.
+    match unsafe { libc::geteuid() } {
+        0 => Ok(Some(account)),
+        me if me == account.uid => Ok(None),
+        _ => Err(SceneError::OtherUser(name.to_owned())),
+    }
+}
+
+fn limits(spec: &InstanceSpec) -> Vec<(u32, u64)> {
+    let given = spec.limits.unwrap_or_default();
+    let numbers = [
+        // RLIMIT_AS would count what is only reserved, which Go and Node do by the gigabyte.
+        (libc::RLIMIT_DATA, given.memory_bytes),
+        (libc::RLIMIT_NOFILE, u64::from(given.open_files)),
+        (libc::RLIMIT_NPROC, u64::from(given.processes)),
+    ];
+    let set = numbers.into_iter().filter(|(_, most)| *most > 0);
+    set.chain([(libc::RLIMIT_CORE, 0)]).collect()
+}

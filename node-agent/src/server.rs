@@ -1,0 +1,133 @@
+//! Accepting connections: a bounded number of handshakes and connections at once, each handshake with a
+//! deadline, so that strangers can neither exhaust the agent nor hold it up.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use proto::v1::agent_server::AgentServer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+
+use crate::rpc::Rpc;
+use crate::tls::Tls;
+
+const CONNECTIONS: usize = 64;
+const HANDSHAKES: usize = 16;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const STREAMS: u32 = 128;
+const WINDOW: u32 = 256 << 10;
+
+/// Serves until `stop` is done.
+///
+/// # Errors
+/// When the server cannot go on.
+pub async fn serve(
+    rpc: Rpc,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let (sender, incoming) = mpsc::channel(HANDSHAKES);
+    tokio::spawn(accept(listener, rpc.tls.clone(), sender));
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .serve_with_incoming(AgentServer::new(rpc), ReceiverStream::new(incoming));
+    tokio::select! {
+        result = server => result,
+        () = stop => Ok(()),
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Arc<Tls>, ready: mpsc::Sender<io::Result<Peer>>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let Ok(handshake) = handshakes.clone().acquire_owned().await else { return };
+        let Ok(place) = connections.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (tls, ready) = (tls.clone(), ready.clone());
+                tokio::spawn(async move {
+                    let _handshake = handshake;
+                    shake_hands(stream, &tls, place, &ready).await;
+                });
+            }
+            // Out of descriptors, or the peer has gone: the next may do better.
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    tls: &Tls,
+    place: OwnedSemaphorePermit,
+    ready: &mpsc::Sender<io::Result<Peer>>,
+) {
+    let peer = stream.peer_addr();
+    let _ = stream.set_nodelay(true);
+    let acceptor = TlsAcceptor::from(tls.config());
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let _ = ready.send(Ok(Peer { stream, _place: place })).await;
+        }
+        Ok(Err(error)) => tracing::warn!(?peer, %error, "connection refused"),
+        Err(_) => tracing::warn!(?peer, "handshake took too long"),
+    }
+}
+
+/// The coordinator's side of a connection.
+struct Peer {
+    stream: TlsStream<TcpStream>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connected for Peer {
+    type ConnectInfo = ();
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

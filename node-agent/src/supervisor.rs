@@ -1,0 +1,307 @@
+//! One task for each instance: looks at the wish and at what runs, decides the next step (`decide.rs`), takes
+//! it, and waits for the next event. What is here are the effects and the waiting.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::ids::InstanceId;
+use proto::v1::Phase;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::agent::{Agent, Wish};
+use crate::clock;
+use crate::content::{Candidate, Content};
+use crate::decide::{self, Act, Goal, Role, Trial, Verdict, View};
+use crate::install;
+use crate::ledger::{Failure, Memory};
+use crate::log;
+use crate::logs;
+use crate::runtime::process::{Place, Process};
+use crate::runtime::reaper::Exit;
+use crate::scene::Scene;
+
+mod prepare;
+mod show;
+mod start;
+mod wait;
+
+/// A failed release gets no more time than this to end, as the previous one is waiting.
+const FAILED_GRACE: Duration = Duration::from_secs(1);
+/// A process that ran this long was not part of a series of crashes.
+const CALM: Duration = Duration::from_secs(60);
+
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Looks after one instance.
+pub struct Supervisor {
+    agent: Arc<Agent>,
+    id: InstanceId,
+    dir: PathBuf,
+    wish: watch::Receiver<Wish>,
+    memory: Memory,
+    running: Option<Running>,
+    trial: Option<Trial>,
+    /// When the present trial first started a process.
+    trial_began: Instant,
+    preparing: Option<prepare::Preparing>,
+    prepared: Option<Content>,
+    /// No start before this.
+    pause: Option<Instant>,
+    /// Starts in a row that did not last.
+    crashes: u32,
+    restarts: u32,
+    shown: show::Shown,
+}
+
+/// The process and what goes with it.
+struct Running {
+    process: Process,
+    /// None for what an earlier agent started from a spec that nobody knows any more.
+    candidate: Option<Candidate>,
+    scene: Option<Scene>,
+    since: Instant,
+    probes: u32,
+    next_probe: Option<Instant>,
+    probing: Option<Work<Result<(), String>>>,
+}
+
+impl Supervisor {
+    pub fn new(agent: Arc<Agent>, id: InstanceId, wish: watch::Receiver<Wish>) -> Self {
+        let memory = agent.memory(&id.to_string());
+        Self {
+            dir: agent.data.instance(&id),
+            agent,
+            id,
+            wish,
+            memory,
+            running: None,
+            trial: None,
+            trial_began: clock::now(),
+            preparing: None,
+            prepared: None,
+            pause: None,
+            crashes: 0,
+            restarts: 0,
+            shown: show::Shown::default(),
+        }
+    }
+
+    /// Runs until the instance is stopped and no longer wished for.
+    pub async fn run(mut self) {
+        self.adopt();
+        loop {
+            self.memory = self.agent.memory(&self.id.to_string());
+            let wanted = self.wish.borrow_and_update().clone();
+            self.notice(wanted.as_ref());
+            self.pause = self.pause.filter(|until| *until > clock::now());
+            let goal = decide::goal(wanted.as_ref(), &self.memory);
+            if goal == Goal::Gone && self.running.is_none() {
+                self.preparing = None;
+                self.agent.family(&self.id).end(&[]).await;
+                if self.agent.finish(&self.id) {
+                    return;
+                }
+                continue;
+            }
+            let step = decide::step(&self.view(&goal));
+            self.prepare(step.prepare);
+            match step.process {
+                Act::Stop => self.replace(&goal).await,
+                Act::Start(candidate) => self.start(candidate, &goal).await,
+                Act::Stay => {
+                    self.show(&goal);
+                    let event = self.next_event().await;
+                    self.handle(event, &goal).await;
+                }
+            }
+        }
+    }
+
+    /// A new attempt begins without the pauses and counts of the former one.
+    fn notice(&mut self, wanted: Option<&Candidate>) {
+        let attempt = wanted.map_or(0, |wanted| wanted.spec.attempt);
+        if self.shown.attempt != attempt {
+            self.shown.attempt = attempt;
+            self.pause = None;
+            self.crashes = 0;
+            self.trial_began = clock::now();
+            if self.running.is_none() {
+                self.trial = None;
+            }
+        }
+    }
+
+    fn view<'a>(&'a self, goal: &'a Goal) -> View<'a> {
+        let settled = self.memory.settled.as_ref();
+        let release_dir = |candidate: &Candidate| self.agent.data.release(candidate.release_digest());
+        View {
+            goal,
+            settled,
+            running: self.running.as_ref().map(|running| {
+                // What runs of an unknown content is like nothing that is wished for.
+                running.process.content.unwrap_or(Content::UNKNOWN)
+            }),
+            prepared: self.prepared,
+            is_settled_present: settled.is_some_and(|settled| {
+                let dir = release_dir(settled);
+                dir.is_dir() && install::is_done(&dir, &settled.spec.install)
+            }),
+            is_pausing: self.pause.is_some(),
+        }
+    }
+
+    /// Another content is to run, or none.
+    async fn replace(&mut self, goal: &Goal) {
+        self.shown.set(Phase::Stopping, "stopping");
+        self.publish(goal);
+        let is_failed = matches!(goal, Goal::Nothing { .. } | Goal::Run { role: Role::Previous, .. });
+        self.stop(is_failed.then_some(FAILED_GRACE)).await;
+        self.pause = None;
+        self.crashes = 0;
+    }
+
+    /// Ends the process with everything it started.
+    async fn stop(&mut self, grace: Option<Duration>) {
+        let Some(running) = self.running.take() else { return };
+        self.say(&format!("stopping pid {}", running.process.pid));
+        let family = self.agent.family(&self.id);
+        let place = Place { dir: &self.dir, family: &family };
+        drop(running.probing);
+        if !running.process.stop(grace, place).await {
+            tracing::error!(instance = %self.id, "some of its processes cannot be killed");
+        }
+        self.agent.use_release(&self.id, None);
+    }
+
+    async fn handle(&mut self, event: wait::Event, goal: &Goal) {
+        match event {
+            wait::Event::Look => {}
+            wait::Event::Housekeeping => logs::rotate(&self.agent.data.instance_log(&self.id)),
+            wait::Event::Prepared(result) => self.have_prepared(result).await,
+            wait::Event::Exited(exit) => self.have_exited(exit, goal).await,
+            wait::Event::Probed(result) => self.have_probed(result, goal).await,
+            wait::Event::Ticked => {
+                let (running, trying) = self.ages();
+                let verdict = self.trial.as_mut().map(|trial| trial.ticked(running, trying));
+                self.judge(verdict.unwrap_or(Verdict::Continue), goal).await;
+            }
+        }
+    }
+
+    async fn have_exited(&mut self, exit: Exit, goal: &Goal) {
+        let how = exit.to_string();
+        tracing::warn!(instance = %self.id, how, "process ended");
+        self.say(&format!("process {how}"));
+        let verdict = match &mut self.trial {
+            Some(trial) => trial.exited(&how),
+            None => Verdict::Restart(how),
+        };
+        self.judge(verdict, goal).await;
+    }
+
+    async fn have_probed(&mut self, result: Result<(), String>, goal: &Goal) {
+        let (age, _) = self.ages();
+        let (Some(running), Some(trial)) = (&mut self.running, &mut self.trial) else { return };
+        let verdict = match result {
+            Ok(()) => trial.passed(),
+            Err(why) => trial.missed(why, age),
+        };
+        running.probes += 1;
+        running.probing = None;
+        running.next_probe = Some(clock::now() + trial.rules.gap(running.probes, trial.is_healthy));
+        self.judge(verdict, goal).await;
+    }
+
+    async fn judge(&mut self, verdict: Verdict, goal: &Goal) {
+        match verdict {
+            Verdict::Continue => {}
+            Verdict::Healthy => self.settle().await,
+            Verdict::Failed(reason) => {
+                let content = self.trial.as_ref().map(|trial| trial.content);
+                self.fail(content, reason).await;
+            }
+            Verdict::Restart(reason) => self.restart(reason, Phase::Backoff, goal).await,
+            Verdict::Unhealthy(reason) => self.restart(reason, Phase::Unhealthy, goal).await,
+        }
+    }
+
+    /// The running content is healthy: it is what the node goes back to from now on.
+    async fn settle(&mut self) {
+        let Some(candidate) = self.running.as_ref().and_then(|running| running.candidate.clone()) else {
+            return;
+        };
+        if let Some(trial) = &mut self.trial {
+            trial.is_judged = false;
+        }
+        self.say("healthy");
+        let settled = self.memory.settled.as_ref().map(|settled| settled.content);
+        if settled != Some(candidate.content) {
+            crate::fault::point("settle.before");
+            let remembered = candidate.clone();
+            self.agent
+                .remember(&self.id.to_string(), move |memory| memory.settled = Some(remembered))
+                .await;
+            crate::fault::point("settle.after");
+            tracing::info!(instance = %self.id, release = candidate.release_digest(), "healthy");
+            self.agent.use_release(&self.id, Some(candidate.release_digest()));
+        }
+    }
+
+    /// The candidate has failed for good in this attempt. The next look at the goal finds what to do instead.
+    async fn fail(&mut self, content: Option<Content>, reason: String) {
+        let wanted = self.wish.borrow().clone();
+        self.trial = None;
+        self.pause = None;
+        let Some(wanted) = wanted.filter(|wanted| content == Some(wanted.content)) else { return };
+        tracing::warn!(instance = %self.id, reason, "release failed");
+        self.say(&format!("release failed: {reason}"));
+        let failure = Failure {
+            content: wanted.content,
+            attempt: wanted.spec.attempt,
+            release: wanted.spec.release.clone().unwrap_or_default(),
+            reason,
+        };
+        self.agent.remember(&self.id.to_string(), move |memory| memory.failed = Some(failure)).await;
+        crate::fault::point("fail.after");
+        let is_it = self.running.as_ref().is_some_and(|running| running.process.content == content);
+        if is_it {
+            self.stop(Some(FAILED_GRACE)).await;
+        }
+    }
+
+    /// Ends what is left of the process and starts it again after a pause.
+    async fn restart(&mut self, reason: String, phase: Phase, goal: &Goal) {
+        self.shown.set(phase, &reason);
+        self.publish(goal);
+        let (age, _) = self.ages();
+        self.stop(None).await;
+        self.crashes = if age > CALM { 0 } else { self.crashes };
+        let pause = decide::backoff(self.crashes, clock::noise());
+        self.crashes += 1;
+        self.restarts += 1;
+        self.pause = Some(clock::now() + pause);
+        self.say(&format!("{reason}; starting again in {pause:.1?}"));
+        self.shown.set(Phase::Backoff, &reason);
+    }
+
+    /// How old the process is, and the trial.
+    fn ages(&self) -> (Duration, Duration) {
+        let now = clock::now();
+        let running = self.running.as_ref().map_or(Duration::ZERO, |running| now - running.since);
+        (running, now.saturating_duration_since(self.trial_began))
+    }
+
+    fn say(&self, text: &str) {
+        logs::say(&self.agent.data.instance_agent_log(&self.id), text);
+    }
+
+    fn say_error(&self, what: &str, error: &dyn std::error::Error) -> String {
+        let text = log::chain(error);
+        self.say(&format!("{what}: {text}"));
+        text
+    }
+}

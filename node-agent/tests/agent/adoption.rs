@@ -1,0 +1,67 @@
+//! The agent dies and comes back; its instances do not notice.
+
+use proto::v1::Phase;
+
+use crate::node::{Node, apply, is_alive, signal, until, wait, wait_phase};
+use crate::package::{HEALTHY, SLEEP, package, spec};
+
+#[tokio::test]
+async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
+    let (mut node, mut client) = Node::running().await;
+    let release = package("1", &[SLEEP, HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
+    for is_killed in [true, false] {
+        if is_killed { node.kill() } else { node.terminate() }
+        assert!(is_alive(pid));
+        node.run();
+        client = node.client().await;
+        let running = wait_phase(&mut client, Phase::Running, 1).await;
+        assert_eq!(running.pid, pid);
+        assert_eq!(node.processes(), [pid], "none was started beside it");
+    }
+    // The end of an adopted process is noticed, too.
+    signal(pid, libc::SIGKILL);
+    wait(&mut client, "another one runs", |now| now.phase() == Phase::Running && now.pid != pid).await;
+}
+
+#[tokio::test]
+async fn what_died_while_the_agent_was_away_is_started_again_and_what_is_on_no_record_ends() {
+    let (mut node, mut client) = Node::running().await;
+    let release = package("1", &[SLEEP, HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
+    node.kill();
+    signal(pid, libc::SIGKILL);
+    until("it is gone", || !is_alive(pid));
+    let token = std::fs::read_to_string(node.path("token")).expect("a token");
+    let mut stray = std::process::Command::new("sleep")
+        .arg("1000")
+        .env("ORCHESTRATOR_AGENT", token)
+        .env("ORCHESTRATOR_INSTANCE", "web/0")
+        .spawn()
+        .expect("spawned");
+    node.run();
+    stray.wait().expect("ended by the agent");
+    client = node.client().await;
+    let running = wait_phase(&mut client, Phase::Running, 1).await;
+    assert_eq!(node.processes(), [running.pid]);
+}
+
+#[tokio::test]
+async fn a_wish_given_up_while_the_agent_is_away_is_cleared_when_it_is_back() {
+    let (mut node, mut client) = Node::running().await;
+    let release = package("1", &[SLEEP, HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    node.kill();
+    std::fs::remove_file(node.path("ledger")).expect("removed");
+    node.run();
+    until("nothing runs", || node.processes().is_empty());
+    until("nothing is left", || {
+        std::fs::read_dir(node.path("instances")).expect("list").count() == 0
+    });
+}

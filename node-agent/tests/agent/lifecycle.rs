@@ -1,0 +1,99 @@
+//! Starting and stopping: the agent, and everything an instance ever started.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use proto::v1::Phase;
+
+use crate::node::{Node, apply, is_alive, observe, signal, until, wait_phase, wait_report};
+use crate::package::{HEALTHY, SLEEP, package, process, spec};
+
+#[tokio::test]
+async fn start_is_idempotent_also_when_asked_several_times_at_once_and_restarts_a_crashed_agent() {
+    let node = Node::enrolled();
+    let start = || {
+        let mut command = node.command(&["start", "--listen", "127.0.0.1:0"]);
+        command.stdout(Stdio::piped()).spawn().expect("spawned")
+    };
+    let children: Vec<_> = (0..4).map(|_| start()).collect();
+    let addresses: BTreeSet<String> = children
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().expect("ended");
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).expect("text")
+        })
+        .collect();
+    assert_eq!(addresses.len(), 1, "{addresses:?}");
+    let pid = || std::fs::read_to_string(node.path("agent.lock")).ok()?.parse::<i32>().ok();
+    let first = pid().expect("a pid");
+    signal(first, libc::SIGKILL);
+    until("another agent runs", || pid().is_some_and(|pid| pid != first && is_alive(pid)));
+    let again = node.ok(&["start", "--listen", "127.0.0.1:0"], b"");
+    assert!(addresses.contains(&again), "the port is kept: {again}");
+    assert_eq!(observe(&mut node.client().await).await.node, "pi");
+    let last = pid().expect("a pid");
+    node.ok(&["stop"], b"");
+    assert!(!is_alive(last));
+    node.ok(&["stop"], b"");
+}
+
+#[tokio::test]
+async fn no_process_survives_a_stop_however_far_it_has_moved() {
+    let (node, mut client) = Node::running().await;
+    let escape = "#!/bin/sh\n\
+        setsid sh -c 'setsid sleep 1001 & sleep 1002' &\n\
+        (trap '' TERM; sleep 1003; sleep 1004) &\n\
+        trap '' TERM\nwhile :; do sleep 1; done\n";
+    let release = package("1", &[("run.sh", escape), HEALTHY]);
+    node.receive(&release);
+    let mut wish = spec(&release, 1);
+    process(&mut wish).stop_timeout_ms = 300;
+    apply(&mut client, 1, &[wish]).await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    until("they all run", || node.processes().len() >= 5);
+    let family = node.processes();
+    apply(&mut client, 2, &[]).await;
+    wait_report(&mut client, "it is gone", |report| report.instances.is_empty()).await;
+    assert_eq!(node.processes(), Vec::<i32>::new());
+    let zombies = family.iter().filter(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert_eq!(zombies.count(), 0, "all are reaped");
+}
+
+#[tokio::test]
+async fn stop_with_instances_ends_them_politely_and_the_next_start_brings_them_back() {
+    let (mut node, mut client) = Node::running().await;
+    let polite = "#!/bin/sh\ntrap 'echo bye; exit 0' TERM\necho up\nwhile :; do sleep 0.1; done\n";
+    let release = package("1", &[("run.sh", polite), HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
+    let begin = Instant::now();
+    node.ok(&["stop", "--instances"], b"");
+    assert!(begin.elapsed() < Duration::from_secs(2) && !is_alive(pid));
+    let log = std::fs::read_to_string(node.path("logs/web.0.log")).expect("a log");
+    assert_eq!(log, "up\nbye\n");
+    node.run();
+    let again = wait_phase(&mut node.client().await, Phase::Running, 1).await;
+    assert_ne!(again.pid, pid);
+}
+
+#[tokio::test]
+async fn an_adopted_instance_is_stopped_with_all_it_started() {
+    let (mut node, mut client) = Node::running().await;
+    let family = "#!/bin/sh\nsetsid sleep 1001 &\nexec sleep 1002\n";
+    let release = package("1", &[("run.sh", family), HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    node.kill();
+    node.run();
+    client = node.client().await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    let next = package("2", &[SLEEP, HEALTHY]);
+    node.receive(&next);
+    apply(&mut client, 2, &[spec(&next, 2)]).await;
+    let running = wait_phase(&mut client, Phase::Running, 2).await;
+    assert_eq!(node.processes(), [running.pid]);
+}
