@@ -242,7 +242,7 @@ pub trait Store: Send + Sync {
 
     /// # Errors
     /// `Conflict` with the first key whose precondition fails; nothing was written then. `Uncertain` where the
-    /// answer got lost; after any other error nothing was written.
+    /// answer got lost and could not be found out; after any other error nothing was written.
     async fn commit(&self, txn: Txn) -> Result<Revision, StoreError>;
 
     /// Every change under `prefix` after `from`, once and in order, until dropped. An outage of the store is

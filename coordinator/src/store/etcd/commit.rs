@@ -97,19 +97,14 @@ pub(super) async fn commit(store: &EtcdStore, txn: &Txn) -> Result<Revision, Sto
     let mark = store.marker.next();
     let after = store.marker.seen.load(Ordering::Relaxed);
     let request = request(store, txn, &mark);
-    let sent = store.members.call_once(|mut client| {
-        let request = request.clone();
-        async move { client.txn(request).await }
-    });
-    match sent.await {
-        Ok(answer) if answer.succeeded() => {
-            let committed = revision(answer.header().map_or(0, etcd_client::ResponseHeader::revision));
-            store.marker.seen.fetch_max(committed.0, Ordering::Relaxed);
-            Ok(committed)
-        }
+    match send(store, &request).await {
+        Ok(answer) if answer.succeeded() => Ok(committed(store, &answer)),
         Ok(answer) => Err(StoreError::Conflict { key: conflict(txn, &answer) }),
         Err(trouble) if trouble.kind == Kind::Lost && !txn.ops.is_empty() => {
-            look_back(store, &mark, after, trouble).await
+            let resolved = timeout(LOOK_BACK, resolve(store, txn, &request, &mark, after)).await;
+            let uncertain =
+                StoreError::Uncertain { store: store.members.name().into(), cause: trouble.text.into() };
+            resolved.ok().flatten().unwrap_or(Err(uncertain))
         }
         Err(trouble) => match lease_of(txn) {
             Some(lease) => Err(store.lease_failed("write", lease, trouble)),
@@ -118,28 +113,66 @@ pub(super) async fn commit(store: &EtcdStore, txn: &Txn) -> Result<Revision, Sto
     }
 }
 
-/// Finds out whether a commit happened whose answer got lost. What is not found may still be under way.
-async fn look_back(
+async fn send(store: &EtcdStore, request: &EtcdTxn) -> Result<TxnResponse, Trouble> {
+    let sent = store.members.call_once(|mut client| {
+        let request = request.clone();
+        async move { client.txn(request).await }
+    });
+    sent.await
+}
+
+fn committed(store: &EtcdStore, answer: &TxnResponse) -> Revision {
+    let committed = revision(answer.header().map_or(0, etcd_client::ResponseHeader::revision));
+    store.marker.seen.fetch_max(committed.0, Ordering::Relaxed);
+    committed
+}
+
+/// Finds out whether a commit happened whose answer got lost; `None` where that cannot be known.
+async fn resolve(
     store: &EtcdStore,
+    txn: &Txn,
+    request: &EtcdTxn,
     mark: &[u8],
     after: u64,
-    lost: Trouble,
-) -> Result<Revision, StoreError> {
-    let found = timeout(LOOK_BACK, async {
-        loop {
-            match store.marker.find(&store.members, mark, after).await {
-                Ok(found) => return found,
-                Err(trouble) if trouble.is_passing() => {}
-                Err(_) => return None,
-            }
+) -> Option<Result<Revision, StoreError>> {
+    let mut refused = None;
+    loop {
+        match store.marker.find(&store.members, mark, after).await {
+            Ok(Some(revision)) => return Some(Ok(revision)),
+            Err(trouble) if trouble.is_passing() => continue,
+            Err(_) => return None,
+            Ok(None) => {}
         }
-    });
-    match found.await {
-        Ok(Some(revision)) => Ok(revision),
-        Ok(None) | Err(_) => {
-            Err(StoreError::Uncertain { store: store.members.name().into(), cause: lost.text.into() })
+        // Refused, and looked for after that: it neither happened nor can it still happen.
+        if let Some(conflict) = refused {
+            return Some(Err(conflict));
+        }
+        if !happens_once(txn) {
+            return None;
+        }
+        match send(store, request).await {
+            Ok(answer) if answer.succeeded() => return Some(Ok(committed(store, &answer))),
+            Ok(answer) => {
+                let key = conflict(txn, &answer);
+                // A key that is there may be absent again when the first request gets through.
+                if txn.preconditions.contains(&Precondition::Absent { key: key.clone() }) {
+                    return None;
+                }
+                refused = Some(StoreError::Conflict { key });
+            }
+            Err(trouble) if trouble.is_passing() => {}
+            Err(_) => return None,
         }
     }
+}
+
+/// Whether the first success makes every later one impossible, so that it may be sent twice: it overwrites the
+/// very revision that it depends on, and no revision ever comes back. An absent key does.
+fn happens_once(txn: &Txn) -> bool {
+    txn.preconditions.iter().any(|precondition| match precondition {
+        Precondition::Unchanged { key, .. } => txn.ops.iter().any(|op| op.key() == key),
+        Precondition::Absent { .. } => false,
+    })
 }
 
 fn request(store: &EtcdStore, txn: &Txn, mark: &[u8]) -> EtcdTxn {

@@ -13,7 +13,7 @@ use super::certificates::Authority;
 use super::etcd_server::{EtcdServer, ready, try_connect};
 use super::model;
 use super::proxy::Proxy;
-use super::suite::{Bed, cases, next, put, revision_of, take};
+use super::suite::{Bed, cases, increment, next, put, revision_of, take};
 
 /// The longest that a failing call may take.
 const SOON: Duration = Duration::from_secs(6);
@@ -143,6 +143,40 @@ async fn a_dead_endpoint_among_several_fails_no_call() {
     let error = late.commit(Txn::new().then(Op::put("/a", "1"))).await.expect_err("both are dead");
     assert!(matches!(error, StoreError::Unreachable { .. } | StoreError::Uncertain { .. }), "{error:?}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_serves_while_any_one_member_is_down() {
+    let mut members = EtcdServer::start_cluster();
+    let url = format!("etcd://{}", members.each_ref().map(EtcdServer::endpoint).join(","));
+    let store = ready(&url).await;
+    let from = put(&*store, "/count", "0").await;
+    let mut watch = store.watch("/count", from).await.expect("watch");
+    let mut count: u32 = 0;
+    for down in [0, 1, 2, 0] {
+        members[down].kill();
+        for _ in 0..10 {
+            // A compare-and-swap is never uncertain while the cluster serves.
+            increment(&*store, "/count").await;
+            count += 1;
+            let found = store.get("/count").await.expect("get").expect("is there");
+            assert_eq!(found.value, count.to_string().into_bytes());
+        }
+        for (event, want) in take(&mut watch, 10).await.iter().zip(count - 9..) {
+            assert!(matches!(event, Event::Put { value, .. } if *value == want.to_string().into_bytes()));
+        }
+        members[down].run();
+        drop(members[down].store().await);
+    }
+    members[0].kill();
+    members[1].kill();
+    let begun = Instant::now();
+    let error = store.get("/count").await.expect_err("one of three knows nothing for sure");
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    members[0].run();
+    drop(members[0].store().await);
+    assert!(store.get("/count").await.expect("get").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,8 +11,11 @@ use tempfile::TempDir;
 
 pub struct EtcdServer {
     folder: TempDir,
+    name: String,
+    /// `name=peer URL` of all members, and our own peer URL.
+    cluster: String,
+    peer: String,
     client_port: u16,
-    peer_port: u16,
     arguments: Vec<String>,
     process: Option<Child>,
 }
@@ -23,34 +26,43 @@ impl EtcdServer {
     }
 
     pub fn start_with(scheme: &str, arguments: &[String]) -> EtcdServer {
-        let (client_port, peer_port) = (free_port(), free_port());
+        let (name, peer) = ("one".to_owned(), format!("http://127.0.0.1:{}", free_port()));
+        EtcdServer::member(scheme, &name, &format!("{name}={peer}"), &peer, arguments)
+    }
+
+    pub fn start_cluster() -> [EtcdServer; 3] {
+        let names = ["one", "two", "three"];
+        let peers = names.map(|_| format!("http://127.0.0.1:{}", free_port()));
+        let cluster: Vec<String> =
+            names.iter().zip(&peers).map(|(name, peer)| format!("{name}={peer}")).collect();
+        [0, 1, 2]
+            .map(|index| EtcdServer::member("http", names[index], &cluster.join(","), &peers[index], &[]))
+    }
+
+    fn member(scheme: &str, name: &str, cluster: &str, peer: &str, arguments: &[String]) -> EtcdServer {
+        let client_port = free_port();
         let mut arguments = arguments.to_vec();
-        for (name, port) in [("--listen-client-urls", client_port), ("--advertise-client-urls", client_port)]
-        {
-            arguments.extend([name.into(), format!("{scheme}://127.0.0.1:{port}")]);
+        for name in ["--listen-client-urls", "--advertise-client-urls"] {
+            arguments.extend([name.into(), format!("{scheme}://127.0.0.1:{client_port}")]);
         }
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut server = EtcdServer { folder, client_port, peer_port, arguments, process: None };
+        let (name, cluster, peer) = (name.to_owned(), cluster.to_owned(), peer.to_owned());
+        let mut server = EtcdServer { folder, name, cluster, peer, client_port, arguments, process: None };
         server.run();
         server
     }
 
     /// Starts the process on the data of the one before.
     pub fn run(&mut self) {
-        let peer = format!("http://127.0.0.1:{}", self.peer_port);
         let log = self.folder.path().join("log");
         let mut command = Command::new("etcd");
-        command.args([
-            "--name",
-            "one",
-            "--unsafe-no-fsync",
-            "--heartbeat-interval",
-            "50",
-            "--election-timeout",
-            "250",
-        ]);
-        command.arg("--data-dir").arg(self.folder.path().join("data")).args(["--listen-peer-urls", &peer]);
-        command.args(["--initial-advertise-peer-urls", &peer, "--initial-cluster", &format!("one={peer}")]);
+        command.args(["--name", &self.name, "--unsafe-no-fsync"]);
+        command.args(["--heartbeat-interval", "50", "--election-timeout", "250"]);
+        command
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data"))
+            .args(["--listen-peer-urls", &self.peer]);
+        command.args(["--initial-advertise-peer-urls", &self.peer, "--initial-cluster", &self.cluster]);
         command.args(["--logger", "zap", "--log-outputs"]).arg(log).args(&self.arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(command.spawn().expect("etcd must be installed: apt-get install etcd-server"));
