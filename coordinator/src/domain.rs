@@ -1,5 +1,6 @@
 //! Pure decisions: values in, values out. No async, no clock, no I/O, no logging.
 
+pub mod deployment;
 pub mod diff;
 pub mod node;
 pub mod placement;

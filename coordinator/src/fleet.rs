@@ -1,5 +1,72 @@
-//! The use cases: what people ask of the fleet, each read as the sentence it implements.
+//! What people do with their fleet, one file per story. Start with `deploy.rs`.
 
+mod apply;
 pub mod ca;
+pub(crate) mod carrier;
+mod carry_out;
+mod change;
+mod depends;
+mod deploy;
+mod drain;
 pub mod enrol;
+mod error;
+mod finish;
+mod history;
+mod join;
+mod keep;
 pub mod keyring;
+pub mod keys;
+mod logs;
+mod nodes;
+mod observe;
+mod progress;
+mod proposal;
+mod reconcile;
+mod record;
+mod registry;
+mod remove;
+mod rollback;
+mod secrets;
+mod snapshot;
+mod spec;
+mod status;
+mod views;
+mod wire;
+
+use std::sync::Arc;
+
+pub use error::FleetError;
+pub use progress::Progress;
+
+use crate::agents::Agents;
+use crate::blobs::Blobs;
+use crate::clock::Clock;
+use crate::domain::deployment::Carrier;
+use crate::ssh::hosts::Hosts;
+use crate::store::Store;
+use enrol::Enrolment;
+use keyring::Keyring;
+use modules::catalog::Catalog;
+
+/// The use cases, and what they need of the outside.
+pub struct Fleet {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Blobs,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) enrolment: Enrolment,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) catalog: &'static Catalog,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// This process, as the changes name it that it carries out.
+    pub(crate) carrier: Carrier,
+    /// `user@host` of whoever runs this coordinator, for the history.
+    pub(crate) by: String,
+}
+
+impl Fleet {
+    /// Where the wish is kept, for people.
+    pub fn store_name(&self) -> String {
+        self.store.name()
+    }
+}

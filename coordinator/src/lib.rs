@@ -3,6 +3,7 @@
 //! Arrows: `cli, rpc → fleet → {domain, store, ssh, agents}`. `domain` is pure; only `app` names concrete backends.
 
 pub mod agents;
+pub mod app;
 pub mod blobs;
 pub mod cli;
 pub mod clock;

@@ -69,11 +69,9 @@ impl CliError {
             Self::AlreadyRunning { .. } => Code::Conflict,
             Self::NotRunning | Self::Connect { .. } => Code::Unreachable,
             Self::NotStarted(_) | Self::NotStopped => Code::TimedOut,
-            Self::Disk(_)
-            | Self::App(_)
-            | Self::Unpack(_)
-            | Self::InstancesLeft(_)
-            | Self::System { .. } => Code::Failed,
+            Self::Disk(_) | Self::App(_) | Self::Unpack(_) | Self::InstancesLeft(_) | Self::System { .. } => {
+                Code::Failed
+            }
         }
     }
 

@@ -248,7 +248,10 @@ mod tests {
 
     fn check(line: &str, expected: Result<Command, &str>) {
         let got = parse(line.split_whitespace().map(OsString::from));
-        assert_eq!(got.map(|(command, _)| command).map_err(|e| e.to_string()), expected.map_err(String::from));
+        assert_eq!(
+            got.map(|(command, _)| command).map_err(|e| e.to_string()),
+            expected.map_err(String::from)
+        );
     }
 
     #[test]
@@ -257,7 +260,10 @@ mod tests {
         check("enrol --node pi", Ok(Command::Enrol { node: pi }));
         check("enrol", Err("enrol needs --node"));
         check("stop --instances --data-dir /x", Ok(Command::Stop { instances: true }));
-        check("receive --digest=sha256:0 --size 7", Ok(Command::Receive { digest: "sha256:0".into(), size: 7 }));
+        check(
+            "receive --digest=sha256:0 --size 7",
+            Ok(Command::Receive { digest: "sha256:0".into(), size: 7 }),
+        );
         check("receive --digest x --size y", Err("--size: \"y\" is not a number of bytes"));
         check("run --listen nowhere", Err("--listen: \"nowhere\" is not an address like 0.0.0.0:7644"));
         check("run --node pi", Err("unknown option \"--node\" for run"));

@@ -17,8 +17,13 @@ pub enum Goal {
     /// No longer wished for.
     Gone,
     /// The wanted release failed and there is none to go back to.
-    Nothing { reason: String },
-    Run { candidate: Candidate, role: Role },
+    Nothing {
+        reason: String,
+    },
+    Run {
+        candidate: Candidate,
+        role: Role,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +92,8 @@ pub fn step(view: &View<'_>) -> Step {
             None => Act::Start(candidate.clone()),
         });
     }
-    let meanwhile = view.settled.filter(|settled| {
-        view.is_settled_present && settled.content != candidate.content
-    });
+    let meanwhile =
+        view.settled.filter(|settled| view.is_settled_present && settled.content != candidate.content);
     let process = match (view.running, meanwhile) {
         (None, Some(settled)) if !view.is_pausing => Act::Start(settled.clone()),
         _ => Act::Stay,

@@ -74,9 +74,7 @@ fn write_new(temp: &Path, content: &[u8], mode: u32, durability: Durability) -> 
 /// # Errors
 /// When the folder cannot be opened or synced.
 pub fn sync_dir(path: &Path) -> Result<(), DiskError> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|cause| DiskError::new("sync", path, cause))
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|cause| DiskError::new("sync", path, cause))
 }
 
 /// Makes a folder (and its parents) that only the agent's user may enter.
@@ -97,9 +95,7 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
 /// When something in it cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
     match fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(DiskError::new("remove", path, cause))
-        }
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(DiskError::new("remove", path, cause)),
         _ => Ok(()),
     }
 }

@@ -67,10 +67,10 @@ impl IdentityError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotEnrolled { .. } => Some("run `orchestrator node add` for this machine".to_owned()),
-            Self::OtherKey => {
-                Some("run `enrol` again and have the request signed that it prints".to_owned())
+            Self::OtherKey => Some("run `enrol` again and have the request signed that it prints".to_owned()),
+            Self::Refused { .. } => {
+                Some("check the clock of this machine, and which fleet signed".to_owned())
             }
-            Self::Refused { .. } => Some("check the clock of this machine, and which fleet signed".to_owned()),
             Self::Disk(error) if error.is_full() => Some("free some disk space".to_owned()),
             Self::Disk(_) | Self::Unreadable { .. } | Self::Key(_) | Self::NoPem(_) => None,
         }
@@ -95,8 +95,8 @@ pub fn load(data: &DataDir) -> Result<Identity, IdentityError> {
     let leaf = chain.first().ok_or(IdentityError::Unreadable { path: dir.join(CERTIFICATE) })?;
     let expires_unix =
         der::not_after(leaf).ok_or(IdentityError::Unreadable { path: dir.join(CERTIFICATE) })?;
-    let key = certified(leaf, &read(&dir.join(KEY))?)
-        .ok_or(IdentityError::Unreadable { path: dir.join(KEY) })?;
+    let key =
+        certified(leaf, &read(&dir.join(KEY))?).ok_or(IdentityError::Unreadable { path: dir.join(KEY) })?;
     let ca = certificates(&read(&dir.join(CA))?);
     if ca.is_empty() {
         return Err(IdentityError::Unreadable { path: dir.join(CA) });

@@ -75,9 +75,11 @@ pub async fn install(scene: &Scene, steps: &[InstallStep], output: &Path) -> Res
         let (what, argv) = command(scene, step)?;
         logs::say(output, &format!("install step {number}: {what}"));
         let launch = launch(scene, step, argv, output)?;
-        run(&launch, matches!(step, Step::Apt(_)))
-            .await
-            .map_err(|cause| InstallError::Step { number, what, cause })?;
+        run(&launch, matches!(step, Step::Apt(_))).await.map_err(|cause| InstallError::Step {
+            number,
+            what,
+            cause,
+        })?;
         fault::point("install.mid");
     }
     disk::replace(&marker(&scene.release_dir), &stamp(steps), 0o644, Durability::PowerLoss)?;

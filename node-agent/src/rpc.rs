@@ -50,10 +50,9 @@ impl Rpc {
     /// When it cannot be read; the present one stays then.
     pub fn reload(&self) -> Result<(), IdentityError> {
         let identity = identity::load(&self.agent.data)?;
-        self.tls.reload(&identity).map_err(|cause| IdentityError::Refused {
-            name: identity::server_name(&identity.node),
-            cause,
-        })?;
+        self.tls
+            .reload(&identity)
+            .map_err(|cause| IdentityError::Refused { name: identity::server_name(&identity.node), cause })?;
         self.certificate_expires_unix.store(identity.expires_unix, Ordering::Relaxed);
         tracing::info!(expires_unix = identity.expires_unix, "certificate reloaded");
         self.agent.board.touch();
@@ -85,10 +84,7 @@ impl Service for Rpc {
         result.map(Response::new).map_err(|error| status(error.code(), log::chain(&error)))
     }
 
-    async fn logs(
-        &self,
-        request: Request<AgentLogsRequest>,
-    ) -> Result<Response<Self::LogsStream>, Status> {
+    async fn logs(&self, request: Request<AgentLogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
         let request = request.into_inner();
         let id = InstanceId::parse(&request.instance)
             .map_err(|error| status(Code::InvalidInput, error.to_string()))?;

@@ -242,9 +242,7 @@ impl Supervisor {
         if settled != Some(candidate.content) {
             crate::fault::point("settle.before");
             let remembered = candidate.clone();
-            self.agent
-                .remember(&self.id.to_string(), move |memory| memory.settled = Some(remembered))
-                .await;
+            self.agent.remember(&self.id.to_string(), move |memory| memory.settled = Some(remembered)).await;
             crate::fault::point("settle.after");
             tracing::info!(instance = %self.id, release = candidate.release_digest(), "healthy");
             self.agent.use_release(&self.id, Some(candidate.release_digest()));

@@ -13,7 +13,12 @@ fn the_goal_is_the_wish_unless_it_failed_in_this_attempt() {
     let cases = [
         ("gone", None, memory(Some(&old), None), Goal::Gone),
         ("first", Some(&new), memory(None, None), run(&new, Role::Wanted)),
-        ("failed, nothing before", Some(&new), memory(None, failed(2)), Goal::Nothing { reason: "bad".into() }),
+        (
+            "failed, nothing before",
+            Some(&new),
+            memory(None, failed(2)),
+            Goal::Nothing { reason: "bad".into() },
+        ),
         ("failed, back", Some(&new), memory(Some(&old), failed(2)), run(&old, Role::Previous)),
         ("tried again", Some(&new), memory(Some(&old), failed(1)), run(&new, Role::Wanted)),
         ("other failed", Some(&old), memory(Some(&old), failed(2)), run(&old, Role::Wanted)),

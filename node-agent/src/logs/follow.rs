@@ -43,9 +43,8 @@ impl Follower {
     fn read_from(&mut self, path: &Path, offset: u64) -> u64 {
         const MOST: u64 = 256 << 10;
         let Ok(mut file) = File::open(path) else { return 0 };
-        let read = file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| file.take(MOST).read_to_end(&mut self.partial));
+        let read =
+            file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(MOST).read_to_end(&mut self.partial));
         read.map_or(0, |count| count as u64)
     }
 

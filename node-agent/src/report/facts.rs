@@ -124,13 +124,13 @@ fn capabilities() -> Vec<String> {
 
 fn has_gpu() -> bool {
     let entries = fs::read_dir("/dev/dri").into_iter().flatten().flatten();
-    let renders = entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"renderD"));
+    let renders =
+        entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"renderD"));
     renders || Path::new("/dev/nvidia0").exists()
 }
 
 fn has_program(name: &str) -> bool {
-    const DIRS: [&str; 6] =
-        ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    const DIRS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
     DIRS.iter().any(|dir| Path::new(dir).join(name).exists())
 }
 
@@ -145,5 +145,7 @@ fn has_module(name: &str) -> bool {
     libraries
         .iter()
         .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"python3")))
-        .any(|path| ["", "dist-packages", "site-packages"].iter().any(|part| path.join(part).join(name).is_dir()))
+        .any(|path| {
+            ["", "dist-packages", "site-packages"].iter().any(|part| path.join(part).join(name).is_dir())
+        })
 }

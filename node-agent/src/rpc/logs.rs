@@ -78,13 +78,8 @@ impl Reader {
             Source::Agent => timed(&line).unwrap_or((now, line)),
             Source::Stdout | Source::Stderr => (now, line),
         };
-        let line = LogLine {
-            instance: self.id.clone(),
-            unix_ms,
-            stream: source.into(),
-            text,
-            node: String::new(),
-        };
+        let line =
+            LogLine { instance: self.id.clone(), unix_ms, stream: source.into(), text, node: String::new() };
         self.sender.send(Ok(line)).await.ok()
     }
 }

@@ -30,8 +30,7 @@ impl Family<'_> {
         let token = format!("{TOKEN_VARIABLE}={}", self.token);
         let instance = format!("{INSTANCE_VARIABLE}={}", self.id);
         let marks = [token.as_bytes(), instance.as_bytes()];
-        let mut members: BTreeSet<i32> =
-            procfs::pids().filter(|pid| procfs::carries(*pid, &marks)).collect();
+        let mut members: BTreeSet<i32> = procfs::pids().filter(|pid| procfs::carries(*pid, &marks)).collect();
         members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(self.id)));
         let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
         members.extend(with_children);

@@ -42,7 +42,10 @@ enum ExitWatch {
     Child(oneshot::Receiver<Exit>),
     Adopted(AsyncFd<OwnedFd>),
     /// An adopted one on a kernel without pidfd.
-    Polled { pid: i32, start: u64 },
+    Polled {
+        pid: i32,
+        start: u64,
+    },
     Done(Exit),
 }
 

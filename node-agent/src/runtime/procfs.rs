@@ -96,9 +96,9 @@ pub fn carries(pid: i32, marks: &[&[u8]]) -> bool {
 /// The value of a variable in a process's environment.
 pub fn variable(pid: i32, name: &str) -> Option<String> {
     let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let value = environ.split(|byte| *byte == 0).find_map(|variable| {
-        variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-    })?;
+    let value = environ
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
     Some(String::from_utf8_lossy(value).into_owned())
 }
 

@@ -145,7 +145,8 @@ unsafe fn become_program(launch: &Launch, plan: &Plan) -> i32 {
         if libc::read(plan.gate.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
             libc::_exit(127);
         }
-        let streams = [(plan.stdin.as_raw_fd(), 0), (launch.stdout.as_raw_fd(), 1), (launch.stderr.as_raw_fd(), 2)];
+        let streams =
+            [(plan.stdin.as_raw_fd(), 0), (launch.stdout.as_raw_fd(), 1), (launch.stderr.as_raw_fd(), 2)];
         for (from, to) in streams {
             if libc::dup2(from, to) < 0 {
                 return errno();
@@ -250,9 +251,10 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 /// Looks an account up by name.
 pub fn account(name: &str) -> Option<Account> {
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = passwd.lines().map(|line| line.split(':')).find_map(|mut fields| {
-        (fields.next()? == name).then_some(fields)
-    })?;
+    let mut fields = passwd
+        .lines()
+        .map(|line| line.split(':'))
+        .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();

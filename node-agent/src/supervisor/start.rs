@@ -118,9 +118,9 @@ impl Supervisor {
 fn running(process: Process, candidate: Option<Candidate>, scene: Option<Scene>) -> Running {
     let now = clock::now();
     let first_probe = now + Duration::from_millis(5);
-    let has_check = candidate.as_ref().is_some_and(|candidate| {
-        candidate.spec.health.as_ref().is_some_and(|health| health.check.is_some())
-    });
+    let has_check = candidate
+        .as_ref()
+        .is_some_and(|candidate| candidate.spec.health.as_ref().is_some_and(|health| health.check.is_some()));
     let next_probe = has_check.then_some(first_probe);
     Running { process, candidate, scene, since: now, probes: 0, next_probe, probing: None }
 }

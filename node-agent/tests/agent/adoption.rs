@@ -13,7 +13,11 @@ async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
     apply(&mut client, 1, &[spec(&release, 1)]).await;
     let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
     for is_killed in [true, false] {
-        if is_killed { node.kill() } else { node.terminate() }
+        if is_killed {
+            node.kill()
+        } else {
+            node.terminate()
+        }
         assert!(is_alive(pid));
         node.run();
         client = node.client().await;
@@ -61,7 +65,5 @@ async fn a_wish_given_up_while_the_agent_is_away_is_cleared_when_it_is_back() {
     std::fs::remove_file(node.path("ledger")).expect("removed");
     node.run();
     until("nothing runs", || node.processes().is_empty());
-    until("nothing is left", || {
-        std::fs::read_dir(node.path("instances")).expect("list").count() == 0
-    });
+    until("nothing is left", || std::fs::read_dir(node.path("instances")).expect("list").count() == 0);
 }

@@ -28,7 +28,11 @@ async fn a_deploy_becomes_healthy_and_the_same_again_changes_nothing() {
     again.attempt = 2;
     assert_eq!(apply(&mut client, 6, &[again]).await, Verdict::Accepted);
     let same = wait_phase(&mut client, Phase::Running, 2).await;
-    assert_eq!((same.pid, same.restarts), (running.pid, 0), "a new attempt with the same content restarts nothing");
+    assert_eq!(
+        (same.pid, same.restarts),
+        (running.pid, 0),
+        "a new attempt with the same content restarts nothing"
+    );
 
     let mut restarted = wish;
     restarted.restart = 1;
@@ -58,7 +62,8 @@ async fn a_release_that_fails_its_check_is_rolled_back_within_two_seconds() {
     wait_phase(&mut client, Phase::Running, 1).await;
     // Ends only when it must.
     let mut stubborn = spec(&bad, 2);
-    process(&mut stubborn).command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(String::from).to_vec();
+    process(&mut stubborn).command =
+        ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(String::from).to_vec();
     apply(&mut client, 2, &[stubborn]).await;
     let begin = Instant::now();
     let back = wait_phase(&mut client, Phase::RolledBack, 2).await;
@@ -95,7 +100,11 @@ async fn a_first_release_that_fails_ends_and_says_why() {
     wish.attempt = 3;
     apply(&mut client, 3, &[wish]).await;
     let failed = wait_phase(&mut client, Phase::Failed, 3).await;
-    assert!(failed.message.contains("install step 1") && failed.message.contains("code 9"), "{}", failed.message);
+    assert!(
+        failed.message.contains("install step 1") && failed.message.contains("code 9"),
+        "{}",
+        failed.message
+    );
     assert_eq!(node.processes(), Vec::<i32>::new());
 }
 

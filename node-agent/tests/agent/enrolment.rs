@@ -17,7 +17,10 @@ async fn only_the_coordinator_of_this_fleet_gets_in() {
         assert!(is_refused(node.connect(badge).await).await, "{what}");
     }
     let stranger = Fleet { ca_pem: node.fleet.ca_pem.clone(), ..Fleet::new() };
-    assert!(is_refused(stranger.connect(&node.address(), "pi", Badge::default()).await).await, "another fleet");
+    assert!(
+        is_refused(stranger.connect(&node.address(), "pi", Badge::default()).await).await,
+        "another fleet"
+    );
     assert!(node.connect(Badge::default()).await.is_ok());
 }
 
@@ -46,7 +49,8 @@ async fn a_certificate_is_renewed_over_the_live_connection() {
     assert_eq!(report.certificate_expires_unix, 3_786_912_000, "the old connection stands");
     assert_eq!(observe(&mut node.client().await).await.node, "pi");
     let generations = std::fs::read_dir(node.dir.path()).expect("list").flatten();
-    let generations = generations.filter(|entry| entry.file_name().to_string_lossy().starts_with("identity."));
+    let generations =
+        generations.filter(|entry| entry.file_name().to_string_lossy().starts_with("identity."));
     assert_eq!(generations.filter(|entry| entry.path().is_dir()).count(), 1);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hyper_util::rt::TokioIo;
 use proto::v1::agent_client::AgentClient;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -59,7 +59,8 @@ impl Fleet {
         let name = ServerName::try_from(format!("{node}.node.orchestrator.internal")).expect("a name");
         let address = address.to_owned();
         let connector = tower::service_fn(move |_| {
-            let (connector, name, address) = (TlsConnector::from(config.clone()), name.clone(), address.clone());
+            let (connector, name, address) =
+                (TlsConnector::from(config.clone()), name.clone(), address.clone());
             async move {
                 let stream = TcpStream::connect(&address).await?;
                 connector.connect(name, stream).await.map(TokioIo::new)
@@ -85,12 +86,13 @@ impl Fleet {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).expect("pem")).expect("a root");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .with_root_certificates(roots)
-            .with_client_auth_cert(vec![certificate.der().clone()], key)
-            .expect("a certificate");
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&[&rustls::version::TLS13])
+                .expect("TLS 1.3")
+                .with_root_certificates(roots)
+                .with_client_auth_cert(vec![certificate.der().clone()], key)
+                .expect("a certificate");
         config.alpn_protocols = vec![b"h2".to_vec()];
         config
     }

@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use proto::v1::apply_reply::Verdict;
-use proto::v1::{ApplyRequest, InstanceReport, InstanceSpec, NodeSpec, ObserveRequest, Phase, Report, WatchRequest};
+use proto::v1::{
+    ApplyRequest, InstanceReport, InstanceSpec, NodeSpec, ObserveRequest, Phase, Report, WatchRequest,
+};
 use tempfile::TempDir;
 
 use crate::fleet::{Badge, Client, Fleet};
@@ -152,15 +154,17 @@ pub async fn observe(client: &mut Client) -> Report {
 }
 
 /// Follows the report stream until the only instance is as it should be.
-pub async fn wait(client: &mut Client, what: &str, is_so: impl Fn(&InstanceReport) -> bool) -> InstanceReport {
-    wait_report(client, what, |report| report.instances.first().is_some_and(&is_so))
-        .await
-        .instances
-        .remove(0)
+pub async fn wait(
+    client: &mut Client,
+    what: &str,
+    is_so: impl Fn(&InstanceReport) -> bool,
+) -> InstanceReport {
+    wait_report(client, what, |report| report.instances.first().is_some_and(&is_so)).await.instances.remove(0)
 }
 
 pub async fn wait_phase(client: &mut Client, phase: Phase, attempt: u64) -> InstanceReport {
-    wait(client, &format!("{phase:?}"), |instance| instance.phase() == phase && instance.attempt == attempt).await
+    wait(client, &format!("{phase:?}"), |instance| instance.phase() == phase && instance.attempt == attempt)
+        .await
 }
 
 pub async fn wait_report(client: &mut Client, what: &str, is_so: impl Fn(&Report) -> bool) -> Report {

@@ -52,8 +52,7 @@ async fn logs_are_read_from_their_end_and_followed_over_rotation() {
     assert!(all.iter().any(|line| line.stream() == Stream::Agent && line.unix_ms > 0));
     std::fs::write(node.path("instances/web.0/go"), "").expect("written");
     let followed = read(&mut client, 1, true, 150).await;
-    let parts: Vec<String> =
-        written(&followed).into_iter().filter(|line| line.starts_with("part")).collect();
+    let parts: Vec<String> = written(&followed).into_iter().filter(|line| line.starts_with("part")).collect();
     assert_eq!(parts, ["part 1", "part 2", "part 3"]);
     assert!(followed.iter().all(|line| line.text.len() <= 16 << 10));
     until("the log is rotated", || node.path("logs/web.0.log.1").exists());
@@ -97,9 +96,11 @@ async fn a_command_streams_its_output_and_ends_with_its_group() {
     let child: i32 = out.trim().parse().expect("a pid");
     until("the group is gone", || !is_alive(child));
 
-    let request = ExecRequest { argv: ["sh", "-c", "echo $$; sleep 1000"].map(String::from).to_vec(), timeout_ms: 0 };
+    let request =
+        ExecRequest { argv: ["sh", "-c", "echo $$; sleep 1000"].map(String::from).to_vec(), timeout_ms: 0 };
     let mut stream = client.exec(request).await.expect("runs").into_inner();
-    let Some(Event::Stdout(pid)) = stream.message().await.expect("output").and_then(|output| output.event) else {
+    let Some(Event::Stdout(pid)) = stream.message().await.expect("output").and_then(|output| output.event)
+    else {
         panic!("no output");
     };
     let pid: i32 = String::from_utf8_lossy(&pid).trim().parse().expect("a pid");

@@ -7,7 +7,7 @@ use proto::ids::{InstanceId, NodeName};
 use super::Wish;
 use super::index::{Index, NodeSet};
 use super::score::{Chunk, LANES, Row};
-use super::selector::Condition;
+use super::selector::{Condition, Selector};
 use super::view::{HostPort, Liveness, NodeView};
 
 /// The fleet as placement sees it. Nodes are sorted by name, so the order they come in never matters.
@@ -141,6 +141,15 @@ impl Snapshot {
     pub(super) fn keep_unreachable(&self, nodes: &mut NodeSet) {
         nodes.drop_all(&self.reachable);
         nodes.drop_all(&self.cordoned);
+    }
+
+    /// The nodes a selector means, reachable or not.
+    pub fn chosen(&self, selector: &Selector) -> BTreeSet<NodeName> {
+        let mut chosen = NodeSet::all(self.nodes.len());
+        for condition in selector.conditions() {
+            self.keep_where(condition, &mut chosen);
+        }
+        chosen.iter().map(|number| self.nodes[number].name.clone()).collect()
     }
 
     pub(super) fn with_release(&self, digest: &str) -> NodeSet {

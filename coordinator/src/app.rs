@@ -1,0 +1,108 @@
+//! Wires the parts: the only place that names concrete backends.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use modules::catalog::Catalog;
+use proto::code::Code;
+
+use crate::agents::Agents;
+use crate::blobs::{BlobError, Blobs};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Settings;
+use crate::fleet::ca::CertificateAuthority;
+use crate::fleet::enrol::Enrolment;
+use crate::fleet::enrol::authority::FleetAuthority;
+use crate::fleet::enrol::binaries::AgentBinaries;
+use crate::fleet::keyring::{Keyring, KeyringError};
+use crate::fleet::{Fleet, carrier};
+use crate::ssh::hosts::Hosts;
+use crate::store::{self, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("could not make the data folder {}", folder.display())]
+    DataFolder {
+        folder: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+impl StartError {
+    pub fn code(&self) -> Code {
+        match self {
+            StartError::DataFolder { .. } => Code::Failed,
+            StartError::Store(error) => error.code(),
+            StartError::Keyring(error) => error.code(),
+            StartError::Blob(error) => error.code(),
+        }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StartError::DataFolder { .. } => Some("choose another one with --data-dir".to_owned()),
+            StartError::Store(error) => error.hint(),
+            StartError::Keyring(error) => error.hint(),
+            StartError::Blob(error) => error.hint(),
+        }
+    }
+}
+
+/// Starts the core in this process.
+pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
+    let data_dir = &settings.data_dir;
+    let unusable = |cause| StartError::DataFolder { folder: data_dir.clone(), cause };
+    make_private(data_dir).map_err(unusable)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = store::connect(&settings.store, Arc::clone(&clock)).await?;
+    let keyring = Arc::new(Keyring::open(data_dir)?);
+    let hosts = Arc::new(Hosts::new(data_dir, None).map_err(unusable)?);
+    let ca = CertificateAuthority::new(Arc::clone(&store), Arc::clone(&keyring), Arc::clone(&clock));
+    let ca = Arc::new(ca);
+    let authority =
+        FleetAuthority::new(Arc::clone(&ca), Arc::clone(&store), Arc::clone(&hosts), Arc::clone(&clock));
+    let agents = Arc::new(Agents::new(Arc::clone(&hosts), Arc::new(authority), Arc::clone(&clock)));
+    let enrolment = Enrolment {
+        store: Arc::clone(&store),
+        hosts: Arc::clone(&hosts),
+        agents: Arc::clone(&agents),
+        ca,
+        binaries: AgentBinaries::usual(data_dir),
+        clock: Arc::clone(&clock),
+        data_dir: data_dir.clone(),
+    };
+    Ok(Arc::new(Fleet {
+        store,
+        blobs: Blobs::local(&data_dir.join("packages"))?,
+        hosts,
+        agents,
+        enrolment,
+        keyring,
+        catalog: Catalog::built_in(),
+        clock,
+        carrier: carrier::this_process(machine_name()),
+        by: format!("{}@{}", user_name(), machine_name()),
+    }))
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn user_name() -> String {
+    std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}

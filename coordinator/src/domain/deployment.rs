@@ -1,0 +1,163 @@
+//! What the fleet remembers of a deployment: the wish, where it was placed and why, and how its last change went.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::ids::{DeploymentName, Generation, InstanceId, NodeName};
+use serde::{Deserialize, Serialize};
+
+use super::placement::{Explanation, HostPort, Replicas};
+use crate::clock::UnixMillis;
+
+/// An immutable module release, as records name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub module: String,
+    pub version: String,
+    /// `sha256:…` of the package.
+    pub digest: String,
+}
+
+/// One version of a secret; the value is resolved only when a node's spec is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRef {
+    pub name: String,
+    pub version: u64,
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub release: Release,
+    pub replicas: Replicas,
+    /// Only these nodes; empty: any.
+    pub nodes: Vec<NodeName>,
+    /// As written: `arch=aarch64,room=attic`.
+    pub selector: String,
+    /// Only what was set; defaults come from the release.
+    pub config: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// Grows with each `restart`.
+    pub restart: u64,
+}
+
+/// A wish with its places: enough to go back to it exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    pub generation: Generation,
+    pub wish: Wish,
+    pub placements: BTreeMap<InstanceId, NodeName>,
+}
+
+/// How the last change of a deployment went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Progress {
+    /// On its way; whoever comes next carries it on.
+    Rolling,
+    /// Every instance that could be reached was healthy.
+    Settled,
+    /// `failed` did not become healthy; what ran before is wanted again.
+    RolledBack { failed: Release, reason: String },
+    /// It did not become healthy and there was nothing to go back to.
+    Failed { reason: String },
+}
+
+/// Kept in the store under `/deployments/<name>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentRecord {
+    pub name: DeploymentName,
+    pub current: Placed,
+    /// The last wish that was healthy, unless it is `current`.
+    pub previous: Option<Placed>,
+    pub progress: Progress,
+    /// Instances that fit nowhere now; they are placed when capacity comes.
+    pub unplaced: BTreeSet<InstanceId>,
+    /// Names the deploy, rollback or restart that is being carried out: agents try a failed release again in a new one.
+    pub attempt: u64,
+    pub explanation: Explanation,
+    pub footprint: Footprint,
+    /// Who carries out the last change.
+    pub carrier: Carrier,
+    pub changed_at: UnixMillis,
+}
+
+/// One coordinator process.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Carrier {
+    pub host: String,
+    pub pid: u32,
+    /// Field 22 of `/proc/<pid>/stat`: tells a process from a later one with its number.
+    pub started: u64,
+}
+
+/// What each instance takes of its node.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Footprint {
+    pub cpu_cores: f64,
+    pub memory_bytes: u64,
+    /// Ports of the node that are not picked by it.
+    pub ports: Vec<HostPort>,
+}
+
+/// What was done to a deployment, for `history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Deploy,
+    Rollback,
+    Restart,
+    Move,
+    Remove,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Deploy => "deploy",
+            Action::Rollback => "rollback",
+            Action::Restart => "restart",
+            Action::Move => "move",
+            Action::Remove => "remove",
+        }
+    }
+}
+
+/// Kept in the store under `/history/<deployment>/<generation>`. With `placed` a rollback can return to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    pub action: Action,
+    pub placed: Placed,
+    /// `None` while it is being carried out.
+    pub outcome: Option<Outcome>,
+    pub by: String,
+    pub started_at: UnixMillis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub word: OutcomeWord,
+    pub message: String,
+    pub at: UnixMillis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeWord {
+    Healthy,
+    Failed,
+    RolledBack,
+    Waiting,
+    Removed,
+}
+
+impl OutcomeWord {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutcomeWord::Healthy => "healthy",
+            OutcomeWord::Failed => "failed",
+            OutcomeWord::RolledBack => "rolled_back",
+            OutcomeWord::Waiting => "waiting",
+            OutcomeWord::Removed => "removed",
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Brings one node's agent what is wanted of it: the packages it lacks, then the whole spec.
+//! Deploys and the reconcile loop take this same way, so a crash anywhere is repaired by going it again.
+
+use std::collections::BTreeSet;
+
+use proto::ids::NodeName;
+use proto::v1;
+use proto::v1::apply_reply::Verdict;
+
+use super::record::{decode_spec, put_spec};
+use super::{Fleet, FleetError, Progress, keys};
+use crate::agents::tunnel::agent_command;
+use crate::domain::node::NodeRecord;
+use crate::store::json::{Stored, get_json};
+use crate::store::{StoreError, Txn};
+
+/// How often a spec is offered again after the agent or the store had a newer one.
+const OFFERS: usize = 4;
+
+impl Fleet {
+    /// # Errors
+    /// Unreachable where the node cannot be reached; the wish stays, and the next `apply` delivers it.
+    pub(super) async fn apply(&self, name: &NodeName, progress: &Progress) -> Result<(), FleetError> {
+        let node = self.node(name).await?;
+        let agent = self.agents.dial(&node).await?;
+        for _ in 0..OFFERS {
+            let Some(wanted) = self.wanted(name).await? else { return Ok(()) };
+            let report = agent.observe().await?;
+            self.ship_missing(&node, &wanted.value, &report, progress).await?;
+            if report.generation == wanted.value.generation {
+                return Ok(());
+            }
+            let reply = agent.apply(self.with_secret_values(wanted.value.clone()).await?).await?;
+            match reply.verdict() {
+                Verdict::Accepted | Verdict::Unchanged => return Ok(()),
+                Verdict::Stale | Verdict::Conflict => self.outgrow(name, wanted, reply.generation).await?,
+            }
+        }
+        Err(StoreError::Conflict { key: keys::desired(name) }.into())
+    }
+
+    pub(super) async fn node(&self, name: &NodeName) -> Result<NodeRecord, FleetError> {
+        match get_json(self.store.as_ref(), &keys::node(name)).await? {
+            Some(Stored { value, .. }) => Ok(value),
+            None => Err(FleetError::NoSuchNode { name: name.to_string(), similar: None }),
+        }
+    }
+
+    async fn wanted(&self, name: &NodeName) -> Result<Option<Stored<v1::NodeSpec>>, FleetError> {
+        let key = keys::desired(name);
+        let found = self.store.get(&key).await?;
+        Ok(found.map(|found| decode_spec(&key, found)).transpose()?.map(|(_, spec)| spec))
+    }
+
+    /// The agent holds a generation that the wish has not reached, as after a restored store: the wish is the
+    /// truth for what should run, so it takes a larger generation. Where somebody else changed the wish
+    /// meanwhile, that one counts.
+    async fn outgrow(
+        &self,
+        name: &NodeName,
+        wanted: Stored<v1::NodeSpec>,
+        held: u64,
+    ) -> Result<(), FleetError> {
+        let mut spec = wanted.value.clone();
+        spec.generation = held.max(spec.generation) + 1;
+        let txn = Txn { preconditions: vec![wanted.unchanged()], ops: vec![put_spec(name, &spec)] };
+        match self.store.commit(txn).await {
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn ship_missing(
+        &self,
+        node: &NodeRecord,
+        wanted: &v1::NodeSpec,
+        report: &v1::Report,
+        progress: &Progress,
+    ) -> Result<(), FleetError> {
+        let wanted: BTreeSet<&str> = wanted
+            .instances
+            .iter()
+            .filter_map(|instance| instance.release.as_ref())
+            .map(|r| r.digest.as_str())
+            .collect();
+        for digest in wanted {
+            if report.releases.iter().any(|present| present == digest) {
+                progress.transfer(node.name.as_str(), 0, 0);
+            } else {
+                self.ship(node, digest, progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Uploads one package over SSH; the agent's `receive` checks and unpacks it while it arrives.
+    async fn ship(&self, node: &NodeRecord, digest: &str, progress: &Progress) -> Result<(), FleetError> {
+        let package = self.package(digest).await?;
+        let total = package.size;
+        let file = tokio::fs::File::open(package.path()).await;
+        let file = file.map_err(|cause| FleetError::Unreadable {
+            what: format!("package {digest}"),
+            cause: cause.into(),
+        })?;
+        let host = self.hosts.get(&node.contact);
+        let script = agent_command(node, &format!("receive --digest {digest} --size {total}"));
+        let sent = |bytes| progress.transfer(node.name.as_str(), bytes, total);
+        host.feed(&script, Box::pin(file), &sent).await?.checked(host.as_ref(), "receiving the package")?;
+        Ok(())
+    }
+}

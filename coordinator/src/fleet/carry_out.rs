@@ -1,0 +1,229 @@
+//! Carries out a recorded wish on all its nodes at once and waits until the fleet has settled one way or another.
+//! Every node is driven on its own: apply, then follow its reports. A node that is away holds up nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use proto::ids::NodeName;
+use proto::v1;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::proposal::Recorded;
+use super::{Fleet, FleetError, Progress};
+use crate::domain::deployment::DeploymentRecord;
+use crate::domain::placement::Liveness;
+use crate::domain::rollout::{self, Leaving, Observed, Wanted};
+
+/// How long a node that went away rests before it is tried again, while others are still being waited for.
+const REDIAL: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// News that may queue up; each node sends one at a time.
+const QUEUE: usize = 64;
+
+/// What came of carrying out a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that has a place is as wanted.
+    Done,
+    /// Only these nodes are missing, and why.
+    Waiting {
+        nodes: BTreeMap<NodeName, String>,
+    },
+    Failed {
+        reason: String,
+    },
+    /// The time was up before anything else could be said.
+    Progressing {
+        message: String,
+    },
+}
+
+/// The latest of one node.
+#[derive(Debug)]
+enum News {
+    Report(Box<v1::Report>),
+    /// Cannot be reached; what it is to do waits for it.
+    Away {
+        reason: String,
+    },
+    /// Was reached and cannot do what is asked.
+    Refused {
+        reason: String,
+    },
+}
+
+impl Fleet {
+    /// Returns once every instance is healthy, one has failed, only absent nodes are left, or `timeout` has passed.
+    pub(super) async fn carry_out(
+        &self,
+        recorded: &Recorded,
+        timeout: Duration,
+        progress: &Progress,
+    ) -> Verdict {
+        let deadline = Instant::now() + timeout;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let drives = join_all(recorded.touched.iter().map(|node| self.drive(node, sender.clone(), progress)));
+        tokio::select! {
+            verdict = await_verdict(recorded, receiver, deadline, progress) => verdict,
+            // Without a node to drive there is nothing to wait for.
+            _ = drives => Verdict::Done,
+        }
+    }
+
+    /// Applies the node's spec, then tells each of its reports; after a failure, tries again until dropped.
+    async fn drive(&self, node: &NodeName, news: mpsc::Sender<(NodeName, News)>, progress: &Progress) {
+        loop {
+            let latest = match self.apply(node, progress).await {
+                Ok(()) => self.follow(node, &news).await,
+                Err(error) if error.code().retryable() => News::Away { reason: one_line(&error) },
+                Err(error) => News::Refused { reason: one_line(&error) },
+            };
+            // Nobody listens any more once the verdict is found.
+            let _ = news.send((node.clone(), latest)).await;
+            sleep(REDIAL).await;
+        }
+    }
+
+    /// Passes the node's reports on until the stream ends; says why it did.
+    async fn follow(&self, node: &NodeName, news: &mpsc::Sender<(NodeName, News)>) -> News {
+        match self.follow_reports(node, news).await {
+            Ok(()) => News::Away { reason: "the connection ended".to_owned() },
+            Err(error) => News::Away { reason: one_line(&error) },
+        }
+    }
+
+    async fn follow_reports(
+        &self,
+        node: &NodeName,
+        news: &mpsc::Sender<(NodeName, News)>,
+    ) -> Result<(), FleetError> {
+        let agent = self.agents.dial(&self.node(node).await?).await?;
+        let mut reports = agent.watch(HEARTBEAT).await?;
+        while let Some(report) = reports.next().await {
+            let _ = news.send((node.clone(), News::Report(Box::new(report?)))).await;
+        }
+        Ok(())
+    }
+}
+
+async fn await_verdict(
+    recorded: &Recorded,
+    mut news: mpsc::Receiver<(NodeName, News)>,
+    deadline: Instant,
+    progress: &Progress,
+) -> Verdict {
+    let mut seen = BTreeMap::new();
+    let mut told = BTreeMap::new();
+    loop {
+        let message = match verdict(recorded, &seen) {
+            Verdict::Progressing { message } => message,
+            verdict => return verdict,
+        };
+        match timeout_at(deadline, news.recv()).await {
+            Ok(Some((node, latest))) => {
+                tell_changes(&recorded.record, &node, &latest, &mut told, progress);
+                seen.insert(node, latest);
+            }
+            Ok(None) | Err(_) => return Verdict::Progressing { message },
+        }
+    }
+}
+
+/// What can be said so far. A node that has not answered yet is neither away nor done.
+fn verdict(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> Verdict {
+    let refused = seen.iter().find_map(|(node, news)| match news {
+        News::Refused { reason } => Some(format!("{node}: {reason}")),
+        News::Report(_) | News::Away { .. } => None,
+    });
+    if let Some(reason) = refused {
+        return Verdict::Failed { reason };
+    }
+    let observed = seen.iter().map(|(node, news)| (node.clone(), observed(news))).collect();
+    let so_far = rollout::assess(&wanted(&recorded.record), &leaving(recorded), &observed);
+    let unheard: BTreeSet<_> =
+        recorded.touched.iter().filter(|node| !seen.contains_key(node)).cloned().collect();
+    match so_far.verdict {
+        rollout::Verdict::Failed { instance, node, reason } => {
+            Verdict::Failed { reason: format!("{instance} on {node}: {reason}") }
+        }
+        _ if !unheard.is_empty() => {
+            let names: Vec<_> = unheard.iter().map(NodeName::as_str).collect();
+            Verdict::Progressing { message: format!("{} has not answered yet", names.join(", ")) }
+        }
+        rollout::Verdict::Progressing => Verdict::Progressing { message: so_far.message },
+        rollout::Verdict::Done => Verdict::Done,
+        rollout::Verdict::WaitingFor { nodes, .. } if nodes.is_empty() => Verdict::Done,
+        rollout::Verdict::WaitingFor { nodes, .. } => {
+            let reason = |node: &NodeName| match seen.get(node) {
+                Some(News::Away { reason } | News::Refused { reason }) => reason.clone(),
+                Some(News::Report(_)) | None => "does not answer".to_owned(),
+            };
+            Verdict::Waiting { nodes: nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect() }
+        }
+    }
+}
+
+fn observed(news: &News) -> Observed<'_> {
+    match news {
+        News::Report(report) => Observed { liveness: Liveness::Ready, report: Some(report) },
+        News::Away { .. } | News::Refused { .. } => Observed { liveness: Liveness::Unknown, report: None },
+    }
+}
+
+/// The instances of a deployment that have a place.
+pub(super) fn wanted(record: &DeploymentRecord) -> Vec<Wanted> {
+    let placements = record.current.placements.iter();
+    placements
+        .map(|(instance, node)| Wanted {
+            instance: instance.clone(),
+            node: Some(node.clone()),
+            digest: record.current.wish.release.digest.clone(),
+            attempt: record.attempt,
+        })
+        .collect()
+}
+
+fn leaving(recorded: &Recorded) -> Vec<Leaving> {
+    let leaving = recorded.leaving.iter();
+    leaving.map(|(instance, node)| Leaving { instance: instance.clone(), node: node.clone() }).collect()
+}
+
+/// Tells the listener of each phase once.
+fn tell_changes(
+    record: &DeploymentRecord,
+    node: &NodeName,
+    news: &News,
+    told: &mut BTreeMap<String, (i32, String)>,
+    progress: &Progress,
+) {
+    let News::Report(report) = news else { return };
+    let ours = report.instances.iter().filter(|instance| instance.deployment == record.name.as_str());
+    for instance in ours {
+        let phase = (instance.phase, instance.message.clone());
+        if told.insert(instance.id.clone(), phase.clone()).as_ref() != Some(&phase) {
+            progress.instance(node.as_str(), instance);
+        }
+    }
+}
+
+/// The error with its causes, as one line.
+pub(super) fn one_line(error: &FleetError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// The nodes that a settled deployment lives on.
+pub(super) fn homes(record: &DeploymentRecord) -> BTreeSet<NodeName> {
+    record.current.placements.values().cloned().collect()
+}

@@ -1,0 +1,118 @@
+//! The story of `orchestrator deploy`: resolve, place, record the wish, carry it out, keep or go back.
+
+use std::time::Duration;
+
+use modules::spec::resolve::Secret;
+use proto::ids::DeploymentName;
+use proto::v1;
+
+use super::proposal::Proposal;
+use super::{Fleet, FleetError, Progress, spec};
+use crate::domain::deployment::{Action, DeploymentRecord, Wish};
+use crate::domain::placement::Replicas;
+use crate::store::json::Stored;
+
+/// How often a deploy is computed anew because somebody else changed the fleet in between.
+pub(super) const TRIES: usize = 8;
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+impl Fleet {
+    /// Deploys one module and returns once every instance is healthy, what ran before runs again,
+    /// or all that is left to do waits for a node.
+    pub async fn deploy(
+        &self,
+        request: &v1::DeployRequest,
+        progress: &Progress,
+    ) -> Result<v1::deploy_event::Finished, FleetError> {
+        let module = self.resolve(&request.module).await?;
+        let name = deployment_name(request, &module.release.module)?;
+        if !request.dry_run {
+            self.enrol_this_machine_if_alone(request, progress).await?;
+        }
+        for _ in 0..TRIES {
+            let snapshot = self.snapshot().await?;
+            let before = snapshot.deployments.get(&name);
+            let wish = self.wish(request, &name, &module, before).await?;
+            let proposal = Proposal::new(&snapshot, &name, wish, &module)?;
+            progress.plan(proposal.plan(&snapshot));
+            if request.dry_run {
+                return Ok(proposal.would_be());
+            }
+            if !request.only_if_state.is_empty() && request.only_if_state != snapshot.token() {
+                return Err(FleetError::StateMoved);
+            }
+            if let Some(recorded) = self.record(&snapshot, proposal, Action::Deploy).await? {
+                return self.finish(recorded, wait(request.timeout_ms, request.no_wait), progress).await;
+            }
+        }
+        Err(FleetError::Busy { deployment: name })
+    }
+
+    /// What is wanted from now on: what was asked for, and for the rest what was wanted before.
+    async fn wish(
+        &self,
+        request: &v1::DeployRequest,
+        name: &DeploymentName,
+        module: &spec::Resolved,
+        before: Option<&Stored<DeploymentRecord>>,
+    ) -> Result<Wish, FleetError> {
+        let before = before
+            .map(|kept| &kept.value.current.wish)
+            .filter(|wish| wish.release.module == module.release.module);
+        let mut config = before.map(|wish| wish.config.clone()).unwrap_or_default();
+        config.retain(|key, _| module.spec.config.iter().any(|known| known.name.as_str() == key));
+        config.extend(request.config.clone());
+        let mut secrets = before.map(|wish| wish.secrets.clone()).unwrap_or_default();
+        let mut values = self.open_secrets(&secrets).await?;
+        values.extend(request.secrets.iter().map(|(key, value)| (key.clone(), Secret::new(value))));
+        spec::check(name, module, &config, &values)?;
+        for (key, value) in &request.secrets {
+            let stored = if request.dry_run {
+                spec::unstored_secret(name, key)
+            } else {
+                self.set_secret(&format!("{name}.{key}"), value.as_bytes()).await?
+            };
+            secrets.insert(key.clone(), stored);
+        }
+        let has_places = !request.nodes.is_empty() || !request.selector.is_empty();
+        Ok(Wish {
+            release: module.release.clone(),
+            replicas: replicas(request, before),
+            nodes: match before {
+                Some(before) if !has_places => before.nodes.clone(),
+                _ => request.nodes.iter().map(|node| node.parse()).collect::<Result<_, _>>()?,
+            },
+            selector: match before {
+                Some(before) if !has_places => before.selector.clone(),
+                _ => request.selector.clone(),
+            },
+            config,
+            secrets,
+            restart: before.map_or(0, |wish| wish.restart),
+        })
+    }
+}
+
+pub(super) fn wait(timeout_ms: u32, no_wait: bool) -> Duration {
+    match (no_wait, timeout_ms) {
+        (true, _) => Duration::ZERO,
+        (false, 0) => DEFAULT_TIMEOUT,
+        (false, ms) => Duration::from_millis(ms.into()),
+    }
+}
+
+fn deployment_name(request: &v1::DeployRequest, module: &str) -> Result<DeploymentName, FleetError> {
+    let text = if request.deployment.is_empty() { module } else { &request.deployment };
+    Ok(DeploymentName::parse(text)?)
+}
+
+/// Nodes named without a number mean one instance on each of them.
+fn replicas(request: &v1::DeployRequest, before: Option<&Wish>) -> Replicas {
+    use v1::replicas::Replicas as Wire;
+    match request.replicas.as_ref().and_then(|replicas| replicas.replicas.as_ref()) {
+        Some(Wire::Count(count)) => Replicas::Count(*count),
+        Some(Wire::EveryNode(_)) => Replicas::EveryNode,
+        None if !request.nodes.is_empty() => Replicas::EveryNode,
+        None => before.map_or(Replicas::Count(1), |wish| wish.replicas),
+    }
+}

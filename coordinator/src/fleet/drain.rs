@@ -1,0 +1,69 @@
+//! `orchestrator node drain`: accept no new instances, and move those that are there to other nodes.
+
+use std::collections::BTreeSet;
+
+use proto::ids::{DeploymentName, NodeName};
+use proto::v1;
+use proto::v1::deploy_event::Finished;
+
+use super::deploy::wait;
+use super::proposal::Proposal;
+use super::{Fleet, FleetError, Progress};
+use crate::domain::deployment::Action;
+
+impl Fleet {
+    /// Moves one deployment after the other, each as carefully as a deploy.
+    pub async fn drain(
+        &self,
+        request: &v1::DrainRequest,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let node = NodeName::parse(&request.node)?;
+        self.cordon(&v1::CordonRequest { node: node.to_string(), cordoned: true }).await?;
+        let mut stuck = BTreeSet::new();
+        for name in self.living_on(&node).await? {
+            let finished = self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await?;
+            if finished.outcome() != v1::Outcome::Done {
+                stuck.insert(format!("{name} ({})", finished.message));
+            }
+        }
+        let (outcome, message, hint) = if stuck.is_empty() {
+            (v1::Outcome::Done, format!("{node} is drained"), String::new())
+        } else {
+            let stuck: Vec<_> = stuck.into_iter().collect();
+            let hint = format!("`orchestrator node uncordon {node}` undoes the cordon");
+            (v1::Outcome::Waiting, format!("not moved: {}", stuck.join("; ")), hint)
+        };
+        Ok(Finished { outcome: outcome.into(), deployment: None, message, hint })
+    }
+
+    async fn living_on(&self, node: &NodeName) -> Result<Vec<DeploymentName>, FleetError> {
+        let snapshot = self.recall().await?;
+        let records = snapshot.deployments.values().map(|kept| &kept.value);
+        let here = records.filter(|record| record.current.placements.values().any(|place| place == node));
+        Ok(here.map(|record| record.name.clone()).collect())
+    }
+
+    async fn move_away(
+        &self,
+        name: &DeploymentName,
+        node: &NodeName,
+        timeout: std::time::Duration,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        for _ in 0..super::deploy::TRIES {
+            let snapshot = self.snapshot().await?;
+            let Some(kept) = snapshot.deployments.get(name) else {
+                return Err(self.no_such_deployment(name, &snapshot));
+            };
+            let wish = kept.value.current.wish.clone();
+            let module = self.release(&wish.release).await?;
+            let proposal = Proposal::away_from(&snapshot, name, wish, &module, node)?;
+            progress.plan(proposal.plan(&snapshot));
+            if let Some(recorded) = self.record(&snapshot, proposal, Action::Move).await? {
+                return self.finish(recorded, timeout, progress).await;
+            }
+        }
+        Err(FleetError::Busy { deployment: name.clone() })
+    }
+}

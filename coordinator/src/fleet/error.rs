@@ -1,0 +1,178 @@
+//! Why a use case could not do what was asked.
+
+use proto::code::Code;
+use proto::ids::{DeploymentName, IdError, NodeName};
+use proto::v1;
+
+use crate::agents::AgentError;
+use crate::blobs::BlobError;
+use crate::domain::placement::SelectorError;
+use crate::ssh::HostError;
+use crate::store::StoreError;
+
+use super::enrol::EnrolError;
+use super::keyring::KeyringError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Name(#[from] IdError),
+    #[error("cannot read the selector {selector:?}")]
+    Selector {
+        selector: String,
+        #[source]
+        cause: SelectorError,
+    },
+    #[error("no module is named {name}")]
+    NoSuchModule { name: String, similar: Option<String> },
+    #[error("module {module} has no version {version}")]
+    NoSuchVersion { module: String, version: String, known: Vec<String> },
+    #[error("the package is not good")]
+    BadPackage {
+        hint: Option<String>,
+        #[source]
+        cause: Box<modules::package::PackageError>,
+    },
+    #[error("the configuration of {deployment} is not valid:\n{problems}")]
+    Config { deployment: DeploymentName, problems: String, hint: Option<String> },
+    #[error("no deployment is named {name}")]
+    NoSuchDeployment { name: DeploymentName, similar: Option<String> },
+    #[error("no node is named {name}")]
+    NoSuchNode { name: String, similar: Option<String> },
+    #[error("{module} {version} needs runtime {runtime}, which this version cannot run yet")]
+    RuntimeNotSupported { module: String, version: String, runtime: String },
+    #[error("{deployment} needs {module} {version}, which is not deployed")]
+    DependencyMissing { deployment: DeploymentName, module: String, version: String },
+    #[error("others keep changing {deployment}")]
+    Busy { deployment: DeploymentName },
+    #[error("the fleet has changed since the dry run")]
+    StateMoved,
+    #[error("{deployment} has nothing to roll back to")]
+    NothingToRollBackTo { deployment: DeploymentName },
+    #[error("{deployment} has no generation {generation} to roll back to")]
+    NoSuchGeneration { deployment: DeploymentName, generation: u64 },
+    #[error("{module} is in use by {}", by.join(", "))]
+    ModuleInUse { module: String, by: Vec<String> },
+    #[error("{node} still runs {}", instances.join(", "))]
+    NodeInUse { node: NodeName, instances: Vec<String> },
+    #[error("no secret is named {name}")]
+    NoSuchSecret { name: String },
+    #[error("secret {name} is in use by {}", by.join(", "))]
+    SecretInUse { name: String, by: Vec<String> },
+    #[error("{what} in the store cannot be read")]
+    Unreadable {
+        what: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("could not write {what}")]
+    Unwritable {
+        what: &'static str,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("{message}")]
+    Invalid { message: String, hint: Option<String> },
+}
+
+impl FleetError {
+    pub fn code(&self) -> Code {
+        match self {
+            FleetError::Store(error) => error.code(),
+            FleetError::Blob(error) => error.code(),
+            FleetError::Agent(error) => error.code(),
+            FleetError::Enrol(error) => error.code(),
+            FleetError::Keyring(error) => error.code(),
+            FleetError::Host(error) => error.code(),
+            FleetError::NoSuchModule { .. }
+            | FleetError::NoSuchVersion { .. }
+            | FleetError::NoSuchDeployment { .. }
+            | FleetError::NoSuchGeneration { .. }
+            | FleetError::NoSuchSecret { .. }
+            | FleetError::NoSuchNode { .. } => Code::NotFound,
+            FleetError::Name(_)
+            | FleetError::Selector { .. }
+            | FleetError::BadPackage { .. }
+            | FleetError::Config { .. }
+            | FleetError::RuntimeNotSupported { .. }
+            | FleetError::DependencyMissing { .. }
+            | FleetError::Invalid { .. } => Code::InvalidInput,
+            FleetError::Busy { .. }
+            | FleetError::StateMoved
+            | FleetError::ModuleInUse { .. }
+            | FleetError::SecretInUse { .. }
+            | FleetError::NodeInUse { .. } => Code::Conflict,
+            FleetError::NothingToRollBackTo { .. } | FleetError::Unwritable { .. } => Code::Failed,
+            FleetError::Unreadable { .. } => Code::Internal,
+        }
+    }
+
+    /// What to do next, where we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            FleetError::Store(error) => error.hint(),
+            FleetError::Blob(error) => error.hint(),
+            FleetError::Agent(error) => error.hint(),
+            FleetError::Enrol(error) => error.hint(),
+            FleetError::Keyring(error) => error.hint(),
+            FleetError::Host(error) => error.hint(),
+            FleetError::NoSuchModule { similar: Some(similar), .. } => {
+                Some(format!("did you mean {similar}?"))
+            }
+            FleetError::NoSuchModule { .. } => {
+                Some("`orchestrator module list` shows all; a folder is written ./folder".to_owned())
+            }
+            FleetError::NoSuchVersion { known, .. } => Some(format!("there is {}", known.join(", "))),
+            FleetError::NoSuchDeployment { similar: Some(similar), .. } => {
+                Some(format!("did you mean {similar}?"))
+            }
+            FleetError::NoSuchDeployment { .. } => Some("`orchestrator status` shows all".to_owned()),
+            FleetError::NoSuchNode { similar: Some(similar), .. } => Some(format!("did you mean {similar}?")),
+            FleetError::NoSuchNode { .. } => {
+                Some("`orchestrator node list` shows all; `orchestrator node add` adds one".to_owned())
+            }
+            FleetError::BadPackage { hint, .. }
+            | FleetError::Config { hint, .. }
+            | FleetError::Invalid { hint, .. } => hint.clone(),
+            FleetError::DependencyMissing { module, .. } => {
+                Some(format!("`orchestrator deploy {module}` first"))
+            }
+            FleetError::Busy { .. } => Some("try again".to_owned()),
+            FleetError::StateMoved => Some("look at a new dry run, then deploy again".to_owned()),
+            FleetError::NothingToRollBackTo { deployment } => {
+                Some(format!("`orchestrator history {deployment}` shows what ran before"))
+            }
+            FleetError::NoSuchGeneration { deployment, .. } => {
+                Some(format!("`orchestrator history {deployment}` shows them"))
+            }
+            FleetError::ModuleInUse { .. } => Some("remove the deployments first".to_owned()),
+            FleetError::SecretInUse { .. } => Some("deploy without it first".to_owned()),
+            FleetError::NodeInUse { node, .. } => {
+                Some(format!("`orchestrator node drain {node}` moves them; --force drops the node as it is"))
+            }
+            FleetError::NoSuchSecret { .. } => Some("`orchestrator secret list` shows all".to_owned()),
+            FleetError::Name(_)
+            | FleetError::Selector { .. }
+            | FleetError::RuntimeNotSupported { .. }
+            | FleetError::Unwritable { .. }
+            | FleetError::Unreadable { .. } => None,
+        }
+    }
+
+    /// Why no node fits, node by node.
+    pub fn explanation(&self) -> Option<v1::Explanation> {
+        None
+    }
+}

@@ -1,0 +1,71 @@
+//! `orchestrator serve`: one round of `reconcile` after another, for as long as the daemon lives. Only here a node is
+//! watched for long enough to be called lost, and what it ran is placed anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proto::ids::NodeName;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Fleet;
+use super::observe::Observed;
+use super::snapshot::Snapshot;
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_secs(2);
+/// A node that has not answered for this long is lost.
+const LEASE: Duration = Duration::from_secs(8);
+
+impl Fleet {
+    /// Keeps the fleet as wished until `stop`. Trouble with one round is logged; the next one tries again.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let mut absences = Absences::default();
+        loop {
+            let round = async {
+                match self.reconcile(&absences.lost()).await {
+                    Ok(snapshot) => absences.note(&snapshot),
+                    Err(error) => warn!(%error, "could not look after the fleet"),
+                }
+                tokio::time::sleep(PAUSE).await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = round => {}
+            }
+        }
+    }
+}
+
+/// Since when nodes have not answered.
+#[derive(Default)]
+struct Absences {
+    since: BTreeMap<NodeName, Instant>,
+}
+
+impl Absences {
+    fn lost(&self) -> BTreeSet<NodeName> {
+        let is_lost = |since: &Instant| since.elapsed() >= LEASE;
+        self.since.iter().filter(|(_, since)| is_lost(since)).map(|(node, _)| node.clone()).collect()
+    }
+
+    fn note(&mut self, snapshot: &Snapshot) {
+        for (node, observed) in &snapshot.observed {
+            match observed {
+                Observed::Report(_) => {
+                    if self.since.remove(node).is_some() {
+                        info!(%node, "answers again");
+                    }
+                }
+                Observed::Unreachable(error) => {
+                    self.since.entry(node.clone()).or_insert_with(|| {
+                        warn!(%node, %error, "does not answer");
+                        Instant::now()
+                    });
+                }
+            }
+        }
+        self.since.retain(|node, _| snapshot.nodes.contains_key(node));
+    }
+}

@@ -1,0 +1,54 @@
+//! Where things are kept in the store.
+
+use proto::ids::{DeploymentName, Generation, NodeName};
+
+pub const NODES: &str = "/nodes/";
+pub const DEPLOYMENTS: &str = "/deployments/";
+pub const DESIRED: &str = "/desired/";
+pub const MODULES: &str = "/modules/";
+pub const SECRETS: &str = "/secrets/";
+
+/// A `NodeRecord`.
+pub fn node(name: &NodeName) -> String {
+    format!("{NODES}{name}")
+}
+
+/// A `DeploymentRecord`.
+pub fn deployment(name: &DeploymentName) -> String {
+    format!("{DEPLOYMENTS}{name}")
+}
+
+/// A `NodeSpec` as protobuf; its secrets are references, not values.
+pub fn desired(node: &NodeName) -> String {
+    format!("{DESIRED}{node}")
+}
+
+/// All `HistoryEntry` of a deployment.
+pub fn history(deployment: &DeploymentName) -> String {
+    format!("/history/{deployment}/")
+}
+
+/// A `HistoryEntry`; generations sort as text.
+pub fn history_entry(deployment: &DeploymentName, generation: Generation) -> String {
+    format!("/history/{deployment}/{:020}", generation.0)
+}
+
+/// All releases of a module in the registry.
+pub fn module(name: &str) -> String {
+    format!("{MODULES}{name}/")
+}
+
+/// A `ModuleRecord`.
+pub fn module_version(name: &str, version: &str) -> String {
+    format!("{MODULES}{name}/{version}")
+}
+
+/// A `SecretRecord`.
+pub fn secret(name: &str) -> String {
+    format!("{SECRETS}{name}")
+}
+
+/// A `ModuleRecord`, for good.
+pub fn release(digest: &str) -> String {
+    format!("/releases/{digest}")
+}

@@ -1,0 +1,121 @@
+//! Makes observed equal desired: delivers what waits, carries on what was interrupted, places what found no place.
+//! Every command that looks at the fleet does one round; `serve` does one after another.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use proto::ids::{DeploymentName, NodeName};
+use tracing::{info, warn};
+
+use super::carry_out::Verdict;
+use super::proposal::{Proposal, Recorded};
+use super::snapshot::Snapshot;
+use super::{Fleet, FleetError, Progress, carrier, carry_out};
+use crate::domain::deployment::{Action, DeploymentRecord, Progress as State};
+use crate::domain::placement::Replicas;
+
+/// How long a round waits for an interrupted change to settle before it leaves it to the next round.
+const ROUND: Duration = Duration::from_secs(15);
+
+impl Fleet {
+    /// One round. Gives the fleet as it was seen after it.
+    ///
+    /// # Errors
+    /// Only where the store fails; a node's trouble is logged and left to the next round.
+    pub async fn reconcile(&self, lost: &BTreeSet<NodeName>) -> Result<Snapshot, FleetError> {
+        let snapshot = self.snapshot().await?;
+        let delivered = self.deliver(&snapshot).await;
+        let placed = self.place_anew(&snapshot, lost).await?;
+        let carried_on = self.carry_on(&snapshot).await?;
+        if delivered || placed || carried_on { self.snapshot().await } else { Ok(snapshot) }
+    }
+
+    /// Applies to every reachable node that is behind and is not being served by another coordinator.
+    async fn deliver(&self, snapshot: &Snapshot) -> bool {
+        let busy = self.nodes_in_other_hands(snapshot);
+        let behind = snapshot.behind();
+        let waiting = behind.iter().filter(|node| snapshot.report(node).is_some() && !busy.contains(node));
+        let unheard = Progress::unheard();
+        let unheard = &unheard;
+        let applied = join_all(waiting.map(|node| async move {
+            match self.apply(node, unheard).await {
+                Ok(()) => info!(%node, "delivered what was waiting"),
+                Err(error) => {
+                    warn!(%node, error = %carry_out::one_line(&error), "could not deliver what is waiting")
+                }
+            }
+        }));
+        !applied.await.is_empty()
+    }
+
+    fn nodes_in_other_hands(&self, snapshot: &Snapshot) -> BTreeSet<NodeName> {
+        let others = snapshot.deployments.values().filter(|kept| self.is_in_other_hands(&kept.value));
+        others.flat_map(|kept| carry_out::homes(&kept.value)).collect()
+    }
+
+    fn is_in_other_hands(&self, record: &DeploymentRecord) -> bool {
+        let is_changing = matches!(record.progress, State::Rolling | State::RolledBack { .. });
+        is_changing
+            && carrier::is_at_work(&record.carrier, &self.carrier, record.changed_at, self.clock.now())
+    }
+
+    /// Sees interrupted changes through to their end, if they reach it within this round.
+    async fn carry_on(&self, snapshot: &Snapshot) -> Result<bool, FleetError> {
+        let mut carried = false;
+        for kept in snapshot.deployments.values() {
+            let record = &kept.value;
+            if record.progress != State::Rolling || self.is_in_other_hands(record) {
+                continue;
+            }
+            let recorded = Recorded::of(record);
+            match self.carry_out(&recorded, ROUND, &Progress::unheard()).await {
+                Verdict::Progressing { .. } => {}
+                verdict => {
+                    info!(deployment = %record.name, ?verdict, "carried on an interrupted change");
+                    self.settle(record, verdict, ROUND, &Progress::unheard()).await?;
+                }
+            }
+            carried = true;
+        }
+        Ok(carried)
+    }
+
+    /// Places what has no place: new nodes for a deployment on every node, capacity that came, nodes that were lost.
+    async fn place_anew(&self, snapshot: &Snapshot, lost: &BTreeSet<NodeName>) -> Result<bool, FleetError> {
+        let mut moved = false;
+        for kept in snapshot.deployments.values() {
+            let record = &kept.value;
+            let wants = !record.unplaced.is_empty()
+                || record.current.wish.replicas == Replicas::EveryNode
+                || record
+                    .current
+                    .placements
+                    .values()
+                    .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node));
+            if wants && !self.is_in_other_hands(record) && !matches!(record.progress, State::Failed { .. }) {
+                moved |= self.place_again(&record.name, lost).await?;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Computes the deployment's places anew; records them only where they differ.
+    pub(super) async fn place_again(
+        &self,
+        name: &DeploymentName,
+        lost: &BTreeSet<NodeName>,
+    ) -> Result<bool, FleetError> {
+        let mut snapshot = self.snapshot().await?;
+        snapshot.lost = lost.clone();
+        let Some(kept) = snapshot.deployments.get(name) else { return Ok(false) };
+        let before = kept.value.clone();
+        let module = self.release(&before.current.wish.release).await?;
+        let mut proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
+        if proposal.record.current.placements == before.current.placements {
+            return Ok(false);
+        }
+        proposal.record.previous = before.previous.clone();
+        Ok(self.record(&snapshot, proposal, Action::Move).await?.is_some())
+    }
+}

@@ -1,0 +1,347 @@
+//! The registry of modules: releases that were added, and the built-in catalog. A release is kept under its digest
+//! for good, so what runs can always be described; a version names one of them.
+
+use futures::StreamExt as _;
+use modules::catalog::CatalogModule;
+use modules::digest::Digest;
+use modules::name::ModuleName;
+use modules::package::PackageError;
+use modules::registry::Wanted;
+use modules::spec::ModuleSpec;
+use modules::suggest;
+use modules::version::Version;
+use proto::v1;
+use proto::v1::module_summary::Source;
+use proto::v1::put_package_request::Part;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt as _;
+use tonic::Streaming;
+
+use super::spec::Resolved;
+use super::{Fleet, FleetError, keys, wire};
+use crate::blobs::Fetched;
+use crate::clock::UnixMillis;
+use crate::domain::deployment::Release;
+use crate::store::json::{Stored, get_json, list_json, put_json};
+use crate::store::{Op, Precondition, StoreError, Txn};
+
+/// Largest package that is taken, in bytes.
+const MAX_PACKAGE: u64 = 4 << 30;
+
+/// Kept in the store under `/releases/<digest>`, and under `/modules/<name>/<version>` for what a version means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ModuleRecord {
+    release: Release,
+    spec: ModuleSpec,
+    package_bytes: u64,
+    is_builtin: bool,
+    added_at: UnixMillis,
+}
+
+impl Fleet {
+    /// What `name`, `name@version` or `name@sha256:…` means.
+    pub(super) async fn resolve(&self, reference: &str) -> Result<Resolved, FleetError> {
+        let (name, wanted) = match reference.split_once('@') {
+            Some((name, wanted)) => (name, Some(wanted)),
+            None => (reference, None),
+        };
+        if let Some(digest) = wanted.filter(|wanted| wanted.starts_with("sha256:")) {
+            let release =
+                Release { module: name.to_owned(), version: String::new(), digest: digest.to_owned() };
+            return self.release(&release).await;
+        }
+        let mut records = self.releases_of(name).await?;
+        records.sort_by(|one, other| precedence(one).cmp(&precedence(other)));
+        let unknown = |version: &str| FleetError::NoSuchVersion {
+            module: name.to_owned(),
+            version: version.to_owned(),
+            known: records.iter().rev().map(|record| record.release.version.clone()).collect(),
+        };
+        let asked = wanted
+            .map_or(Ok(Wanted::Latest), Wanted::parse)
+            .map_err(|_| unknown(wanted.unwrap_or_default()))?;
+        let versions = records.iter().map(|record| &record.spec.version);
+        let version = asked.choose(versions);
+        let chosen = records.iter().find(|record| Some(&record.spec.version) == version);
+        match (chosen, wanted) {
+            (Some(record), _) => Ok(resolved(record.clone())),
+            (None, Some(version)) if !records.is_empty() => Err(unknown(version)),
+            (None, _) => Err(self.no_such_module(name).await?),
+        }
+    }
+
+    /// A release that is known already, by its digest.
+    pub(super) async fn release(&self, release: &Release) -> Result<Resolved, FleetError> {
+        match get_json::<ModuleRecord>(self.store.as_ref(), &keys::release(&release.digest)).await? {
+            Some(kept) => Ok(resolved(kept.value)),
+            None => Err(FleetError::NoSuchVersion {
+                module: release.module.clone(),
+                version: release.digest.clone(),
+                known: Vec::new(),
+            }),
+        }
+    }
+
+    /// The bytes of a package, checked against its digest.
+    pub(super) async fn package(&self, digest: &str) -> Result<Fetched, FleetError> {
+        let digest = Digest::parse(digest)
+            .map_err(|cause| FleetError::Unreadable { what: digest.to_owned(), cause: cause.into() })?;
+        Ok(self.blobs.fetch(&digest).await?)
+    }
+
+    /// Takes a package in, checks it, and registers its release. Its version comes to mean it, unless that version
+    /// already means other content; then only its digest names it.
+    pub async fn put_package(
+        &self,
+        mut parts: Streaming<v1::PutPackageRequest>,
+    ) -> Result<v1::Release, FleetError> {
+        let arrived = NamedTempFile::new().map_err(unwritable)?;
+        let announced = receive(&mut parts, arrived.reopen().map_err(unwritable)?).await?;
+        let path = arrived.path().to_owned();
+        let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
+        let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
+        if announced.as_deref() != Some(verified.digest.to_string().as_str()) {
+            let message = "the package arrived damaged: its digest is not the one announced".to_owned();
+            return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
+        }
+        self.blobs.put_file(&verified.digest, arrived.path()).await?;
+        let record = self.record_of(verified.spec, verified.digest, verified.size, false);
+        self.register(&record).await?;
+        Ok(wire::release(&record.release))
+    }
+
+    fn record_of(
+        &self,
+        spec: ModuleSpec,
+        digest: Digest,
+        package_bytes: u64,
+        is_builtin: bool,
+    ) -> ModuleRecord {
+        let release = Release {
+            module: spec.name.to_string(),
+            version: spec.version.to_string(),
+            digest: digest.to_string(),
+        };
+        ModuleRecord { release, spec, package_bytes, is_builtin, added_at: self.clock.now() }
+    }
+
+    async fn register(&self, record: &ModuleRecord) -> Result<(), FleetError> {
+        let by_digest = put_json(keys::release(&record.release.digest), record)?;
+        self.store.commit(Txn { preconditions: Vec::new(), ops: vec![by_digest] }).await?;
+        let key = keys::module_version(&record.release.module, &record.release.version);
+        let kept = get_json::<ModuleRecord>(self.store.as_ref(), &key).await?;
+        // What is built in follows the program; what was added never changes.
+        let precondition = match kept {
+            Some(kept) if kept.value.is_builtin && kept.value.release != record.release => kept.unchanged(),
+            Some(_) => return Ok(()),
+            None => Precondition::Absent { key: key.clone() },
+        };
+        let txn = Txn { preconditions: vec![precondition], ops: vec![put_json(key, record)?] };
+        match self.store.commit(txn).await {
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All releases of one module: added ones, and the built-in one, which is taken into the registry on first use.
+    async fn releases_of(&self, name: &str) -> Result<Vec<ModuleRecord>, FleetError> {
+        if let Some(module) = self.built_in(name) {
+            let known = get_json::<ModuleRecord>(
+                self.store.as_ref(),
+                &keys::module_version(name, &module.spec.version.to_string()),
+            )
+            .await?;
+            let package = module.pack().map_err(bad_package)?;
+            let digest = package.digest;
+            let is_known = known.is_some_and(|kept| {
+                kept.value.release.digest == digest.to_string() || !kept.value.is_builtin
+            });
+            if !is_known || !self.blobs.has(&digest).await? {
+                let record = self.record_of(package.spec.clone(), digest, package.size, true);
+                let bytes = package.into_bytes().map_err(unwritable)?;
+                self.blobs.put(&digest, bytes.as_slice()).await?;
+                self.register(&record).await?;
+            }
+        }
+        let kept = list_json::<ModuleRecord>(self.store.as_ref(), &keys::module(name)).await?.entries;
+        Ok(kept.into_iter().map(|kept| kept.value).collect())
+    }
+
+    fn built_in(&self, name: &str) -> Option<&'static CatalogModule> {
+        self.catalog.get(&ModuleName::parse(name).ok()?)
+    }
+
+    async fn no_such_module(&self, name: &str) -> Result<FleetError, FleetError> {
+        let added = self.added().await?;
+        let added = added.iter().map(|kept| kept.value.release.module.as_str());
+        let known = self.catalog.iter().map(|module| module.spec.name.as_str()).chain(added);
+        Ok(FleetError::NoSuchModule {
+            name: name.to_owned(),
+            similar: suggest::closest(name, known).map(str::to_owned),
+        })
+    }
+
+    async fn added(&self) -> Result<Vec<Stored<ModuleRecord>>, FleetError> {
+        Ok(list_json(self.store.as_ref(), keys::MODULES).await?.entries)
+    }
+}
+
+fn resolved(record: ModuleRecord) -> Resolved {
+    Resolved { release: record.release, spec: record.spec }
+}
+
+/// Higher versions come later; a pre-release comes before all that are none.
+fn precedence(record: &ModuleRecord) -> (bool, Option<Version>) {
+    precedence_of(&record.release.version)
+}
+
+fn precedence_of(version: &str) -> (bool, Option<Version>) {
+    let version = Version::parse(version).ok();
+    (version.as_ref().is_some_and(|version| !version.is_prerelease()), version)
+}
+
+fn bad_package(error: PackageError) -> FleetError {
+    let hint = error.hint();
+    FleetError::BadPackage { hint, cause: Box::new(error) }
+}
+
+/// Writes what arrives to `file`; gives the digest that was announced.
+async fn receive(
+    parts: &mut Streaming<v1::PutPackageRequest>,
+    file: std::fs::File,
+) -> Result<Option<String>, FleetError> {
+    let mut file = tokio::fs::File::from_std(file);
+    let mut announced = None;
+    let mut size = 0;
+    while let Some(part) = parts.next().await {
+        match part.map_err(|status| interrupted(&status))?.part {
+            Some(Part::Digest(digest)) => announced = Some(digest),
+            Some(Part::Chunk(chunk)) => {
+                size += chunk.len() as u64;
+                if size > MAX_PACKAGE {
+                    let message = format!("the package has more than {MAX_PACKAGE} bytes");
+                    return Err(FleetError::Invalid { message, hint: None });
+                }
+                file.write_all(&chunk).await.map_err(unwritable)?;
+            }
+            None => {}
+        }
+    }
+    file.flush().await.map_err(unwritable)?;
+    Ok(announced)
+}
+
+fn unwritable(cause: std::io::Error) -> FleetError {
+    FleetError::Unwritable { what: "the package", cause }
+}
+
+fn interrupted(status: &tonic::Status) -> FleetError {
+    FleetError::Invalid {
+        message: format!("the package did not arrive whole: {}", status.message()),
+        hint: None,
+    }
+}
+
+/// `orchestrator module …`
+mod commands {
+    use super::*;
+
+    impl Fleet {
+        /// Everything that can be deployed by name, ranked by how well it fits the query.
+        pub async fn list_modules(
+            &self,
+            request: &v1::ListModulesRequest,
+        ) -> Result<Vec<v1::ModuleSummary>, FleetError> {
+            let added = self.added().await?;
+            let mut specs: Vec<(ModuleSpec, bool)> =
+                self.catalog.iter().map(|module| (module.spec.clone(), true)).collect();
+            let new = added.into_iter().map(|kept| (kept.value.spec, kept.value.is_builtin));
+            specs.extend(new.filter(|(_, is_builtin)| !is_builtin));
+            let found = modules::registry::search(specs.iter().map(|(spec, _)| spec), &request.query);
+            let mut summaries: Vec<v1::ModuleSummary> = Vec::new();
+            for spec in found {
+                let known = summaries.iter_mut().find(|summary| summary.name == spec.name.as_str());
+                let is_builtin = specs.iter().any(|(one, is_builtin)| *is_builtin && std::ptr::eq(one, spec));
+                match known {
+                    Some(summary) => summary.versions.push(spec.version.to_string()),
+                    None if is_builtin => summaries.push(wire::summary(spec, Source::Catalog)),
+                    None => summaries.push(wire::summary(spec, Source::Added)),
+                }
+            }
+            for summary in &mut summaries {
+                summary.versions.sort_by_key(|version| std::cmp::Reverse(precedence_of(version)));
+            }
+            Ok(summaries)
+        }
+
+        pub async fn show_module(
+            &self,
+            request: &v1::ShowModuleRequest,
+        ) -> Result<v1::ModuleDetail, FleetError> {
+            let module = self.resolve(&request.module).await?;
+            let versions = self.releases_of(&module.release.module).await?;
+            let package_bytes =
+                versions.iter().find(|one| one.release == module.release).map_or(0, |one| one.package_bytes);
+            let is_builtin = versions.iter().any(|one| one.release == module.release && one.is_builtin);
+            let mut numbers: Vec<_> = versions.iter().collect();
+            numbers.sort_by_key(|record| std::cmp::Reverse(precedence(record)));
+            let source = if is_builtin { Source::Catalog } else { Source::Added };
+            let mut summary = wire::summary(&module.spec, source);
+            summary.versions = numbers.iter().map(|record| record.release.version.clone()).collect();
+            let spec_json = serde_json::to_string(&module.spec).map_err(|cause| FleetError::Unreadable {
+                what: request.module.clone(),
+                cause: cause.into(),
+            })?;
+            Ok(v1::ModuleDetail {
+                summary: Some(summary),
+                release: Some(wire::release(&module.release)),
+                spec_json,
+                package_bytes,
+            })
+        }
+
+        /// Forgets added versions that nothing runs. Their packages stay while a deployment could go back to them.
+        pub async fn remove_module(
+            &self,
+            request: &v1::RemoveModuleRequest,
+        ) -> Result<Vec<v1::Release>, FleetError> {
+            let (name, version) = match request.module.split_once('@') {
+                Some((name, version)) => (name, Some(version)),
+                None => (request.module.as_str(), None),
+            };
+            let entries = list_json::<ModuleRecord>(self.store.as_ref(), &keys::module(name)).await?.entries;
+            let chosen: Vec<_> = entries
+                .into_iter()
+                .filter(|kept| !kept.value.is_builtin)
+                .filter(|kept| version.is_none_or(|version| kept.value.release.version == version))
+                .collect();
+            if chosen.is_empty() {
+                return Err(self.nothing_to_remove(name).await?);
+            }
+            self.check_unused(name, &chosen).await?;
+            let preconditions = chosen.iter().map(Stored::unchanged).collect();
+            let ops = chosen.iter().map(|kept| Op::Delete { key: kept.key.clone() }).collect();
+            self.store.commit(Txn { preconditions, ops }).await?;
+            Ok(chosen.iter().map(|kept| wire::release(&kept.value.release)).collect())
+        }
+
+        async fn nothing_to_remove(&self, name: &str) -> Result<FleetError, FleetError> {
+            if self.built_in(name).is_some() {
+                let message = format!("{name} is built in and cannot be removed");
+                return Ok(FleetError::Invalid { message, hint: None });
+            }
+            self.no_such_module(name).await
+        }
+
+        async fn check_unused(&self, name: &str, chosen: &[Stored<ModuleRecord>]) -> Result<(), FleetError> {
+            let deployments = self.recall().await?.deployments;
+            let uses = |record: &crate::domain::deployment::DeploymentRecord| {
+                chosen.iter().any(|kept| kept.value.release.digest == record.current.wish.release.digest)
+            };
+            let users = deployments.values().filter(|kept| uses(&kept.value));
+            let by: Vec<_> = users.map(|kept| kept.value.name.to_string()).collect();
+            if by.is_empty() { Ok(()) } else { Err(FleetError::ModuleInUse { module: name.to_owned(), by }) }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `orchestrator remove`: nothing stays on the nodes but the volumes, and with `--purge` not even those.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proto::ids::DeploymentName;
+use proto::v1;
+use proto::v1::deploy_event::Finished;
+
+use super::carry_out::Verdict;
+use super::change::{Next, change};
+use super::deploy::wait;
+use super::proposal::Recorded;
+use super::{Fleet, FleetError, Progress, keys};
+use crate::domain::deployment::DeploymentRecord;
+use crate::store::{Op, StoreError};
+
+impl Fleet {
+    pub async fn remove(
+        &self,
+        request: &v1::RemoveRequest,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let name = DeploymentName::parse(&request.deployment)?;
+        let recorded = self.forget(&name, request.purge).await?;
+        let verdict = self.carry_out(&recorded, wait(request.timeout_ms, false), progress).await;
+        Ok(farewell(&name, verdict, wait(request.timeout_ms, false)))
+    }
+
+    /// Takes the deployment out of the wish.
+    async fn forget(&self, name: &DeploymentName, purge: bool) -> Result<Recorded, FleetError> {
+        loop {
+            let snapshot = self.recall().await?;
+            let Some(kept) = snapshot.deployments.get(name) else {
+                return Err(self.no_such_deployment(name, &snapshot));
+            };
+            let instances = BTreeMap::new();
+            let mut change = change(&snapshot, &Next { name, record: None, instances: &instances, purge })?;
+            let history = self.store.list(&keys::history(name)).await?.entries;
+            change.txn.ops.extend(history.into_iter().map(|(key, _)| Op::Delete { key }));
+            match self.store.commit(change.txn).await {
+                Ok(_) => {
+                    return Ok(Recorded {
+                        leaving: kept.value.current.placements.clone(),
+                        record: emptied(&kept.value),
+                        touched: change.touched,
+                    });
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn emptied(record: &DeploymentRecord) -> DeploymentRecord {
+    let mut record = record.clone();
+    record.current.placements.clear();
+    record.unplaced.clear();
+    record
+}
+
+fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finished {
+    let (outcome, message, hint) = match verdict {
+        Verdict::Done => (v1::Outcome::Done, format!("{name} is removed"), ""),
+        Verdict::Waiting { nodes } => {
+            let nodes: Vec<_> = nodes.iter().map(|(node, reason)| format!("{node} ({reason})")).collect();
+            let hint = "it stops there with the next command that finds the node, or by `orchestrator serve`";
+            (
+                v1::Outcome::Waiting,
+                format!("{name} is removed, but may still run on {}", nodes.join(", ")),
+                hint,
+            )
+        }
+        Verdict::Progressing { message } => (
+            v1::Outcome::Failed,
+            format!("{name} has not stopped within {} s: {message}", timeout.as_secs()),
+            "",
+        ),
+        Verdict::Failed { reason } => {
+            (v1::Outcome::Failed, format!("{name} could not be stopped: {reason}"), "")
+        }
+    };
+    Finished { outcome: outcome.into(), deployment: None, message, hint: hint.to_owned() }
+}

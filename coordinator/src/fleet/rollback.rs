@@ -1,0 +1,77 @@
+//! `orchestrator rollback` and `restart`: the same way as a deploy, with a wish that was there before.
+
+use proto::ids::DeploymentName;
+use proto::v1;
+use proto::v1::deploy_event::Finished;
+
+use super::deploy::wait;
+use super::proposal::Proposal;
+use super::{Fleet, FleetError, Progress, keys};
+use crate::domain::deployment::{Action, HistoryEntry, OutcomeWord, Wish};
+use crate::store::json::list_json;
+
+impl Fleet {
+    /// Wants again what ran before: the newest earlier wish that was healthy, or the generation asked for.
+    pub async fn rollback(
+        &self,
+        request: &v1::RollbackRequest,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let name = DeploymentName::parse(&request.deployment)?;
+        let current = self.deployment(&name).await?.value.current.wish;
+        let wish = self.earlier_wish(&name, request.to_generation, &current).await?;
+        let wish = Wish { restart: current.restart, ..wish };
+        self.change_wish(&name, wish, Action::Rollback, wait(request.timeout_ms, request.no_wait), progress)
+            .await
+    }
+
+    /// Starts every instance anew, on the node where it is.
+    pub async fn restart(
+        &self,
+        request: &v1::RestartRequest,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let name = DeploymentName::parse(&request.deployment)?;
+        let mut wish = self.deployment(&name).await?.value.current.wish;
+        wish.restart += 1;
+        self.change_wish(&name, wish, Action::Restart, wait(request.timeout_ms, request.no_wait), progress)
+            .await
+    }
+
+    async fn change_wish(
+        &self,
+        name: &DeploymentName,
+        wish: Wish,
+        action: Action,
+        timeout: std::time::Duration,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let module = self.release(&wish.release).await?;
+        for _ in 0..super::deploy::TRIES {
+            let snapshot = self.snapshot().await?;
+            let proposal = Proposal::new(&snapshot, name, wish.clone(), &module)?;
+            progress.plan(proposal.plan(&snapshot));
+            if let Some(recorded) = self.record(&snapshot, proposal, action).await? {
+                return self.finish(recorded, timeout, progress).await;
+            }
+        }
+        Err(FleetError::Busy { deployment: name.clone() })
+    }
+
+    async fn earlier_wish(&self, name: &DeploymentName, to: u64, current: &Wish) -> Result<Wish, FleetError> {
+        let entries = list_json::<HistoryEntry>(self.store.as_ref(), &keys::history(name)).await?.entries;
+        for entry in entries.into_iter().rev().map(|kept| kept.value) {
+            let was_healthy =
+                entry.outcome.as_ref().is_some_and(|outcome| outcome.word == OutcomeWord::Healthy);
+            let is_other = Wish { restart: current.restart, ..entry.placed.wish.clone() } != *current;
+            let is_asked_for = entry.placed.generation.0 == to;
+            if is_asked_for || (to == 0 && was_healthy && is_other) {
+                return Ok(entry.placed.wish);
+            }
+        }
+        Err(match to {
+            0 => FleetError::NothingToRollBackTo { deployment: name.clone() },
+            generation => FleetError::NoSuchGeneration { deployment: name.clone(), generation },
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything a decision looks at, read at one moment: the wish from the store, the truth from the agents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::ids::{DeploymentName, NodeName};
+use proto::v1;
+use sha2::{Digest as _, Sha256};
+
+use super::observe::Observed;
+use super::record::decode_spec;
+use super::{Fleet, FleetError, keys};
+use crate::domain::deployment::DeploymentRecord;
+use crate::domain::node::NodeRecord;
+use crate::store::json::{Stored, list_json};
+
+pub struct Snapshot {
+    pub nodes: BTreeMap<NodeName, Stored<NodeRecord>>,
+    pub deployments: BTreeMap<DeploymentName, Stored<DeploymentRecord>>,
+    pub desired: BTreeMap<NodeName, Stored<v1::NodeSpec>>,
+    pub observed: BTreeMap<NodeName, Observed>,
+    /// Nodes that have not answered for longer than the lease; only `serve` watches long enough to know.
+    pub lost: BTreeSet<NodeName>,
+}
+
+impl Snapshot {
+    /// Names this state of the wish; another text means that somebody changed something.
+    pub fn token(&self) -> String {
+        let mut hash = Sha256::new();
+        let nodes = self.nodes.iter().map(|(name, kept)| (keys::node(name), kept.revision));
+        let deployments = self.deployments.iter().map(|(name, kept)| (keys::deployment(name), kept.revision));
+        let desired = self.desired.iter().map(|(name, kept)| (keys::desired(name), kept.revision));
+        for (key, revision) in nodes.chain(deployments).chain(desired) {
+            hash.update(format!("{key}@{revision}\n"));
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub fn report(&self, node: &NodeName) -> Option<&v1::Report> {
+        self.observed.get(node).and_then(Observed::report)
+    }
+
+    /// Nodes whose agent has not yet taken what is wanted of it.
+    pub fn behind(&self) -> BTreeSet<NodeName> {
+        let is_behind = |node: &NodeName, wanted: &v1::NodeSpec| {
+            self.report(node).is_none_or(|report| report.generation != wanted.generation)
+        };
+        self.desired
+            .iter()
+            .filter(|(node, kept)| is_behind(node, &kept.value))
+            .map(|(node, _)| node.clone())
+            .collect()
+    }
+}
+
+impl Fleet {
+    /// The wish alone, without asking any node.
+    pub(super) async fn recall(&self) -> Result<Snapshot, FleetError> {
+        let nodes = list_json::<NodeRecord>(self.store.as_ref(), keys::NODES).await?.entries;
+        let deployments =
+            list_json::<DeploymentRecord>(self.store.as_ref(), keys::DEPLOYMENTS).await?.entries;
+        let desired = self.store.list(keys::DESIRED).await?.entries;
+        Ok(Snapshot {
+            nodes: nodes.into_iter().map(|node| (node.value.name.clone(), node)).collect(),
+            deployments: deployments.into_iter().map(|kept| (kept.value.name.clone(), kept)).collect(),
+            desired: desired
+                .into_iter()
+                .map(|(key, found)| decode_spec(&key, found))
+                .collect::<Result<_, _>>()?,
+            observed: BTreeMap::new(),
+            lost: BTreeSet::new(),
+        })
+    }
+
+    /// The wish, and what every node says of itself.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, FleetError> {
+        let mut snapshot = self.recall().await?;
+        snapshot.observed = self.observe_all(snapshot.nodes.values().map(|kept| &kept.value)).await;
+        Ok(snapshot)
+    }
+}

@@ -1,0 +1,195 @@
+//! From a release and a wish to the instance a node is asked to run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use modules::spec::ModuleSpec;
+use modules::spec::health::Check;
+use modules::spec::install::InstallStep;
+use modules::spec::network::{Port, PortNumber, Protocol};
+use modules::spec::resolve::{ConfigErrors, Secret};
+use modules::spec::runtime::Runtime;
+use modules::spec::update::Strategy;
+use proto::ids::{DeploymentName, InstanceId};
+use proto::v1;
+
+use super::snapshot::Snapshot;
+use super::{FleetError, depends, secrets, wire};
+use crate::domain::deployment::{DeploymentRecord, Footprint, Release, SecretRef, Wish};
+use crate::domain::placement::HostPort;
+
+/// A release and what its MODULE.yaml says.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    pub release: Release,
+    pub spec: ModuleSpec,
+}
+
+/// Checks the wish's configuration against the module before anything is written.
+pub fn check(
+    name: &DeploymentName,
+    module: &Resolved,
+    config: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, Secret>,
+) -> Result<(), FleetError> {
+    if !matches!(module.spec.runtime, Runtime::Process(_)) {
+        return Err(FleetError::RuntimeNotSupported {
+            module: module.release.module.clone(),
+            version: module.release.version.clone(),
+            runtime: runtime_name(&module.spec.runtime).to_owned(),
+        });
+    }
+    module.spec.resolve_config(config, secrets).map(|_| ()).map_err(|errors| invalid(name, &errors))
+}
+
+fn runtime_name(runtime: &Runtime) -> &'static str {
+    match runtime {
+        Runtime::Process(_) => "process",
+        Runtime::Container(_) => "container",
+        Runtime::Compose(_) => "compose",
+        Runtime::Systemd(_) => "systemd",
+    }
+}
+
+/// The plain values of the configuration, defaults included.
+fn plain_config(
+    name: &DeploymentName,
+    module: &Resolved,
+    wish: &Wish,
+) -> Result<BTreeMap<String, String>, FleetError> {
+    let plain = ModuleSpec {
+        config: module.spec.config.iter().filter(|item| !item.secret).cloned().collect(),
+        ..module.spec.clone()
+    };
+    let resolved = plain.resolve_config(&wish.config, &BTreeMap::new());
+    resolved.map(|resolved| resolved.values).map_err(|errors| invalid(name, &errors))
+}
+
+fn invalid(name: &DeploymentName, errors: &ConfigErrors) -> FleetError {
+    FleetError::Config { deployment: name.clone(), problems: errors.to_string(), hint: errors.hint() }
+}
+
+/// Stands for a secret that a dry run does not store.
+pub fn unstored_secret(name: &DeploymentName, key: &str) -> SecretRef {
+    SecretRef { name: format!("{name}.{key}"), version: 0 }
+}
+
+/// What an instance takes of its node.
+pub fn footprint(name: &DeploymentName, module: &Resolved, wish: &Wish) -> Result<Footprint, FleetError> {
+    let values = plain_config(name, module, wish)?;
+    let ports = module.spec.ports.iter().filter_map(|port| {
+        let text = port_text(port, &values);
+        text.parse().ok().map(|port_number| HostPort { port: port_number, protocol: port.protocol })
+    });
+    Ok(Footprint {
+        cpu_cores: module.spec.requires.cpu,
+        memory_bytes: module.spec.requires.memory.0,
+        ports: ports.collect(),
+    })
+}
+
+/// The port as the node shall read it: a number or `auto`.
+fn port_text(port: &Port, values: &BTreeMap<String, String>) -> String {
+    match &port.port {
+        PortNumber::Number(number) => number.to_string(),
+        PortNumber::Auto => "auto".to_owned(),
+        PortNumber::Config(name) => values.get(name.as_str()).cloned().unwrap_or_default(),
+    }
+}
+
+/// The instance as its node is asked to run it; secrets are still references.
+pub fn instance(
+    snapshot: &Snapshot,
+    id: &InstanceId,
+    record: &DeploymentRecord,
+    module: &Resolved,
+) -> Result<v1::InstanceSpec, FleetError> {
+    let spec = &module.spec;
+    let wish = &record.current.wish;
+    let values = plain_config(&record.name, module, wish)?;
+    Ok(v1::InstanceSpec {
+        id: id.to_string(),
+        deployment: record.name.to_string(),
+        release: Some(wire::release(&wish.release)),
+        attempt: record.attempt,
+        restart: wish.restart,
+        secrets: wish.secrets.iter().map(|(key, secret)| (key.clone(), secrets::reference(secret))).collect(),
+        ports: spec.ports.iter().map(|port| self::port(port, port_text(port, &values))).collect(),
+        volumes: spec
+            .volumes
+            .iter()
+            .map(|v| v1::Volume { name: v.name.to_string(), path: v.path.clone() })
+            .collect(),
+        install: spec.install.iter().map(install_step).collect(),
+        runtime: runtime(&spec.runtime),
+        health: spec.health.as_ref().map(health),
+        update: Some(v1::Update {
+            strategy: match spec.update.strategy {
+                Strategy::StopFirst => v1::update::Strategy::StopFirst.into(),
+                Strategy::StartFirst => v1::update::Strategy::StartFirst.into(),
+            },
+            health_deadline_ms: millis(spec.update.health_deadline),
+        }),
+        limits: Some(v1::Limits {
+            memory_bytes: spec.limits.memory.map_or(0, |size| size.0),
+            open_files: spec.limits.open_files.unwrap_or(0),
+            processes: spec.limits.processes.unwrap_or(0),
+        }),
+        depends: depends::addresses(snapshot, record, module)?,
+        config: values,
+    })
+}
+
+fn port(port: &Port, number: String) -> v1::Port {
+    let protocol = match port.protocol {
+        Protocol::Tcp => v1::port::Protocol::Tcp,
+        Protocol::Udp => v1::port::Protocol::Udp,
+    };
+    v1::Port { name: port.name.to_string(), port: number, protocol: protocol.into() }
+}
+
+fn install_step(step: &InstallStep) -> v1::InstallStep {
+    use v1::install_step::{Packages, Step};
+    let packages = |names: &[String]| Packages { names: names.to_vec() };
+    let step = match step {
+        InstallStep::Apt(names) => Step::Apt(packages(names)),
+        InstallStep::Pip(names) => Step::Pip(packages(names)),
+        InstallStep::Npm(names) => Step::Npm(packages(names)),
+        InstallStep::Run(argv) => Step::Run(v1::Command { argv: argv.clone() }),
+    };
+    v1::InstallStep { step: Some(step) }
+}
+
+fn runtime(runtime: &Runtime) -> Option<v1::instance_spec::Runtime> {
+    match runtime {
+        Runtime::Process(process) => Some(v1::instance_spec::Runtime::Process(v1::ProcessRuntime {
+            command: process.command.clone(),
+            env: process.env.clone(),
+            working_dir: process.working_dir.clone().unwrap_or_default(),
+            stop_timeout_ms: millis(process.stop_timeout),
+            user: process.user.clone().unwrap_or_default(),
+        })),
+        // Refused by `check` before a wish is recorded.
+        Runtime::Container(_) | Runtime::Compose(_) | Runtime::Systemd(_) => None,
+    }
+}
+
+fn health(health: &modules::spec::health::Health) -> v1::Health {
+    use v1::health::{Check as Wire, Http, Tcp};
+    let check = match &health.check {
+        Check::Http(http) => Wire::Http(Http { port: http.port.to_string(), path: http.path.clone() }),
+        Check::Tcp(tcp) => Wire::Tcp(Tcp { port: tcp.port.to_string() }),
+        Check::Exec(exec) => Wire::Exec(v1::Command { argv: exec.command.clone() }),
+    };
+    v1::Health {
+        check: Some(check),
+        interval_ms: millis(health.interval),
+        timeout_ms: millis(health.timeout),
+        retries: health.retries,
+        start_period_ms: millis(health.start_period),
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

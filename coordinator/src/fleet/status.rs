@@ -1,0 +1,114 @@
+//! `orchestrator status`: the wish beside what the agents say, and nothing that was not seen.
+
+use proto::ids::{DeploymentName, NodeName};
+use proto::v1;
+use proto::v1::deployment::Instance;
+
+use super::observe::Observed;
+use super::snapshot::Snapshot;
+use super::{Fleet, FleetError, carry_out, wire};
+use crate::domain::deployment::{DeploymentRecord, Progress};
+use crate::domain::placement::Liveness;
+use crate::domain::rollout::{self, InstanceStatus, Observed as Seen, State, Wanted};
+
+impl Fleet {
+    /// Looks at the fleet, after a round of `reconcile`.
+    pub async fn status(&self, request: &v1::StatusRequest) -> Result<Vec<v1::Deployment>, FleetError> {
+        let wanted = match request.deployment.as_str() {
+            "" => None,
+            name => Some(DeploymentName::parse(name)?),
+        };
+        let snapshot = self.reconcile(&Default::default()).await?;
+        if let Some(name) = &wanted
+            && !snapshot.deployments.contains_key(name)
+        {
+            return Err(self.no_such_deployment(name, &snapshot));
+        }
+        let records = snapshot.deployments.values().map(|kept| &kept.value);
+        let shown = records.filter(|record| wanted.as_ref().is_none_or(|name| *name == record.name));
+        Ok(shown.map(|record| describe(&snapshot, record)).collect())
+    }
+
+    /// One deployment as it is now; `None` where it is gone.
+    pub(super) async fn status_of(
+        &self,
+        name: &DeploymentName,
+    ) -> Result<Option<v1::Deployment>, FleetError> {
+        let mut snapshot = self.recall().await?;
+        let Some(kept) = snapshot.deployments.get(name) else { return Ok(None) };
+        let homes = carry_out::homes(&kept.value);
+        let nodes =
+            snapshot.nodes.iter().filter(|(node, _)| homes.contains(node)).map(|(_, kept)| &kept.value);
+        snapshot.observed = self.observe_all(nodes).await;
+        Ok(snapshot.deployments.get(name).map(|kept| describe(&snapshot, &kept.value)))
+    }
+}
+
+/// A deployment for people: its wish, each instance as its node reports it, and what it all amounts to.
+pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::Deployment {
+    let unplaced = record.unplaced.iter().map(|id| Wanted {
+        instance: id.clone(),
+        node: None,
+        digest: record.current.wish.release.digest.clone(),
+        attempt: record.attempt,
+    });
+    let wanted: Vec<Wanted> = carry_out::wanted(record).into_iter().chain(unplaced).collect();
+    let observed = snapshot.nodes.keys().map(|node| (node.clone(), seen(snapshot, node))).collect();
+    let so_far = rollout::assess(&wanted, &[], &observed);
+    let (state, message) = amounts_to(record, so_far.state, so_far.message);
+    v1::Deployment {
+        name: record.name.to_string(),
+        release: Some(wire::release(&record.current.wish.release)),
+        generation: record.current.generation.0,
+        state: v1::deployment::State::from(state).into(),
+        message,
+        instances: so_far.instances.iter().map(|status| instance(snapshot, record, status)).collect(),
+        replicas: Some(wire::replicas(record.current.wish.replicas)),
+        explanation: Some(wire::explanation(&record.explanation)),
+    }
+}
+
+fn seen<'a>(snapshot: &'a Snapshot, node: &NodeName) -> Seen<'a> {
+    let liveness = match snapshot.observed.get(node) {
+        Some(Observed::Report(_)) => Liveness::Ready,
+        _ if snapshot.lost.contains(node) => Liveness::Lost,
+        Some(Observed::Unreachable(_)) | None => Liveness::Unknown,
+    };
+    Seen { liveness, report: snapshot.report(node) }
+}
+
+fn instance(snapshot: &Snapshot, record: &DeploymentRecord, status: &InstanceStatus) -> Instance {
+    let report = status.node.as_ref().and_then(|node| snapshot.report(node));
+    let id = status.instance.to_string();
+    let none = v1::InstanceReport::default();
+    let report = report.and_then(|report| report.instances.iter().find(|one| one.id == id)).unwrap_or(&none);
+    let node = status.node.as_ref().and_then(|node| snapshot.nodes.get(node));
+    let address = node.map(|kept| kept.value.address.as_str()).unwrap_or_default();
+    Instance {
+        id,
+        node: status.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        release: report.release.clone().or_else(|| Some(wire::release(&record.current.wish.release))),
+        state: v1::deployment::State::from(status.state).into(),
+        message: status.message.clone(),
+        since_unix_ms: report.since_unix_ms,
+        urls: wire::urls(address, report),
+        restarts: report.restarts,
+        memory_bytes: report.memory_bytes,
+        cpu_cores: report.cpu_cores,
+    }
+}
+
+/// The state of the whole: that of its instances, and what became of its last change.
+fn amounts_to(record: &DeploymentRecord, state: State, message: String) -> (State, String) {
+    match (&record.progress, state) {
+        (Progress::RolledBack { failed, reason }, State::Healthy) => {
+            (State::RolledBack, format!("{} failed: {reason}", failed.version))
+        }
+        (Progress::RolledBack { failed, .. }, other) => {
+            (other, format!("going back from {}: {message}", failed.version))
+        }
+        (Progress::Failed { reason }, _) => (State::Failed, reason.clone()),
+        (Progress::Rolling, State::Healthy) => (State::Starting, "the change is being concluded".to_owned()),
+        (Progress::Rolling | Progress::Settled, other) => (other, message),
+    }
+}

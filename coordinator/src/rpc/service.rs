@@ -1,0 +1,221 @@
+//! The gRPC face of the fleet: each call is one use case.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use proto::v1;
+use proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
+use proto::v1::deploy_event::{Event, Finished};
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::problem::to_status;
+use crate::fleet::{Fleet, FleetError, Progress};
+
+/// Events that may queue up for a slow listener.
+const QUEUE: usize = 1024;
+
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Answer<T> = Result<Response<T>, Status>;
+
+#[derive(Clone)]
+pub struct CoordinatorService {
+    fleet: Arc<Fleet>,
+}
+
+impl CoordinatorService {
+    pub fn new(fleet: Arc<Fleet>) -> Self {
+        Self { fleet }
+    }
+
+    /// Starts a change and streams its progress. The change goes on when the listener leaves.
+    fn stream_change<F, W>(&self, work: F) -> Answer<Events<v1::DeployEvent>>
+    where
+        F: FnOnce(Arc<Fleet>, Progress) -> W,
+        W: Future<Output = Result<Finished, FleetError>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let work = work(Arc::clone(&self.fleet), Progress::to(sender.clone()));
+        tokio::spawn(async move {
+            let last = match work.await {
+                Ok(finished) => Ok(v1::DeployEvent { event: Some(Event::Finished(finished)) }),
+                Err(error) => Err(error),
+            };
+            let _ = sender.send(last).await;
+        });
+        let events = ReceiverStream::new(receiver).map_err(|error| to_status(&error));
+        Ok(Response::new(events.boxed()))
+    }
+}
+
+/// Serves on a Unix socket that only its owner may use, until `stop`.
+///
+/// # Errors
+/// Where the socket cannot be made.
+pub async fn serve_unix(
+    service: CoordinatorService,
+    socket: &Path,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = bind_private(socket)?;
+    tonic::transport::Server::builder()
+        .add_service(CoordinatorServer::new(service))
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
+        .await
+        .map_err(std::io::Error::other)?;
+    std::fs::remove_file(socket).ok();
+    Ok(())
+}
+
+/// A socket left by a dead daemon is replaced; one that answers is not.
+fn bind_private(socket: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::os::unix::net::UnixStream::connect(socket).is_ok() {
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "a coordinator already serves there"));
+    }
+    std::fs::remove_file(socket).ok();
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn answer<T>(result: Result<T, FleetError>) -> Answer<T> {
+    result.map(Response::new).map_err(|error| to_status(&error))
+}
+
+#[tonic::async_trait]
+impl Coordinator for CoordinatorService {
+    type DeployStream = Events<v1::DeployEvent>;
+    type RollbackStream = Events<v1::DeployEvent>;
+    type RestartStream = Events<v1::DeployEvent>;
+    type RemoveStream = Events<v1::DeployEvent>;
+    type DrainStream = Events<v1::DeployEvent>;
+    type LogsStream = Events<v1::LogLine>;
+    type ExecStream = Events<v1::ExecOutput>;
+    type AddNodeStream = Events<v1::NodeEvent>;
+    type RemoveNodeStream = Events<v1::NodeEvent>;
+
+    async fn deploy(&self, request: Request<v1::DeployRequest>) -> Answer<Self::DeployStream> {
+        let request = request.into_inner();
+        self.stream_change(|fleet, progress| async move { fleet.deploy(&request, &progress).await })
+    }
+
+    async fn rollback(&self, request: Request<v1::RollbackRequest>) -> Answer<Self::RollbackStream> {
+        let request = request.into_inner();
+        self.stream_change(|fleet, progress| async move { fleet.rollback(&request, &progress).await })
+    }
+
+    async fn restart(&self, request: Request<v1::RestartRequest>) -> Answer<Self::RestartStream> {
+        let request = request.into_inner();
+        self.stream_change(|fleet, progress| async move { fleet.restart(&request, &progress).await })
+    }
+
+    async fn remove(&self, request: Request<v1::RemoveRequest>) -> Answer<Self::RemoveStream> {
+        let request = request.into_inner();
+        self.stream_change(|fleet, progress| async move { fleet.remove(&request, &progress).await })
+    }
+
+    async fn drain(&self, request: Request<v1::DrainRequest>) -> Answer<Self::DrainStream> {
+        let request = request.into_inner();
+        self.stream_change(|fleet, progress| async move { fleet.drain(&request, &progress).await })
+    }
+
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Answer<v1::StatusReply> {
+        let deployments = self.fleet.status(request.get_ref()).await;
+        answer(deployments.map(|deployments| v1::StatusReply { deployments }))
+    }
+
+    async fn history(&self, request: Request<v1::HistoryRequest>) -> Answer<v1::HistoryReply> {
+        answer(self.fleet.history(request.get_ref()).await.map(|entries| v1::HistoryReply { entries }))
+    }
+
+    async fn logs(&self, request: Request<v1::LogsRequest>) -> Answer<Self::LogsStream> {
+        let lines = self.fleet.logs(request.get_ref()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(lines.map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn add_node(&self, request: Request<v1::AddNodeRequest>) -> Answer<Self::AddNodeStream> {
+        let request = request.into_inner();
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let fleet = Arc::clone(&self.fleet);
+        tokio::spawn(async move {
+            let last = fleet.add_node(&request, &sender).await;
+            let _ = sender.send(last).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn remove_node(&self, request: Request<v1::RemoveNodeRequest>) -> Answer<Self::RemoveNodeStream> {
+        let request = request.into_inner();
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let fleet = Arc::clone(&self.fleet);
+        tokio::spawn(async move {
+            let last = fleet.remove_node(&request, &sender).await;
+            let _ = sender.send(last).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Answer<v1::ListNodesReply> {
+        answer(self.fleet.list_nodes(request.get_ref()).await.map(|nodes| v1::ListNodesReply { nodes }))
+    }
+
+    async fn exec(&self, request: Request<v1::FleetExecRequest>) -> Answer<Self::ExecStream> {
+        let output = self.fleet.exec(request.get_ref()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(output.map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn cordon(&self, request: Request<v1::CordonRequest>) -> Answer<v1::Node> {
+        answer(self.fleet.cordon(request.get_ref()).await)
+    }
+
+    async fn put_package(&self, request: Request<Streaming<v1::PutPackageRequest>>) -> Answer<v1::Release> {
+        let parts = request.into_inner();
+        answer(self.fleet.put_package(parts).await)
+    }
+
+    async fn list_modules(&self, request: Request<v1::ListModulesRequest>) -> Answer<v1::ListModulesReply> {
+        let modules = self.fleet.list_modules(request.get_ref()).await;
+        answer(modules.map(|modules| v1::ListModulesReply { modules }))
+    }
+
+    async fn show_module(&self, request: Request<v1::ShowModuleRequest>) -> Answer<v1::ModuleDetail> {
+        answer(self.fleet.show_module(request.get_ref()).await)
+    }
+
+    async fn remove_module(
+        &self,
+        request: Request<v1::RemoveModuleRequest>,
+    ) -> Answer<v1::RemoveModuleReply> {
+        let removed = self.fleet.remove_module(request.get_ref()).await;
+        answer(removed.map(|removed| v1::RemoveModuleReply { removed }))
+    }
+
+    async fn set_secret(&self, request: Request<v1::SetSecretRequest>) -> Answer<v1::SetSecretReply> {
+        let request = request.into_inner();
+        let stored = self.fleet.set_secret(&request.name, &request.value).await;
+        answer(stored.map(|secret| v1::SetSecretReply { version: secret.version }))
+    }
+
+    async fn list_secrets(&self, _: Request<v1::ListSecretsRequest>) -> Answer<v1::ListSecretsReply> {
+        answer(self.fleet.list_secrets().await.map(|secrets| v1::ListSecretsReply { secrets }))
+    }
+
+    async fn remove_secret(
+        &self,
+        request: Request<v1::RemoveSecretRequest>,
+    ) -> Answer<v1::RemoveSecretReply> {
+        let removed = self.fleet.remove_secret(&request.get_ref().name).await;
+        answer(removed.map(|()| v1::RemoveSecretReply {}))
+    }
+
+    async fn version(&self, _: Request<v1::VersionRequest>) -> Answer<v1::VersionReply> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Response::new(v1::VersionReply { version, store: self.fleet.store_name() }))
+    }
+}
