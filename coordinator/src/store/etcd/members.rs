@@ -2,6 +2,7 @@
 //! with several endpoints spreads its calls over all of them, and every call on a dead one fails.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -108,35 +109,51 @@ impl Members {
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + DEADLINE;
-        let count = self.shared.members.len();
-        let mut round = 0;
-        loop {
-            round += 1;
-            let (mut texts, mut kind) = (Vec::new(), Kind::NotSent);
-            let first = self.shared.preferred.load(Ordering::Relaxed);
-            for index in (first..first + count).map(|index| index % count) {
-                let member = &self.shared.members[index];
-                let limit = if count == 1 { deadline } else { deadline.min(Instant::now() + ATTEMPT) };
-                let answer = timeout_at(limit, self.attempt(member, call)).await;
-                match answer.unwrap_or_else(|_| Err(Trouble::timed_out())) {
-                    Ok(answer) => {
-                        self.shared.preferred.store(index, Ordering::Relaxed);
-                        return Ok(answer);
-                    }
-                    Err(trouble) if may_repeat(&trouble) => {
-                        kind = if trouble.kind == Kind::NotSent { kind } else { trouble.kind };
-                        texts.push(trouble.at(&member.endpoint).text);
-                    }
-                    Err(trouble) => return Err(trouble.at(&member.endpoint)),
-                }
-            }
+        for round in 1.. {
+            let trouble = match self.round(call, &may_repeat, deadline).await {
+                ControlFlow::Break(outcome) => return outcome,
+                ControlFlow::Continue(trouble) => trouble,
+            };
             // A cluster that elects is waited for; one that cannot be reached is told soon.
-            let is_hopeless = kind != Kind::Leaderless && round >= ROUNDS;
+            let is_hopeless = trouble.kind != Kind::Leaderless && round >= ROUNDS;
             if is_hopeless || Instant::now() + PAUSE >= deadline {
-                return Err(Trouble { kind, text: texts.join("; ") });
+                return Err(trouble);
             }
             sleep(PAUSE).await;
         }
+        Err(Trouble::timed_out())
+    }
+
+    /// Asks each endpoint until one answers; goes on with what they all said.
+    async fn round<T, F>(
+        &self,
+        call: &impl Fn(Client) -> F,
+        may_repeat: impl Fn(&Trouble) -> bool,
+        deadline: Instant,
+    ) -> ControlFlow<Result<T, Trouble>, Trouble>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let (mut texts, mut kind) = (Vec::new(), Kind::NotSent);
+        let count = self.shared.members.len();
+        let first = self.shared.preferred.load(Ordering::Relaxed);
+        for index in (first..first + count).map(|index| index % count) {
+            let member = &self.shared.members[index];
+            let limit = if count == 1 { deadline } else { deadline.min(Instant::now() + ATTEMPT) };
+            let answer = timeout_at(limit, self.attempt(member, call)).await;
+            match answer.unwrap_or_else(|_| Err(Trouble::timed_out())) {
+                Ok(answer) => {
+                    self.shared.preferred.store(index, Ordering::Relaxed);
+                    return ControlFlow::Break(Ok(answer));
+                }
+                Err(trouble) if may_repeat(&trouble) => {
+                    kind = if trouble.kind == Kind::NotSent { kind } else { trouble.kind };
+                    texts.push(trouble.at(&member.endpoint).text);
+                }
+                Err(trouble) => return ControlFlow::Break(Err(trouble.at(&member.endpoint))),
+            }
+        }
+        ControlFlow::Continue(Trouble { kind, text: texts.join("; ") })
     }
 
     async fn attempt<T, F>(&self, member: &Member, call: &impl Fn(Client) -> F) -> Result<T, Trouble>
