@@ -60,6 +60,11 @@ impl Look {
     }
 }
 
+/// Other machines' words must not steer the terminal: control characters become spaces.
+pub fn printable(text: &str) -> String {
+    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The two outputs of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Console {

@@ -117,20 +117,25 @@ async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
     })
 }
 
-/// A dry run is data; the explanation of a real deploy is talk beside its verdict.
+/// What a dry run finds, and the reasons where they are asked for.
 fn show_plan(context: &Context, story: &Story, is_dry_run: bool, explains: bool) -> Result<(), Failure> {
     let Some(plan) = &story.plan else { return Ok(()) };
     let console = &context.console;
     match (console.format, is_dry_run) {
         (Format::Json, true) => console.print_json(&json::Plan::from(plan))?,
-        (Format::Json, false) => {}
         (Format::Table, true) => console.print(&explain::plan(plan, &console.out))?,
-        (Format::Table, false) => {}
+        (Format::Json | Format::Table, false) => {}
     }
-    if let (Format::Table, true, Some(explanation)) = (console.format, explains, &plan.explanation) {
-        console.print(&explain::explanation(explanation, &console.out, 0))?;
+    let Some(explanation) = plan.explanation.as_ref().filter(|_| explains) else { return Ok(()) };
+    match (console.format, is_dry_run) {
+        (Format::Table, _) => console.print(&explain::explanation(explanation, &console.out, 0)),
+        // The JSON of a dry run has the reasons; that of a deploy has no place for them.
+        (Format::Json, true) => Ok(()),
+        (Format::Json, false) => {
+            console.say(explain::explanation(explanation, &console.err, 0).trim_end());
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// Follows a rollback, restart, removal or drain to its verdict.

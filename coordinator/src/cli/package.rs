@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use modules::digest::Digest;
+use modules::package::{self, PackageError};
 use modules::spec::ModuleSpec;
-use modules::unpack::{self, Fault, Limits, UnpackError};
+use modules::spec::error::SpecErrors;
 use proto::code::Code;
 use proto::v1;
 use proto::v1::put_package_request::Part;
@@ -22,36 +23,60 @@ pub struct Packed {
 
 const CHUNK: usize = 256 * 1024;
 
-pub fn pack(_folder: &Path) -> Result<Packed, Failure> {
-    Err(Failure::invalid("packing is not there yet"))
-}
-
-/// Reads a package, and checks it the way a node will: by unpacking it.
-pub fn read(path: &Path) -> Result<Packed, Failure> {
-    let failed = |cause| Failure::io(format!("could not read {}", path.display()), &cause);
-    let bytes = std::fs::read(path).map_err(failed)?;
-    let digest = Digest::of(&bytes);
-    let folder =
-        tempfile::tempdir().map_err(|cause| Failure::io("could not make a temporary folder", &cause))?;
-    unpack::unpack(bytes.as_slice(), &digest, bytes.len() as u64, folder.path(), &Limits::default())
-        .map_err(|error| from_unpack(path, &error))?;
-    let manifest = folder.path().join(digest.hex()).join(unpack::MANIFEST);
-    let text = std::fs::read(&manifest).map_err(failed)?;
-    let name = format!("{}:{}", path.display(), unpack::MANIFEST);
-    let spec =
-        ModuleSpec::parse_bytes(&name, &text).map_err(|error| Failure::new(Code::InvalidInput, &error))?;
+pub fn pack(folder: &Path) -> Result<Packed, Failure> {
+    let packed = package::pack(folder)?;
+    let (spec, digest) = (packed.spec.clone(), packed.digest);
+    let bytes =
+        packed.into_bytes().map_err(|cause| Failure::io("could not read back the package", &cause))?;
     Ok(Packed { spec, digest, bytes })
 }
 
-fn from_unpack(path: &Path, error: &UnpackError) -> Failure {
-    let code = match error.fault() {
-        Fault::Package | Fault::Transfer => Code::InvalidInput,
-        Fault::Disk => Code::Failed,
-    };
-    let failure = Failure::new(code, error).beneath(format!("{} is not a good package", path.display()));
-    match error.hint() {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
+/// Reads a package, and checks it the way a node will.
+pub fn read(path: &Path) -> Result<Packed, Failure> {
+    let verified = package::verify(path)?;
+    let failed = |cause| Failure::io(format!("could not read {}", path.display()), &cause);
+    let bytes = std::fs::read(path).map_err(failed)?;
+    if Digest::of(&bytes) != verified.digest {
+        return Err(Failure::invalid(format!("{} changed while it was read", path.display())));
+    }
+    Ok(Packed { spec: verified.spec, digest: verified.digest, bytes })
+}
+
+impl From<PackageError> for Failure {
+    fn from(error: PackageError) -> Self {
+        let failure = match &error {
+            PackageError::Spec(mistakes) => {
+                Failure::new(Code::InvalidInput, mistakes).beneath(count(mistakes))
+            }
+            other => Failure::new(code(other), other),
+        };
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+fn count(mistakes: &SpecErrors) -> String {
+    match mistakes.errors.len() + mistakes.omitted {
+        1 => "the module has a mistake".into(),
+        many => format!("the module has {many} mistakes"),
+    }
+}
+
+fn code(error: &PackageError) -> Code {
+    match error {
+        PackageError::Walk { .. } | PackageError::Changed { .. } | PackageError::Write { .. } => Code::Failed,
+        PackageError::Read { cause, .. } if cause.kind() != std::io::ErrorKind::NotFound => Code::Failed,
+        PackageError::Read { .. }
+        | PackageError::NoManifest { .. }
+        | PackageError::Spec(_)
+        | PackageError::Special { .. }
+        | PackageError::SpecialMode { .. }
+        | PackageError::NotUtf8 { .. }
+        | PackageError::TooBig { .. }
+        | PackageError::Refused { .. }
+        | PackageError::Bad { .. } => Code::InvalidInput,
     }
 }
 
@@ -59,8 +84,9 @@ fn from_unpack(path: &Path, error: &UnpackError) -> Failure {
 pub async fn send(client: &mut Client, packed: Packed) -> Result<v1::Release, Failure> {
     let part = |part| v1::PutPackageRequest { part: Some(part) };
     let first = part(Part::Digest(packed.digest.to_string()));
-    let chunks: Vec<_> = packed.bytes.chunks(CHUNK).map(|chunk| part(Part::Chunk(chunk.to_vec()))).collect();
-    let messages = std::iter::once(first).chain(chunks);
+    let size = packed.bytes.len();
+    let chunk = move |start: usize| part(Part::Chunk(packed.bytes[start..size.min(start + CHUNK)].to_vec()));
+    let messages = std::iter::once(first).chain((0..size).step_by(CHUNK).map(chunk));
     Ok(client.put_package(tokio_stream::iter(messages)).await?.into_inner())
 }
 

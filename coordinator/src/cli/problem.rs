@@ -5,7 +5,7 @@ use std::error::Error;
 use proto::code::Code;
 use proto::v1;
 
-use super::console::{Look, Style};
+use super::console::{Look, Style, printable};
 use super::explain;
 
 /// Why a command ends before its time.
@@ -141,16 +141,16 @@ impl Problem {
 
     pub fn render(&self, look: &Look) -> String {
         let mut causes = self.causes.iter();
-        let first = causes.next().map_or("something went wrong", String::as_str);
+        let first = causes.next().map_or_else(|| "something went wrong".into(), |text| printable(text));
         let mut text = format!("{} {first}\n", look.paint(Style::Bad, "error:"));
         for cause in causes {
-            text.push_str(&format!("  because {cause}\n"));
+            text.push_str(&format!("  because {}\n", printable(cause)));
         }
         if let Some(explanation) = &self.explanation {
             text.push_str(&explain::explanation(explanation, look, 2));
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("{} {hint}\n", look.paint(Style::Warn, "hint:")));
+            text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "hint:"), printable(hint)));
         }
         text
     }

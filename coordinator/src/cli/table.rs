@@ -3,7 +3,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::console::{Look, Style};
+use super::console::{Look, Style, printable};
 
 /// What a column does where the table is too wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Table {
 const GAP: usize = 2;
 /// No column is cut to less than this.
 const LEAST: usize = 12;
+/// What was wrapped is not cut as well: a word too long for its line stays whole.
+const WHOLE: usize = usize::MAX;
 
 impl Table {
     pub fn new(columns: &[(&'static str, Fit)]) -> Self {
@@ -108,16 +110,17 @@ impl Table {
         if header.iter().any(|cell| !cell.text.is_empty()) {
             self.push_line(&mut text, look, &header, widths);
         }
+        let wraps = shown.last().is_some_and(|&column| self.columns[column].1 == Fit::Wrap);
         for row in &self.rows {
             let cells: Vec<Cell> = shown.iter().map(|&column| row[column].clone()).collect();
-            let wraps = shown.last().is_some_and(|&column| self.columns[column].1 == Fit::Wrap);
-            match (wraps, cells.split_last(), widths.last()) {
-                (true, Some((last, first)), Some(&width)) => {
+            match (wraps, cells.split_last(), widths.split_last()) {
+                (true, Some((last, first)), Some((&width, before))) => {
+                    let widths = [before, &[WHOLE]].concat();
                     for (at, part) in wrap(&last.text, width).into_iter().enumerate() {
                         let mut line =
                             if at == 0 { first.to_vec() } else { vec![Cell::default(); first.len()] };
                         line.push(Cell { text: part, style: last.style });
-                        self.push_line(&mut text, look, &line, widths);
+                        self.push_line(&mut text, look, &line, &widths);
                     }
                 }
                 _ => self.push_line(&mut text, look, &cells, widths),
@@ -136,7 +139,7 @@ impl Table {
                 line.push_str(&look.paint(cell.style, &shown));
                 owed = 0;
             }
-            owed += width - shown.width() + GAP;
+            owed = width.saturating_sub(shown.width()).saturating_add(owed).saturating_add(GAP);
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -155,17 +158,12 @@ impl Table {
                     let name = if part_at == 0 { self.columns[column].0 } else { "" };
                     let name = Cell::styled(name, Style::Dim);
                     let value = Cell { text: part, style: row[column].style };
-                    self.push_line(&mut text, look, &[name, value], &[label, room.max(LEAST)]);
+                    self.push_line(&mut text, look, &[name, value], &[label, WHOLE]);
                 }
             }
         }
         text
     }
-}
-
-/// Other machines' words must not steer the terminal: control characters become spaces.
-fn printable(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn cut(text: &str, width: usize, look: &Look) -> String {

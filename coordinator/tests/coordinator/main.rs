@@ -1,4 +1,5 @@
 //! Everything that is tested against real things: one binary, so that it links once.
 
 mod blobs;
+mod cli;
 mod store;

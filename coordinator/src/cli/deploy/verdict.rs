@@ -6,7 +6,7 @@ use proto::code::Code;
 use proto::v1::deployment::{Instance, State};
 use proto::v1::{Deployment, Outcome, change};
 
-use crate::cli::console::{Format, Look, Style};
+use crate::cli::console::{Format, Look, Style, printable};
 use crate::cli::problem::{Failure, Problem};
 use crate::cli::progress::Story;
 use crate::cli::{Context, json, state, units};
@@ -74,9 +74,9 @@ fn failed(story: &Story, look: &Look) -> String {
 fn waiting(story: &Story, look: &Look) -> String {
     let finished = &story.finished;
     let mut text = unsettled(story, look);
-    text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "waiting:"), finished.message));
+    text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "waiting:"), printable(&finished.message)));
     if !finished.hint.is_empty() {
-        text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "hint:"), finished.hint));
+        text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "hint:"), printable(&finished.hint)));
     }
     text
 }
@@ -84,12 +84,16 @@ fn waiting(story: &Story, look: &Look) -> String {
 /// One line for each instance that is not as wished.
 fn unsettled(story: &Story, look: &Look) -> String {
     let Some(deployment) = story.deployment() else { return String::new() };
-    let is_settled = |instance: &&Instance| instance.state() != State::Healthy;
+    let is_unsettled = |instance: &&Instance| instance.state() != State::Healthy;
     let mut text = String::new();
-    for instance in deployment.instances.iter().filter(is_settled) {
+    for instance in deployment.instances.iter().filter(is_unsettled) {
         let (word, style) = state::deployment(instance.state);
         let place = if instance.node.is_empty() { String::new() } else { format!(" on {}", instance.node) };
-        let why = if instance.message.is_empty() { String::new() } else { format!(": {}", instance.message) };
+        let why = if instance.message.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", printable(&instance.message))
+        };
         text.push_str(&format!("  {}{place} {}{why}\n", instance.id, look.paint(style, word)));
     }
     text

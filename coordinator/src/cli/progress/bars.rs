@@ -8,7 +8,7 @@ use proto::v1::InstanceReport;
 use proto::v1::deploy_event::{Event, Transfer};
 
 use super::lines;
-use crate::cli::console::Look;
+use crate::cli::console::{Look, printable};
 use crate::cli::state;
 
 pub struct Bars {
@@ -33,7 +33,7 @@ impl Bars {
     pub fn show(&mut self, event: &Event) {
         match event {
             Event::Note(note) => {
-                let _ = self.all.println(&note.text);
+                let _ = self.all.println(printable(&note.text));
             }
             Event::Transfer(transfer) if transfer.total_bytes > 0 => self.transfer(transfer),
             Event::Instance(change) => {
@@ -50,8 +50,8 @@ impl Bars {
         let style = self.upload_style();
         let line = self.node(&transfer.node);
         if line.bar.length() != Some(transfer.total_bytes) {
-            line.bar.set_style(style);
             line.bar.set_length(transfer.total_bytes);
+            line.bar.set_style(style);
         }
         line.bar.set_position(transfer.sent_bytes);
     }

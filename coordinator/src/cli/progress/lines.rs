@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::v1::InstanceReport;
 use proto::v1::deploy_event::{Event, Transfer};
 
+use crate::cli::console::printable;
 use crate::cli::state;
 use crate::cli::units::bytes;
 
@@ -19,7 +20,7 @@ impl Lines {
     /// The line for an event, unless it tells nothing new.
     pub fn line(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::Note(note) => Some(note.text.clone()),
+            Event::Note(note) => Some(printable(&note.text)),
             Event::Transfer(transfer) => self.transfer(transfer),
             Event::Instance(change) => {
                 let report = change.report.as_ref()?;
@@ -48,7 +49,11 @@ impl Lines {
 /// `failed: exited with status 1`.
 pub fn phase(report: &InstanceReport) -> String {
     let (word, _) = state::phase(report.phase);
-    if report.message.is_empty() { word.to_owned() } else { format!("{word}: {}", report.message) }
+    if report.message.is_empty() {
+        word.to_owned()
+    } else {
+        format!("{word}: {}", printable(&report.message))
+    }
 }
 
 #[cfg(test)]
