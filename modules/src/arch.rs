@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// The architecture of a node, or of what a module can run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "spec", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
     #[serde(rename = "x86_64", alias = "amd64", alias = "x64")]

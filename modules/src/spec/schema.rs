@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::ModuleSpec;
 use super::network::PortNumber;
 use super::units::ByteSize;
+use crate::arch::Arch;
 use crate::capability::Capability;
 use crate::item_name::ItemName;
 use crate::name::ModuleName;
@@ -46,6 +47,13 @@ macro_rules! text_schema {
     };
 }
 
+text_schema!(
+    Arch,
+    json_schema!({ "anyOf": [
+        { "enum": Arch::ALL.map(Arch::as_str) },
+        { "enum": ["amd64", "x64", "arm64", "armhf", "armv7l", "armv6l", "i386"] },
+    ] })
+);
 text_schema!(ModuleName, json_schema!({ "type": "string", "pattern": ModuleName::PATTERN }));
 text_schema!(ItemName, json_schema!({ "type": "string", "pattern": ItemName::PATTERN }));
 text_schema!(Capability, json_schema!({ "type": "string", "pattern": Capability::PATTERN }));
