@@ -114,7 +114,10 @@ impl Agent {
         self.end_strangers();
         self.follow(&spec);
         for id in left_instances(&self.data) {
-            self.wish(&id, None);
+            let is_wanted = self.wishes().contains_key(&id);
+            if !is_wanted {
+                self.wish(&id, None);
+            }
         }
         tokio::spawn(self.clone().keep_house());
     }

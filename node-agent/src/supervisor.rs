@@ -51,6 +51,7 @@ pub struct Supervisor {
     prepared: Option<Content>,
     /// No start before this.
     pause: Option<Instant>,
+    next_housekeeping: Instant,
     /// Starts in a row that did not last.
     crashes: u32,
     restarts: u32,
@@ -84,6 +85,7 @@ impl Supervisor {
             preparing: None,
             prepared: None,
             pause: None,
+            next_housekeeping: clock::now(),
             crashes: 0,
             restarts: 0,
             shown: show::Shown::default(),
@@ -180,7 +182,10 @@ impl Supervisor {
     async fn handle(&mut self, event: wait::Event, goal: &Goal) {
         match event {
             wait::Event::Look => {}
-            wait::Event::Housekeeping => logs::rotate(&self.agent.data.instance_log(&self.id)),
+            wait::Event::Housekeeping => {
+                self.next_housekeeping = clock::now() + wait::HOUSEKEEPING;
+                logs::rotate(&self.agent.data.instance_log(&self.id));
+            }
             wait::Event::Prepared(result) => self.have_prepared(result).await,
             wait::Event::Exited(exit) => self.have_exited(exit, goal).await,
             wait::Event::Probed(result) => self.have_probed(result, goal).await,

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_end_of_a_certificate_is_read_from_its_bytes() {
         for (year, month, day, expected) in
-            [(2031, 2, 28, 1_929_916_800), (2055, 1, 1, 2_682_288_000), (2000, 2, 29, 951_782_400)]
+            [(2031, 2, 28, 1_930_003_200), (2055, 1, 1, 2_682_374_400), (2000, 2, 29, 951_782_400)]
         {
             let mut params = rcgen::CertificateParams::new(vec!["a".into()]).expect("params");
             params.not_before = rcgen::date_time_ymd(1999, 1, 1);

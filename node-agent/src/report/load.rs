@@ -131,9 +131,12 @@ pub fn disk(path: &Path) -> (u64, u64) {
         }
         stat
     };
-    #[expect(clippy::unnecessary_cast, reason = "narrower on 32-bit machines")]
-    let (size, free, all) = (stat.f_frsize as u64, stat.f_bavail as u64, stat.f_blocks as u64);
-    (free * size, all * size)
+    // These have other widths on 32-bit machines.
+    (bytes(stat.f_bavail, stat.f_frsize), bytes(stat.f_blocks, stat.f_frsize))
+}
+
+fn bytes(blocks: impl Into<u64>, size: impl Into<u64>) -> u64 {
+    blocks.into().saturating_mul(size.into())
 }
 
 fn listening() -> Vec<u32> {

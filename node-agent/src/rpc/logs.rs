@@ -48,7 +48,10 @@ impl Reader {
         for (source, line) in self.kept(tail) {
             self.send(source, line, 0).await?;
         }
-        while follow {
+        if !follow {
+            return None;
+        }
+        loop {
             for (source, follower) in &mut followers {
                 for line in follower.read() {
                     self.send(*source, line, clock::unix_ms()).await?;
@@ -59,7 +62,6 @@ impl Reader {
                 () = tokio::time::sleep(POLL) => {}
             }
         }
-        Some(())
     }
 
     /// What the processes wrote has no times, so the agent's words come first; a short tail is for the former.

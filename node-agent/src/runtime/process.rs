@@ -129,8 +129,11 @@ impl Process {
 
     /// The leader while it lives: only then its pid is still its own.
     fn living(&self) -> Vec<i32> {
-        let alive = procfs::is_alive(self.record.pid, self.record.start);
-        alive.then(|| procfs::descendants(self.pid)).unwrap_or_default()
+        if procfs::is_alive(self.record.pid, self.record.start) {
+            procfs::descendants(self.pid)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Resident bytes and CPU ticks of the process and all its descendants.

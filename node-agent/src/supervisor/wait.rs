@@ -11,7 +11,7 @@ use crate::runtime::process::Process;
 use crate::runtime::reaper::Exit;
 use crate::supervisor::{Running, Supervisor, Work, prepare};
 
-const HOUSEKEEPING: Duration = Duration::from_millis(500);
+pub const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// What woke the supervisor.
 pub enum Event {
@@ -29,7 +29,7 @@ pub enum Event {
 impl Supervisor {
     pub(super) async fn next_event(&mut self) -> Event {
         self.begin_probe();
-        let housekeeping = self.running.is_some().then(|| clock::now() + HOUSEKEEPING);
+        let housekeeping = self.running.is_some().then_some(self.next_housekeeping);
         let tick = self.next_tick();
         let (pause, next_probe) = (self.pause, self.running.as_ref().and_then(Running::next_probe));
         let (process, probing) = match &mut self.running {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::v1::Phase;
 use proto::v1::apply_reply::Verdict;
 
-use crate::node::{Node, apply, observe, wait, wait_phase, wait_report};
+use crate::node::{Node, apply, wait, wait_phase, wait_report};
 use crate::package::{HEALTHY, SICK, SLEEP, package, process, run_step, spec, web_spec};
 
 #[tokio::test]
@@ -15,14 +15,14 @@ async fn a_deploy_becomes_healthy_and_the_same_again_changes_nothing() {
     assert_eq!(node.receive(&first), "stored\n");
     assert_eq!(node.receive(&first), "present\n");
     let wish = web_spec(&first, 1);
-    assert_eq!(apply(&mut client, 5, &[wish.clone()]).await, Verdict::Accepted);
+    assert_eq!(apply(&mut client, 5, std::slice::from_ref(&wish)).await, Verdict::Accepted);
     let running = wait_phase(&mut client, Phase::Running, 1).await;
     let port = running.ports[0].port;
     let page = std::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).expect("a port")));
     assert!(page.is_ok() && running.pid > 0 && running.message.is_empty());
 
-    assert_eq!(apply(&mut client, 5, &[wish.clone()]).await, Verdict::Unchanged);
-    assert_eq!(apply(&mut client, 4, &[wish.clone()]).await, Verdict::Stale);
+    assert_eq!(apply(&mut client, 5, std::slice::from_ref(&wish)).await, Verdict::Unchanged);
+    assert_eq!(apply(&mut client, 4, std::slice::from_ref(&wish)).await, Verdict::Stale);
     assert_eq!(apply(&mut client, 5, &[]).await, Verdict::Conflict);
     let mut again = wish.clone();
     again.attempt = 2;
@@ -128,7 +128,8 @@ async fn a_release_is_waited_for_and_its_install_steps_run_once_before_the_old_o
     wait(&mut client, "restarted", |now| now.phase() == Phase::Running && now.pid != running.pid).await;
     let release = node.path("releases").join(new.digest.trim_start_matches("sha256:"));
     assert_eq!(std::fs::read_to_string(release.join("count")).expect("ran"), "x\n");
-    assert_eq!(observe(&mut client).await.releases.len(), 2, "the old one is still referenced or in use");
+    wait_report(&mut client, "nobody needs the old one", |report| report.releases == [new.digest.clone()])
+        .await;
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn stop_with_instances_ends_them_politely_and_the_next_start_brings_them_b
     node.ok(&["stop", "--instances"], b"");
     assert!(begin.elapsed() < Duration::from_secs(2) && !is_alive(pid));
     let log = std::fs::read_to_string(node.path("logs/web.0.log")).expect("a log");
-    assert_eq!(log, "up\nbye\n");
+    assert!(log.starts_with("up\n") && log.ends_with("bye\n"), "{log}");
     node.run();
     let again = wait_phase(&mut node.client().await, Phase::Running, 1).await;
     assert_ne!(again.pid, pid);
