@@ -200,3 +200,6 @@ fn is_refusal(alert: AlertDescription) -> bool {
             | AlertDescription::HandshakeFailure
     )
 }
+
+#[cfg(test)]
+mod tests;
