@@ -63,7 +63,7 @@ impl Orchestrator {
     /// Starts `orchestrator <line>`; the line is read by sh, so it may quote and redirect.
     pub fn start(&self, line: &str) -> Running {
         let mut command = self.desk.command("sh");
-        command.args(["-c", &format!("exec orchestrator {line}")]).current_dir("/root");
+        command.args(["-c", &format!("cd /root && exec orchestrator {line}")]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.desk.spawn(command).expect("the desk is on");

@@ -1,4 +1,8 @@
 //! The end-to-end tests: everything here runs on real hosts with real sshd, etcd and binaries.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bad_input;
 mod fleet;
+mod kills;
+mod offline;
+mod spine;
