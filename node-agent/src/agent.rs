@@ -133,6 +133,9 @@ impl Agent {
         fault::point("apply.after_ledger");
         if verdict == Verdict::Accepted {
             tracing::info!(generation = wished.generation, "spec accepted");
+            for release in wished.instances.iter().filter_map(|instance| instance.release.as_ref()) {
+                let _ = std::fs::remove_file(self.data.lease(&release.digest));
+            }
             self.follow(&wished);
             self.sweep.notify_one();
         }

@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::cli::CliError;
 use crate::config::DataDir;
 use crate::disk::{self, Durability, Lock, Locked};
+use crate::fault;
 use crate::identity::{self, Identity};
 use crate::log;
 use crate::report::{Facts, Meter};
@@ -83,6 +84,7 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     let listener = bind(data, listen).await?;
     let address = listener.local_addr().map_err(system("listen"))?;
     let agent = Agent::open(data.clone(), identity.node.clone())?;
+    fault::point("start.opened");
     agent.start();
     let rpc = Rpc {
         agent: agent.clone(),
@@ -93,7 +95,8 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     };
     tokio::spawn(keep_reloading(rpc.clone(), reload));
     find_digest(rpc.facts.clone());
-    disk::replace(&data.address(), address.to_string().as_bytes(), 0o644, Durability::Crash)?;
+    publish(data, address)?;
+    fault::point("start.listening");
     tracing::info!(%address, node = %identity.node, "listening");
     let [terminate, interrupt] = end;
     let (mut terminate, mut interrupt) =
@@ -105,8 +108,26 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
         }
         tracing::info!("ending; instances keep running");
     };
-    server::serve(rpc, listener, stop).await.map_err(AppError::Serve)?;
-    Ok(())
+    let result = server::serve(rpc, listener, stop).await.map_err(AppError::Serve);
+    if let Some(cgroups) = &agent.cgroups {
+        cgroups.close();
+    }
+    Ok(result?)
+}
+
+/// Touched also when it is the same, for those who wait for it; on a full disk the same is good enough.
+fn publish(data: &DataDir, address: SocketAddr) -> Result<(), CliError> {
+    let text = address.to_string();
+    let is_there = std::fs::read_to_string(data.address()).is_ok_and(|before| before == text);
+    match disk::replace(&data.address(), text.as_bytes(), 0o644, Durability::Crash) {
+        Err(error) if !is_there => Err(error.into()),
+        Err(_) => {
+            let file = std::fs::OpenOptions::new().append(true).open(data.address());
+            let _ = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// With port 0 the agent keeps the port it had before, so that a restart does not lose the coordinator.

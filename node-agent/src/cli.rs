@@ -128,6 +128,8 @@ fn receive(data: &DataDir, text: &str, size: u64) -> Result<(), CliError> {
     let digest = Digest::parse(text).map_err(|_| CliError::Digest { text: text.to_owned() })?;
     disk::make_dir(&data.releases(), 0o755)?;
     fault::point("receive.before");
+    // What is there must not be swept away before the spec that refers to it comes.
+    let _ = std::fs::write(data.lease(text), "");
     let package = Package { reader: io::stdin().lock(), left: size };
     let outcome = unpack::unpack(package, &digest, size, &data.releases(), &Limits::default());
     fault::point("receive.after_rename");

@@ -236,6 +236,11 @@ impl DataDir {
         self.logs().join(format!("{}.agent.log", id.file_name()))
     }
 
+    /// Says that somebody was told "present" of a release and will refer to it soon.
+    pub fn lease(&self, digest: &str) -> PathBuf {
+        self.release(digest).join(".lease")
+    }
+
     /// The folder of a release, by its `sha256:<hex>` digest.
     pub fn release(&self, digest: &str) -> PathBuf {
         self.releases().join(digest.strip_prefix("sha256:").unwrap_or(digest))

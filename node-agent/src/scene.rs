@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use modules::template::{self, TemplateError};
@@ -16,14 +15,15 @@ use crate::disk::{self, DiskError, Durability};
 use crate::health::Probe;
 use crate::logs;
 use crate::ports::PortBook;
-use crate::runtime::kill::{self, INSTANCE_VARIABLE, TOKEN_VARIABLE};
+use crate::runtime::kill::{self, TOKEN_VARIABLE};
 use crate::runtime::spawn::{self, Account, Launch};
 
+mod environment;
+mod templates;
 #[cfg(test)]
 mod tests;
 
 const AUTO: &str = "auto";
-const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Why a candidate cannot be started as it is.
 #[derive(Debug, thiserror::Error)]
@@ -290,93 +290,12 @@ impl Scene {
         Ok(())
     }
 
-    /// Later ones win over earlier ones.
-    fn environment(&self, token: &str) -> Result<Vec<(String, String)>, SceneError> {
-        let mut env = BTreeMap::new();
-        env.insert("PATH".to_owned(), self.path());
-        env.insert("HOME".to_owned(), self.instance_dir.to_string_lossy().into_owned());
-        env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
-        if self.release_dir.join(".pip").is_dir() && !self.release_dir.join(".pip/pyvenv.cfg").exists() {
-            env.insert("PYTHONPATH".to_owned(), self.release_dir.join(".pip").to_string_lossy().into_owned());
-        }
-        for (name, value) in &self.config {
-            env.insert(variable("CONFIG", name), value.clone());
-        }
-        for (name, (port, _)) in &self.ports {
-            env.insert(variable("PORT", name), port.to_string());
-        }
-        for (name, path) in &self.volumes {
-            env.insert(variable("VOLUME", name), path.to_string_lossy().into_owned());
-        }
-        for (name, value) in &self.process.env {
-            env.insert(name.clone(), self.render(&format!("env {name}"), value)?);
-        }
-        env.insert("ORCHESTRATOR_NODE".to_owned(), self.node.clone());
-        env.insert(INSTANCE_VARIABLE.to_owned(), self.id.to_string());
-        env.insert(TOKEN_VARIABLE.to_owned(), token.to_owned());
-        Ok(env.into_iter().collect())
-    }
-
-    fn path(&self) -> String {
-        let dirs = [".pip/bin", ".npm/node_modules/.bin"].map(|dir| self.release_dir.join(dir));
-        let own = dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("{}:", dir.display()));
-        format!("{}{BASE_PATH}", own.collect::<String>())
-    }
-
-    /// The package's templates, rendered, by their path below the instance's folder.
-    fn templates(&self) -> Result<Vec<(PathBuf, String)>, SceneError> {
-        let root = self.release_dir.join("templates");
-        let mut rendered = Vec::new();
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(cause) => return Err(DiskError::new("read", &folder, cause).into()),
-            };
-            for path in entries.flatten().map(|entry| entry.path()) {
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let bytes = fs::read(&path).map_err(|cause| DiskError::new("read", &path, cause))?;
-                let text = String::from_utf8(bytes).map_err(|_| SceneError::NotText(path.clone()))?;
-                let name = path.strip_prefix(&root).unwrap_or(&path);
-                let what = format!("templates/{}", name.display());
-                rendered.push((name.to_owned(), self.render(&what, &text)?));
-            }
-        }
-        Ok(rendered)
-    }
-
-    /// Files that have their content already are left alone, so that a full disk does not stop a restart.
-    fn write_templates(&self) -> Result<(), SceneError> {
-        for (name, text) in self.templates()? {
-            let target = self.instance_dir.join(&name);
-            let parents = name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-            for parent in parents.collect::<Vec<_>>().into_iter().rev() {
-                let folder = self.instance_dir.join(parent);
-                disk::make_dir(&folder, 0o700)?;
-                self.hand_over(&folder)?;
-            }
-            if fs::read(&target).ok().as_deref() != Some(text.as_bytes()) {
-                disk::replace(&target, text.as_bytes(), 0o600, Durability::Crash)?;
-            }
-            self.hand_over(&target)?;
-        }
-        Ok(())
-    }
-
     /// Gives a file to the user that the process runs as.
     fn hand_over(&self, path: &Path) -> Result<(), SceneError> {
         let Some(account) = &self.account else { return Ok(()) };
         std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
             .map_err(|cause| DiskError::new("hand over", path, cause).into())
     }
-}
-
-fn variable(prefix: &str, name: &str) -> String {
-    format!("{prefix}_{}", name.to_uppercase().replace(['-', '.'], "_"))
 }
 
 /// None when the agent's own user is meant.

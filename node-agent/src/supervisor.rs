@@ -17,7 +17,7 @@ use crate::clock;
 use crate::content::{Candidate, Content};
 use crate::decide::{self, Act, Goal, Role, Trial, Verdict, View};
 use crate::install;
-use crate::ledger::{Failure, Memory};
+use crate::ledger::Memory;
 use crate::log;
 use crate::logs;
 use crate::runtime::process::{Place, Process};
@@ -27,6 +27,7 @@ use crate::scene::Scene;
 mod prepare;
 mod show;
 mod start;
+mod verdict;
 mod wait;
 
 /// A failed release gets no more time than this to end, as the previous one is waiting.
@@ -219,76 +220,6 @@ impl Supervisor {
         running.probing = None;
         running.next_probe = Some(clock::now() + trial.rules.gap(running.probes, trial.is_healthy));
         self.judge(verdict, goal).await;
-    }
-
-    async fn judge(&mut self, verdict: Verdict, goal: &Goal) {
-        match verdict {
-            Verdict::Continue => {}
-            Verdict::Healthy => self.settle().await,
-            Verdict::Failed(reason) => {
-                let content = self.trial.as_ref().map(|trial| trial.content);
-                self.fail(content, reason).await;
-            }
-            Verdict::Restart(reason) => self.restart(reason, Phase::Backoff, goal).await,
-            Verdict::Unhealthy(reason) => self.restart(reason, Phase::Unhealthy, goal).await,
-        }
-    }
-
-    /// The running content is healthy: it is what the node goes back to from now on.
-    async fn settle(&mut self) {
-        let Some(candidate) = self.running.as_ref().and_then(|running| running.candidate.clone()) else {
-            return;
-        };
-        if let Some(trial) = &mut self.trial {
-            trial.is_judged = false;
-        }
-        self.say("healthy");
-        let settled = self.memory.settled.as_ref().map(|settled| settled.content);
-        if settled != Some(candidate.content) {
-            crate::fault::point("settle.before");
-            let remembered = candidate.clone();
-            self.agent.remember(&self.id.to_string(), move |memory| memory.settled = Some(remembered)).await;
-            crate::fault::point("settle.after");
-            tracing::info!(instance = %self.id, release = candidate.release_digest(), "healthy");
-            self.agent.use_release(&self.id, Some(candidate.release_digest()));
-        }
-    }
-
-    /// The candidate has failed for good in this attempt. The next look at the goal finds what to do instead.
-    async fn fail(&mut self, content: Option<Content>, reason: String) {
-        let wanted = self.wish.borrow().clone();
-        self.trial = None;
-        self.pause = None;
-        let Some(wanted) = wanted.filter(|wanted| content == Some(wanted.content)) else { return };
-        tracing::warn!(instance = %self.id, reason, "release failed");
-        self.say(&format!("release failed: {reason}"));
-        let failure = Failure {
-            content: wanted.content,
-            attempt: wanted.spec.attempt,
-            release: wanted.spec.release.clone().unwrap_or_default(),
-            reason,
-        };
-        self.agent.remember(&self.id.to_string(), move |memory| memory.failed = Some(failure)).await;
-        crate::fault::point("fail.after");
-        let is_it = self.running.as_ref().is_some_and(|running| running.process.content == content);
-        if is_it {
-            self.stop(Some(FAILED_GRACE)).await;
-        }
-    }
-
-    /// Ends what is left of the process and starts it again after a pause.
-    async fn restart(&mut self, reason: String, phase: Phase, goal: &Goal) {
-        self.shown.set(phase, &reason);
-        self.publish(goal);
-        let (age, _) = self.ages();
-        self.stop(None).await;
-        self.crashes = if age > CALM { 0 } else { self.crashes };
-        let pause = decide::backoff(self.crashes, clock::noise());
-        self.crashes += 1;
-        self.restarts += 1;
-        self.pause = Some(clock::now() + pause);
-        self.say(&format!("{reason}; starting again in {pause:.1?}"));
-        self.shown.set(Phase::Backoff, &reason);
     }
 
     /// How old the process is, and the trial.

@@ -23,6 +23,7 @@ use crate::runtime::process::Process;
 
 /// A release nobody ever spoke of is one whose deploy was given up after the upload.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
+const LEASE: Duration = Duration::from_secs(600);
 const ROUND: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_secs(2);
 const REMOVING: &str = ".removing-";
@@ -96,6 +97,9 @@ impl Agent {
         for path in entries(&self.data.releases()) {
             let digest = format!("sha256:{}", name(&path));
             if modules::digest::Digest::parse(&digest).is_err() || kept.contains(&digest) {
+                continue;
+            }
+            if is_leased(&self.data.lease(&digest)) {
                 continue;
             }
             let is_stale = self.ledger().was_referenced(&digest) || age(&path) > FORGOTTEN;
@@ -173,6 +177,16 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A lease nobody used is over after a while.
+fn is_leased(lease: &Path) -> bool {
+    let is_there = lease.exists();
+    if is_there && age(lease) > LEASE {
+        let _ = fs::remove_file(lease);
+        return false;
+    }
+    is_there
 }
 
 fn age(path: &Path) -> Duration {

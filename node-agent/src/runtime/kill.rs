@@ -99,3 +99,40 @@ pub fn group_exists(leader: i32) -> bool {
     // SAFETY: signal 0 only asks.
     unsafe { libc::kill(-leader, 0) == 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_family_is_found_by_its_mark_and_nobody_else_is_harmed() {
+        let id = InstanceId::parse("web/0").expect("an id");
+        let start = |token: &str, id: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "setsid sh -c 'sleep 1000 & sleep 1000' & exec sleep 1000"]);
+            command.env(TOKEN_VARIABLE, token).env(INSTANCE_VARIABLE, id).process_group(0);
+            command.spawn().expect("spawned")
+        };
+        let token = format!("kill-test-{}", std::process::id());
+        let [mut ours, mut other, mut sibling] =
+            [start(&token, "web/0"), start("other", "web/0"), start(&token, "web/1")];
+        let family = Family { id: &id, token: &token, cgroups: None };
+        while family.members().len() < 4 {
+            tokio::time::sleep(ROUND).await;
+        }
+        // Nobody reaps for us here, and a zombie is not alive.
+        assert!(family.end(&[]).await && family.members().is_empty());
+        ours.wait().expect("ended");
+        for (child, family) in [
+            (&mut other, Family { token: "other", ..family.clone() }),
+            (&mut sibling, Family { id: &InstanceId::parse("web/1").expect("an id"), ..family.clone() }),
+        ] {
+            assert!(child.try_wait().expect("asked").is_none());
+            family.end(&[]).await;
+            child.wait().expect("ended");
+        }
+    }
+}

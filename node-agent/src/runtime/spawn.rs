@@ -159,6 +159,7 @@ unsafe fn become_program(launch: &Launch, plan: &Plan) -> i32 {
             return errno();
         }
         libc::umask(0o022);
+        calm_oom_killer();
         libc::execve(plan.program.as_ptr(), plan.argv.as_ptr(), plan.env.as_ptr());
         errno()
     }
@@ -185,6 +186,18 @@ unsafe fn restrict(launch: &Launch) -> i32 {
         }
     }
     0
+}
+
+/// The agent may be protected from the OOM killer; its instances are not.
+unsafe fn calm_oom_killer() {
+    // SAFETY: as in `become_program`; where this cannot be written it matters little.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file >= 0 {
+            libc::write(file, c"0".as_ptr().cast(), 1);
+            libc::close(file);
+        }
+    }
 }
 
 fn errno() -> i32 {

@@ -105,14 +105,20 @@ impl Supervisor {
 
     fn install(&self, candidate: Candidate, pause: Duration) -> Work<Result<Progress, Trouble>> {
         let (agent, id) = (self.agent.clone(), self.id.clone());
+        let is_judged = self.is_judged(candidate.content);
         Box::pin(async move {
             sleep(pause).await;
-            install(&agent, &id, &candidate).await.map(|()| Progress::Ready).map_err(trouble)
+            install(&agent, &id, &candidate, is_judged).await.map(|()| Progress::Ready).map_err(trouble)
         })
     }
 }
 
-async fn install(agent: &Arc<Agent>, id: &InstanceId, candidate: &Candidate) -> Result<(), InstallError> {
+async fn install(
+    agent: &Arc<Agent>,
+    id: &InstanceId,
+    candidate: &Candidate,
+    is_judged: bool,
+) -> Result<(), InstallError> {
     let spec = &candidate.spec;
     let name = id.to_string();
     let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
@@ -125,9 +131,12 @@ async fn install(agent: &Arc<Agent>, id: &InstanceId, candidate: &Candidate) -> 
         let _turn = agent.installing.lock().await;
         install::install(&scene, &spec.install, &agent.data.instance_agent_log(id)).await?;
     }
-    // Anew: what was installed may have changed what the commands find.
-    let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
-    scene.rehearse(spec)?;
+    // What was healthy before must come back also when a failed release has filled the disk.
+    if is_judged {
+        // Anew: what was installed may have changed what the commands find.
+        let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
+        scene.rehearse(spec)?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,9 @@ mod package;
 mod adoption;
 mod deploy;
 mod enrolment;
+#[cfg(feature = "fault")]
+mod faults;
+mod full_disk;
 mod lifecycle;
 mod observe;
 

@@ -25,7 +25,11 @@ pub struct Node {
 impl Node {
     /// Enrolled, the agent not running.
     pub fn enrolled() -> Self {
-        let node = Self { fleet: Fleet::new(), dir: tempfile::tempdir().expect("tempdir"), agent: None };
+        Self::enrolled_in(tempfile::tempdir().expect("tempdir"))
+    }
+
+    pub fn enrolled_in(dir: TempDir) -> Self {
+        let node = Self { fleet: Fleet::new(), dir, agent: None };
         let csr = node.ok(&["enrol", "--node", "pi"], b"");
         let pem = node.fleet.sign(&csr) + &node.fleet.ca_pem;
         node.ok(&["install-certificate"], pem.as_bytes());
@@ -68,8 +72,22 @@ impl Node {
         i32::try_from(self.agent.as_ref().expect("it runs").id()).expect("a pid")
     }
 
+    /// To the running agent, whoever started it.
+    pub fn signal_agent(&self, number: i32) {
+        let pid = std::fs::read_to_string(self.path("agent.lock")).expect("a lock");
+        signal(pid.parse().expect("a pid"), number);
+    }
+
     pub async fn client(&self) -> Client {
-        self.connect(Badge::default()).await.expect("connected")
+        let begin = Instant::now();
+        loop {
+            match self.connect(Badge::default()).await {
+                Ok(client) => return client,
+                // An agent that is just being killed may still take the connection.
+                Err(error) => assert!(begin.elapsed() < LIMIT, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn connect(&self, badge: Badge) -> Result<Client, tonic::Status> {
