@@ -42,7 +42,7 @@ async fn the_agent_may_die_at_any_point_of_a_deploy_that_fails() {
 }
 
 async fn check(point: &str, is_good: bool) {
-    let mut node = Node::enrolled();
+    let node = Node::enrolled();
     let start = ["start", "--listen", "127.0.0.1:0"];
     node.ok(&start, b"");
     let mut client = node.client().await;

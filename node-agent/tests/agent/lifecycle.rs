@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proto::v1::Phase;
 
-use crate::node::{Node, apply, is_alive, observe, signal, until, wait_phase, wait_report};
+use crate::node::{Node, apply, is_alive, observe, until, wait_phase, wait_report};
 use crate::package::{HEALTHY, SLEEP, package, process, spec};
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn start_is_idempotent_also_when_asked_several_times_at_once_and_restarts_
     assert_eq!(addresses.len(), 1, "{addresses:?}");
     let pid = || std::fs::read_to_string(node.path("agent.lock")).ok()?.parse::<i32>().ok();
     let first = pid().expect("a pid");
-    signal(first, libc::SIGKILL);
+    node.signal_agent(libc::SIGKILL);
     until("another agent runs", || pid().is_some_and(|pid| pid != first && is_alive(pid)));
     let again = node.ok(&["start", "--listen", "127.0.0.1:0"], b"");
     assert!(addresses.contains(&again), "the port is kept: {again}");

@@ -9,6 +9,7 @@ mod deploy;
 mod enrolment;
 #[cfg(feature = "fault")]
 mod faults;
+mod figures;
 mod full_disk;
 mod lifecycle;
 mod observe;
