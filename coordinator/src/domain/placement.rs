@@ -9,6 +9,7 @@ use proto::ids::{DeploymentName, InstanceId, NodeName};
 use serde::{Deserialize, Serialize};
 
 mod board;
+mod chunk;
 mod explain;
 mod index;
 mod reason;

@@ -1,7 +1,8 @@
 //! The scores of all nodes for one wish, kept so that the best is found without looking at each again.
 
+use super::chunk::{LANES, best, score_all};
 use super::index::NodeSet;
-use super::score::{INELIGIBLE, LANES, Need, best};
+use super::score::{INELIGIBLE, Need};
 use super::snapshot::Snapshot;
 
 /// The score of every node, and the best one of each chunk.
@@ -13,17 +14,7 @@ pub(super) struct Board {
 
 impl Board {
     pub fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
-        let chunks = snapshot.chunks();
-        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
-        let mut maxima = vec![INELIGIBLE; chunks.len()];
-        let words = eligible.words().iter().zip(package.words());
-        for (((chunk, (eligible, package)), scores), most) in
-            chunks.iter().zip(words).zip(&mut scores).zip(&mut maxima)
-        {
-            if *eligible != 0 {
-                *most = chunk.score(need, *eligible, *package, scores);
-            }
-        }
+        let (scores, maxima) = score_all(snapshot.chunks(), need, eligible.words(), package.words());
         Self { eligible, scores, maxima }
     }
 

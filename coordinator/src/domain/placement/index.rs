@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::score::LANES;
+use super::chunk::LANES;
 
 /// A set of nodes, by number.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,6 @@
 use super::Requirements;
 use super::view::{NodeView, Reserved};
 
-/// Nodes per chunk; also the bits of one word of a node set.
-pub(super) const LANES: usize = 32;
 /// Below every real score.
 pub(super) const INELIGIBLE: f32 = -1.0;
 
@@ -90,6 +88,8 @@ pub(super) struct Row {
     pub memory_free: i32,
     pub disk_free: i32,
     pub instances: i32,
+    /// What the instances leave of the node's calm: 8 / (8 + instances).
+    pub calm: f32,
     pub per_cpu: f32,
     pub per_memory: f32,
     pub per_disk: f32,
@@ -101,13 +101,15 @@ impl Row {
         let cpu_unreserved = (cores - millicores(node.reserved.cpu_cores, cores)).max(0);
         let memory_unreserved = node.memory_bytes.saturating_sub(node.reserved.memory_bytes);
         let disk_free = units_down(node.disk_free_bytes, DISK_UNIT);
+        let instances = i32::try_from(node.instances).unwrap_or(MOST);
         Self {
             cpu_unreserved,
             cpu_idle: cpu_unreserved.min(cores - millicores(node.cpu_busy_cores, cores)).max(0),
             memory_unreserved: units_down(memory_unreserved, PAGE),
             memory_free: units_down(memory_unreserved.min(node.memory_available_bytes), PAGE),
             disk_free,
-            instances: i32::try_from(node.instances).unwrap_or(MOST),
+            instances,
+            calm: calm(instances),
             per_cpu: share(cores),
             per_memory: share(units_down(node.memory_bytes, PAGE)),
             per_disk: share(units_down(node.disk_bytes, DISK_UNIT).max(disk_free)),
@@ -119,6 +121,7 @@ impl Row {
         self.grow(need);
         self.disk_free = self.disk_free.saturating_sub(need.disk);
         self.instances = self.instances.saturating_add(1);
+        self.calm = calm(self.instances);
     }
 
     /// Whether an instance that is here already may take `growth` on top. Its present use is its own, so only
@@ -147,15 +150,19 @@ impl Row {
             positive((self.cpu_idle.wrapping_sub(need.cpu)) as f32 * self.per_cpu),
             positive((self.memory_free.wrapping_sub(need.memory)) as f32 * self.per_memory),
             positive((self.disk_free.wrapping_sub(need.disk)) as f32 * self.per_disk),
-            8.0 / (8.0 + self.instances as f32),
+            self.calm,
             package,
             spread,
         ]
     }
 }
 
-fn share(total: i32) -> f32 {
+pub(super) fn share(total: i32) -> f32 {
     if total > 0 { 1.0 / total as f32 } else { 0.0 }
+}
+
+pub(super) fn calm(instances: i32) -> f32 {
+    8.0 / (8.0 + instances as f32)
 }
 
 #[inline(always)]
@@ -175,92 +182,4 @@ pub(super) fn total(parts: &[f32; 6]) -> f32 {
         sum += part * weight;
     }
     sum
-}
-
-/// The rows of `LANES` nodes, one array per column.
-#[derive(Debug, Clone)]
-pub(super) struct Chunk {
-    cpu_unreserved: [i32; LANES],
-    cpu_idle: [i32; LANES],
-    memory_unreserved: [i32; LANES],
-    memory_free: [i32; LANES],
-    disk_free: [i32; LANES],
-    instances: [i32; LANES],
-    per_cpu: [f32; LANES],
-    per_memory: [f32; LANES],
-    per_disk: [f32; LANES],
-}
-
-/// `1 << lane` as a table: baseline x86-64 cannot shift lanes by different amounts.
-const BIT: [u32; LANES] = {
-    let mut bits = [0; LANES];
-    let mut lane = 0;
-    while lane < LANES {
-        bits[lane] = 1 << lane;
-        lane += 1;
-    }
-    bits
-};
-
-impl Chunk {
-    pub const EMPTY: Self = Self {
-        cpu_unreserved: [0; LANES],
-        cpu_idle: [0; LANES],
-        memory_unreserved: [0; LANES],
-        memory_free: [0; LANES],
-        disk_free: [0; LANES],
-        instances: [0; LANES],
-        per_cpu: [0.0; LANES],
-        per_memory: [0.0; LANES],
-        per_disk: [0.0; LANES],
-    };
-
-    #[inline(always)]
-    pub fn row(&self, lane: usize) -> Row {
-        Row {
-            cpu_unreserved: self.cpu_unreserved[lane],
-            cpu_idle: self.cpu_idle[lane],
-            memory_unreserved: self.memory_unreserved[lane],
-            memory_free: self.memory_free[lane],
-            disk_free: self.disk_free[lane],
-            instances: self.instances[lane],
-            per_cpu: self.per_cpu[lane],
-            per_memory: self.per_memory[lane],
-            per_disk: self.per_disk[lane],
-        }
-    }
-
-    pub fn set(&mut self, lane: usize, row: &Row) {
-        self.cpu_unreserved[lane] = row.cpu_unreserved;
-        self.cpu_idle[lane] = row.cpu_idle;
-        self.memory_unreserved[lane] = row.memory_unreserved;
-        self.memory_free[lane] = row.memory_free;
-        self.disk_free[lane] = row.disk_free;
-        self.instances[lane] = row.instances;
-        self.per_cpu[lane] = row.per_cpu;
-        self.per_memory[lane] = row.per_memory;
-        self.per_disk[lane] = row.per_disk;
-    }
-
-    /// Scores every node as if none had an instance of the deployment; returns the best score.
-    pub fn score(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
-        for lane in 0..LANES {
-            let row = self.row(lane);
-            let fits = row.fits(need) & (eligible & BIT[lane] != 0);
-            let package = if package & BIT[lane] != 0 { 1.0 } else { 0.0 };
-            let score = total(&row.parts(need, package, 1.0));
-            scores[lane] = if fits { score } else { INELIGIBLE };
-        }
-        best(scores)
-    }
-}
-
-pub(super) fn best(scores: &[f32; LANES]) -> f32 {
-    let mut best = [INELIGIBLE; 4];
-    for quad in scores.chunks_exact(4) {
-        for (best, score) in best.iter_mut().zip(quad) {
-            *best = if *score > *best { *score } else { *best };
-        }
-    }
-    best.into_iter().fold(INELIGIBLE, f32::max)
 }

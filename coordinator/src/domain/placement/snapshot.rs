@@ -1,12 +1,13 @@
 //! The nodes of the fleet at one moment, laid out for placing: rows in chunks, features in an index.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use proto::ids::{InstanceId, NodeName};
 
 use super::Wish;
+use super::chunk::{Chunk, LANES};
 use super::index::{Index, NodeSet};
-use super::score::{Chunk, LANES, Row};
+use super::score::Row;
 use super::selector::{Condition, Selector};
 use super::view::{HostPort, Liveness, NodeView};
 
@@ -14,6 +15,8 @@ use super::view::{HostPort, Liveness, NodeView};
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     nodes: Vec<NodeView>,
+    /// The place of each name in `nodes`.
+    numbers: HashMap<NodeName, usize>,
     chunks: Vec<Chunk>,
     index: Index,
     reachable: NodeSet,
@@ -28,6 +31,7 @@ impl Snapshot {
         views.dedup_by(|one, other| one.name == other.name);
         let count = views.len();
         let mut snapshot = Self {
+            numbers: views.iter().enumerate().map(|(number, view)| (view.name.clone(), number)).collect(),
             nodes: views,
             chunks: vec![Chunk::EMPTY; count.div_ceil(LANES)],
             index: Index::new(count),
@@ -89,7 +93,7 @@ impl Snapshot {
     }
 
     pub(super) fn number(&self, name: &NodeName) -> Option<usize> {
-        self.nodes.binary_search_by(|node| node.name.cmp(name)).ok()
+        self.numbers.get(name).copied()
     }
 
     pub(super) fn row(&self, number: usize) -> Row {
