@@ -112,7 +112,7 @@ pub struct Rules {
     pub deadline: Duration,
 }
 
-const FIRST_PROBE_GAP: Duration = Duration::from_millis(50);
+const FIRST_PROBE_GAP: Duration = Duration::from_millis(20);
 /// How long a process without a check must run to count as healthy.
 const STEADY: Duration = Duration::from_millis(1000);
 const EXITS_THAT_FAIL: u32 = 3;
@@ -137,7 +137,7 @@ impl Rules {
 
     /// The pause before the next probe: short and growing until the instance is healthy.
     pub fn gap(&self, probes: u32, is_healthy: bool) -> Duration {
-        let grown = FIRST_PROBE_GAP.mul_f64(1.25f64.powi(i32::try_from(probes.min(40)).unwrap_or(40)));
+        let grown = FIRST_PROBE_GAP.mul_f64(1.3f64.powi(i32::try_from(probes.min(40)).unwrap_or(40)));
         if is_healthy { self.interval } else { grown.min(self.interval) }
     }
 }

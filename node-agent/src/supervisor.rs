@@ -21,9 +21,9 @@ use crate::ledger::Memory;
 use crate::log;
 use crate::logs;
 use crate::runtime::process::{Place, Process};
-use crate::runtime::reaper::Exit;
 use crate::scene::Scene;
 
+mod housekeeping;
 mod prepare;
 mod show;
 mod start;
@@ -69,6 +69,8 @@ struct Running {
     probes: u32,
     next_probe: Option<Instant>,
     probing: Option<Work<Result<(), String>>>,
+    /// What descended from it when we last looked, by pid and start time.
+    kin: Vec<(i32, u64)>,
 }
 
 impl Supervisor {
@@ -174,7 +176,7 @@ impl Supervisor {
         let family = self.agent.family(&self.id);
         let place = Place { dir: &self.dir, family: &family };
         drop(running.probing);
-        if !running.process.stop(grace, place).await {
+        if !running.process.stop(grace, place, &running.kin).await {
             tracing::error!(instance = %self.id, "some of its processes cannot be killed");
         }
         self.agent.use_release(&self.id, None);
@@ -183,12 +185,9 @@ impl Supervisor {
     async fn handle(&mut self, event: wait::Event, goal: &Goal) {
         match event {
             wait::Event::Look => {}
-            wait::Event::Housekeeping => {
-                self.next_housekeeping = clock::now() + wait::HOUSEKEEPING;
-                logs::rotate(&self.agent.data.instance_log(&self.id));
-            }
+            wait::Event::Housekeeping => self.keep_house(goal).await,
             wait::Event::Prepared(result) => self.have_prepared(result).await,
-            wait::Event::Exited(exit) => self.have_exited(exit, goal).await,
+            wait::Event::Exited(exit) => self.have_exited(exit.to_string(), goal).await,
             wait::Event::Probed(result) => self.have_probed(result, goal).await,
             wait::Event::Ticked => {
                 let (running, trying) = self.ages();
@@ -198,8 +197,7 @@ impl Supervisor {
         }
     }
 
-    async fn have_exited(&mut self, exit: Exit, goal: &Goal) {
-        let how = exit.to_string();
+    async fn have_exited(&mut self, how: String, goal: &Goal) {
         tracing::warn!(instance = %self.id, how, "process ended");
         self.say(&format!("process {how}"));
         let verdict = match &mut self.trial {

@@ -75,7 +75,7 @@ async fn stop_instance(data: &DataDir, id: &InstanceId, token: &str, cgroups: Op
     let family = Family { id, token, cgroups };
     let dir = data.instance(id);
     match Process::adopt(&dir) {
-        Some(process) => process.stop(None, Place { dir: &dir, family: &family }).await,
+        Some(process) => process.stop(None, Place { dir: &dir, family: &family }, &[]).await,
         None => family.end(&[]).await,
     }
 }

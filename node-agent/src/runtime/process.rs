@@ -106,8 +106,8 @@ impl Process {
     }
 
     /// Ends the process and everything it started: politely at first, for no longer than `grace` (or what the
-    /// module asks for). False when something survives.
-    pub async fn stop(mut self, grace: Option<Duration>, place: Place<'_>) -> bool {
+    /// module asks for). `kin` are processes known to descend from it. False when something survives.
+    pub async fn stop(mut self, grace: Option<Duration>, place: Place<'_>, kin: &[(i32, u64)]) -> bool {
         fault::point("stop.before");
         let asked = Duration::from_millis(u64::from(self.record.stop_timeout_ms));
         let grace = grace.map_or(asked, |grace| grace.min(asked));
@@ -121,7 +121,9 @@ impl Process {
             .await;
             kill::signal_group(self.pid, libc::SIGKILL);
         }
-        let is_clean = place.family.end(&self.living()).await;
+        let kin = kin.iter().filter(|(pid, start)| procfs::is_alive(*pid, *start)).map(|(pid, _)| *pid);
+        let living: Vec<i32> = self.living().into_iter().chain(kin).collect();
+        let is_clean = place.family.end(&living).await;
         fault::point("stop.after");
         record::clear(place.dir);
         is_clean

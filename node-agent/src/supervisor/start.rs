@@ -122,5 +122,5 @@ fn running(process: Process, candidate: Option<Candidate>, scene: Option<Scene>)
         .as_ref()
         .is_some_and(|candidate| candidate.spec.health.as_ref().is_some_and(|health| health.check.is_some()));
     let next_probe = has_check.then_some(first_probe);
-    Running { process, candidate, scene, since: now, probes: 0, next_probe, probing: None }
+    Running { process, candidate, scene, since: now, probes: 0, next_probe, probing: None, kin: Vec::new() }
 }

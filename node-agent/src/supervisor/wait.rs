@@ -1,7 +1,6 @@
 //! Waiting for what happens next to an instance. Nothing here polls but the log's size, twice a second.
 
 use std::future::{pending, ready};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
@@ -10,8 +9,6 @@ use crate::health;
 use crate::runtime::process::Process;
 use crate::runtime::reaper::Exit;
 use crate::supervisor::{Running, Supervisor, Work, prepare};
-
-pub const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// What woke the supervisor.
 pub enum Event {

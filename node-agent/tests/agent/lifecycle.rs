@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use proto::v1::Phase;
+use proto::v1::{Limits, Phase};
 
-use crate::node::{Node, apply, is_alive, observe, until, wait_phase, wait_report};
+use crate::node::{Node, apply, is_alive, observe, until, wait, wait_phase, wait_report};
 use crate::package::{HEALTHY, SLEEP, package, process, spec};
 
 #[tokio::test]
@@ -42,23 +42,36 @@ async fn start_is_idempotent_also_when_asked_several_times_at_once_and_restarts_
 #[tokio::test]
 async fn no_process_survives_a_stop_however_far_it_has_moved() {
     let (node, mut client) = Node::running().await;
+    // The last of these wipes the mark off itself.
+    let wiped = format!("1005.{}", std::process::id());
     let escape = "#!/bin/sh\n\
         setsid sh -c 'setsid sleep 1001 & sleep 1002' &\n\
+        (env -i setsid sleep WIPED & sleep 1)\n\
         (trap '' TERM; sleep 1003; sleep 1004) &\n\
         trap '' TERM\nwhile :; do sleep 1; done\n";
-    let release = package("1", &[("run.sh", escape), HEALTHY]);
+    let release = package("1", &[("run.sh", &escape.replace("WIPED", &wiped)), HEALTHY]);
     node.receive(&release);
     let mut wish = spec(&release, 1);
     process(&mut wish).stop_timeout_ms = 300;
     apply(&mut client, 1, &[wish]).await;
     wait_phase(&mut client, Phase::Running, 1).await;
-    until("they all run", || node.processes().len() >= 5);
+    until("they all run", || node.processes().len() >= 5 && runs(&wiped));
+    // Long enough to be looked at once.
+    tokio::time::sleep(Duration::from_millis(700)).await;
     let family = node.processes();
     apply(&mut client, 2, &[]).await;
     wait_report(&mut client, "it is gone", |report| report.instances.is_empty()).await;
     assert_eq!(node.processes(), Vec::<i32>::new());
     let zombies = family.iter().filter(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert_eq!(zombies.count(), 0, "all are reaped");
+    assert!(!runs(&wiped));
+}
+
+/// Whether any process has this argument.
+fn runs(argument: &str) -> bool {
+    let entries = std::fs::read_dir("/proc").expect("proc").flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line.split(|byte| *byte == 0).any(|found| found == argument.as_bytes()))
 }
 
 #[tokio::test]
@@ -96,4 +109,19 @@ async fn an_adopted_instance_is_stopped_with_all_it_started() {
     apply(&mut client, 2, &[spec(&next, 2)]).await;
     let running = wait_phase(&mut client, Phase::Running, 2).await;
     assert_eq!(node.processes(), [running.pid]);
+}
+
+#[tokio::test]
+async fn an_instance_that_uses_more_than_its_memory_is_started_again() {
+    let (node, mut client) = Node::running().await;
+    // Each child stays below the limit; together they are above it.
+    let hungry = "#!/bin/sh\nfor n in 1 2 3 4; do tail -c 20000000 /dev/zero | sleep 1000 & \n\
+        head -c 20000000 /dev/zero | tail -n 1 | sleep 1000 & done\nwait\n";
+    let release = package("1", &[("run.sh", hungry), HEALTHY]);
+    node.receive(&release);
+    let mut wish = spec(&release, 1);
+    wish.limits = Some(Limits { memory_bytes: 40 << 20, ..Default::default() });
+    apply(&mut client, 1, &[wish]).await;
+    wait(&mut client, "it is noticed", |now| now.restarts > 0 && now.message.contains("its limit is 40 MiB"))
+        .await;
 }
