@@ -282,3 +282,6 @@ fn facts(report: &v1::Report) -> Facts {
         agent_version: facts.agent_version,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,21 @@ pub struct Sshd {
 
 impl Sshd {
     pub fn start() -> Self {
-        Self::start_with("")
+        Self::start_in("exec /usr/sbin/sshd \"$@\"")
     }
 
-    /// `extra` are more lines of sshd_config.
-    pub fn start_with(extra: &str) -> Self {
+    /// A machine with a `/var/lib` of its own, at `machine` in the folder.
+    pub fn machine() -> Self {
+        Self::start_in(MACHINE)
+    }
+
+    /// Such a machine whose ports nobody can reach but by way of SSH.
+    pub fn secluded_machine() -> Self {
+        Self::start_in(SECLUDED_MACHINE)
+    }
+
+    /// `wrapper` is a script that gets the folder and sshd's arguments.
+    fn start_in(wrapper: &'static str) -> Self {
         let dir = tempfile::tempdir().expect("temp dir");
         keygen(&dir.path().join("host"));
         keygen(&dir.path().join("client"));
@@ -33,7 +43,7 @@ impl Sshd {
         let at = |name: &str| dir.path().join(name).display().to_string();
         let config = format!(
             "HostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\n{extra}\n",
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
             at("host"),
             at("authorized")
         );
@@ -45,8 +55,9 @@ impl Sshd {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = listener.local_addr().expect("bound");
         let sessions = Arc::new(Mutex::new(Vec::new()));
-        let serve = (dir.path().join("sshd_config"), Arc::clone(&sessions));
-        std::thread::spawn(move || accept(&listener, &serve.0, &serve.1));
+        fs::create_dir(dir.path().join("machine")).expect("made");
+        let serve = (dir.path().to_owned(), Arc::clone(&sessions));
+        std::thread::spawn(move || accept(&listener, wrapper, &serve.0, &serve.1));
         let sshd = Self { dir, address, sessions };
         sshd.trust("host");
         sshd
@@ -129,18 +140,26 @@ pub fn keygen(path: &Path) {
     assert!(made.is_ok_and(|status| status.success()), "ssh-keygen failed");
 }
 
-fn accept(listener: &TcpListener, config: &Path, sessions: &Mutex<Vec<Child>>) {
+const MACHINE: &str =
+    "exec unshare -m sh -c 'mount --bind \"$0\"/machine /var/lib; exec /usr/sbin/sshd \"$@\"' \"$0\" \"$@\"";
+
+/// Each connection has its own network, so the agent is reached by the connection that started it.
+const SECLUDED_MACHINE: &str = "exec unshare -m -n sh -c 'ip link set lo up; mount --bind \"$0\"/machine /var/lib; exec /usr/sbin/sshd \"$@\"' \"$0\" \"$@\"";
+
+fn accept(listener: &TcpListener, wrapper: &str, dir: &Path, sessions: &Mutex<Vec<Child>>) {
     for stream in listener.incoming().flatten() {
-        let Ok(child) = serve(stream, config) else { return };
+        let Ok(child) = serve(stream, wrapper, dir) else { return };
         sessions.lock().expect("no panic while held").push(child);
     }
 }
 
-fn serve(stream: TcpStream, config: &Path) -> io::Result<Child> {
+fn serve(stream: TcpStream, wrapper: &str, dir: &Path) -> io::Result<Child> {
     let (input, output): (OwnedFd, OwnedFd) = (stream.try_clone()?.into(), stream.into());
-    Command::new("/usr/sbin/sshd")
+    Command::new("sh")
+        .args(["-c", wrapper])
+        .arg(dir)
         .args(["-i", "-e", "-f"])
-        .arg(config)
+        .arg(dir.join("sshd_config"))
         .stdin(Stdio::from(input))
         .stdout(Stdio::from(output))
         .stderr(Stdio::null())
