@@ -25,17 +25,11 @@ use crate::fleet::ca::{CertificateAuthority, NodeCertificate};
 use crate::fleet::enrol::binaries::{AgentBinaries, AgentBinary};
 use crate::fleet::enrol::plan::{Plan, Wish, port_of};
 use crate::fleet::enrol::probe::Probe;
+use crate::fleet::keys;
 use crate::ssh::hosts::Hosts;
 use crate::ssh::{CommandOutput, Host, HostError};
 use crate::store::json::{Stored, list_json, put_json};
 use crate::store::{Precondition, Store, StoreError, Txn};
-
-const NODES: &str = "/nodes/";
-
-/// Where a node's record is kept.
-fn node_key(node: &NodeName) -> String {
-    format!("{NODES}{node}")
-}
 
 /// What a person should know while it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +83,7 @@ impl Enrolment {
     }
 
     async fn known(&self, node: &NodeName) -> Result<Vec<Stored<NodeRecord>>, EnrolError> {
-        let listed = list_json::<NodeRecord>(&*self.store, NODES).await;
+        let listed = list_json::<NodeRecord>(&*self.store, keys::NODES).await;
         Ok(listed.map_err(|cause| EnrolError::Store { node: node.clone(), cause })?.entries)
     }
 
@@ -199,7 +193,7 @@ impl Enrolment {
         tell: Listener<'_>,
     ) -> Result<NodeRecord, EnrolError> {
         let failed = |cause| EnrolError::Store { node: record.name.clone(), cause };
-        let key = node_key(&record.name);
+        let key = keys::node(&record.name);
         if known.iter().all(|kept| kept.value.name != record.name) {
             let put = put_json(key.clone(), &record).map_err(failed)?;
             match self.store.commit(Txn::new().when(Precondition::Absent { key }).then(put)).await {

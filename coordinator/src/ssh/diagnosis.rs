@@ -64,9 +64,9 @@ impl fmt::Display for Refusal {
             return write!(f, "it knows our key, but the key is protected by a passphrase");
         }
         if self.tried.is_empty() {
-            return write!(f, "we have no key to offer (it takes {})", self.methods);
+            return write!(f, "Permission denied ({}); we have no key to offer", self.methods);
         }
-        write!(f, "tried {} (it takes {})", self.tried.join(", "), self.methods)
+        write!(f, "Permission denied ({}); tried {}", self.methods, self.tried.join(", "))
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
         let Finding::Refused(refusal) = read(log) else { panic!("refused") };
         assert_eq!(
             refusal.to_string(),
-            "tried /home/me/.ssh/id_ed25519 ED25519 SHA256:abc (it takes publickey,password)"
+            "Permission denied (publickey,password); tried /home/me/.ssh/id_ed25519 ED25519 SHA256:abc"
         );
         assert!(refusal.hint("me@attic:2222").contains("ssh-copy-id -p 2222 me@attic"));
     }

@@ -12,7 +12,7 @@ use crate::clock::{Clock, UnixMillis};
 use crate::domain::node::NodeRecord;
 use crate::fleet::ca::{CaError, CertificateAuthority, NodeCertificate};
 use crate::fleet::enrol::install;
-use crate::fleet::enrol::node_key;
+use crate::fleet::keys;
 use crate::ssh::HostError;
 use crate::ssh::hosts::Hosts;
 use crate::store::json::{get_json, put_json};
@@ -80,7 +80,7 @@ pub async fn edit_record(
     edit: impl Fn(&mut NodeRecord),
 ) -> Result<Option<NodeRecord>, StoreError> {
     loop {
-        let Some(kept) = get_json::<NodeRecord>(store, &node_key(node)).await? else { return Ok(None) };
+        let Some(kept) = get_json::<NodeRecord>(store, &keys::node(node)).await? else { return Ok(None) };
         let mut record = kept.value.clone();
         edit(&mut record);
         if record == kept.value {
@@ -123,7 +123,7 @@ impl Authority for FleetAuthority {
     }
 
     async fn current(&self, node: &NodeName) -> Option<NodeRecord> {
-        let kept = get_json::<NodeRecord>(&*self.store, &node_key(node)).await.ok()??;
+        let kept = get_json::<NodeRecord>(&*self.store, &keys::node(node)).await.ok()??;
         Some(kept.value)
     }
 

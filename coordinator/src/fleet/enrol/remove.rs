@@ -4,7 +4,8 @@ use proto::ids::NodeName;
 
 use crate::agents::tunnel::as_agent_user;
 use crate::domain::node::NodeRecord;
-use crate::fleet::enrol::{EnrolError, Enrolment, Listener, Note, install, node_key};
+use crate::fleet::enrol::{EnrolError, Enrolment, Listener, Note, install};
+use crate::fleet::keys;
 use crate::ssh::HostError;
 use crate::store::json::{Stored, get_json};
 use crate::store::{Op, StoreError, Txn};
@@ -27,7 +28,7 @@ impl Enrolment {
     }
 
     async fn record(&self, name: &NodeName) -> Result<Stored<NodeRecord>, EnrolError> {
-        let found = get_json::<NodeRecord>(&*self.store, &node_key(name)).await;
+        let found = get_json::<NodeRecord>(&*self.store, &keys::node(name)).await;
         found
             .map_err(|cause| EnrolError::Store { node: name.clone(), cause })?
             .ok_or_else(|| EnrolError::NoSuchNode { node: name.clone() })

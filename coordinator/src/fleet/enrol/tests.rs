@@ -66,7 +66,7 @@ impl Desk {
 
     async fn record(&self, name: &str) -> Option<NodeRecord> {
         let name = NodeName::parse(name).expect("name");
-        let kept = get_json::<NodeRecord>(&*self.store, &node_key(&name)).await.expect("store");
+        let kept = get_json::<NodeRecord>(&*self.store, &keys::node(&name)).await.expect("store");
         kept.map(|kept| kept.value)
     }
 }
