@@ -1,4 +1,4 @@
-//! `doctor`: whether all that the coordinator needs is there. Looks, and changes nothing.
+//! `doctor`: whether all that the coordinator needs is there.
 
 mod checks;
 

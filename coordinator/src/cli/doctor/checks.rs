@@ -10,10 +10,14 @@ use super::{Check, State};
 use crate::cli::Context;
 use crate::cli::problem::Failure;
 use crate::cli::state;
+use crate::cli::units::bytes;
+use crate::fleet::enrol::binaries::AgentBinaries;
 use crate::rpc::Client;
 
 pub async fn all(context: &Context) -> Vec<Check> {
-    let mut checks = vec![ssh_client().await, data_dir(&context.settings.data_dir)];
+    let data_dir = &context.settings.data_dir;
+    let mut checks = vec![ssh_client().await, writable(data_dir)];
+    checks.extend(agents(&AgentBinaries::usual(data_dir), own_arch()));
     match context.connect().await {
         Ok(mut client) => {
             checks.push(store(context, &mut client).await);
@@ -40,7 +44,7 @@ async fn ssh_client() -> Check {
 }
 
 /// The folder itself, or where it is not there yet, the nearest one above it, can be written to.
-fn data_dir(folder: &Path) -> Check {
+fn writable(folder: &Path) -> Check {
     let Some(existing) = folder.ancestors().find(|path| path.is_dir()) else {
         return Check::new("data folder", State::Fail, format!("{} cannot exist", folder.display()));
     };
@@ -52,6 +56,36 @@ fn data_dir(folder: &Path) -> Check {
         Err(cause) => {
             Check::new("data folder", State::Fail, format!("cannot write to {}: {cause}", existing.display()))
                 .with_hint("name another folder with --data-dir")
+        }
+    }
+}
+
+/// As nodes name it: `uname -m` tells 32-bit machines apart better than the compiler's word does.
+fn own_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "arm" => "armv7",
+        "x86" => "i686",
+        other => other,
+    }
+}
+
+/// The agent's binary for this machine, and for those that fleets are mostly made of.
+fn agents(binaries: &AgentBinaries, own: &str) -> Vec<Check> {
+    let others = ["x86_64", "aarch64", "armv7"].into_iter().filter(|arch| *arch != own);
+    std::iter::once(own).chain(others).map(|arch| agent(binaries, arch, arch == own)).collect()
+}
+
+fn agent(binaries: &AgentBinaries, arch: &str, is_own: bool) -> Check {
+    let name = format!("agent {arch}");
+    match binaries.find(arch) {
+        Ok(found) => Check::new(name, State::Ok, format!("{} ({})", found.path.display(), bytes(found.size))),
+        Err(error) => {
+            let state = if is_own { State::Fail } else { State::Warn };
+            let check = Check::new(name, state, error.to_string());
+            match error.hint() {
+                Some(hint) => check.with_hint(hint),
+                None => check,
+            }
         }
     }
 }
@@ -104,5 +138,30 @@ fn failed(check: &str, failure: &Failure) -> Check {
     match &problem.hint {
         Some(hint) => failed.with_hint(hint),
         None => failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agent_of_this_machine_must_be_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checks = agents(&AgentBinaries::in_folders(vec![folder.path().into()]), "aarch64");
+        let states: Vec<_> = checks.iter().map(|check| (check.check.as_str(), check.state)).collect();
+        let wanted =
+            [("agent aarch64", State::Fail), ("agent x86_64", State::Warn), ("agent armv7", State::Warn)];
+        assert_eq!(states, wanted);
+        assert!(checks.iter().all(|check| check.hint.is_some()), "{checks:?}");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_yet_is_judged_by_the_one_above() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let check = writable(&folder.path().join("a/b"));
+        assert_eq!(check.state, State::Ok);
+        assert!(check.detail.ends_with("will be made on first use"), "{check:?}");
+        assert!(!folder.path().join("a").exists(), "a check makes nothing");
     }
 }

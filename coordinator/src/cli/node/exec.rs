@@ -45,7 +45,7 @@ pub async fn run(context: &Context, args: ExecArgs) -> Result<u8, Failure> {
     let is_single = request.nodes.len() == 1 && request.selector.is_empty();
     let mut outputs = context.connect().await?.exec(request).await?.into_inner();
     let interrupt = Interrupt::listen();
-    let mut printer = Printer { context, is_single, open: BTreeMap::new(), failed: Vec::new() };
+    let mut printer = Printer { context, is_single, lines: OpenLines::default(), failed: Vec::new() };
     loop {
         let output = tokio::select! {
             output = outputs.message() => output?,
@@ -81,12 +81,36 @@ enum Stream {
     Stderr,
 }
 
+/// Cuts what the nodes say into lines, so that two nodes never share one.
+#[derive(Debug, Default)]
+struct OpenLines {
+    open: BTreeMap<(String, Stream), Vec<u8>>,
+}
+
+impl OpenLines {
+    /// The lines that these bytes complete, without their ends.
+    fn push(&mut self, node: &str, stream: Stream, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let rest = self.open.entry((node.to_owned(), stream)).or_default();
+        rest.extend_from_slice(bytes);
+        let Some(end) = rest.iter().rposition(|&byte| byte == b'\n') else { return Vec::new() };
+        let after = rest.split_off(end + 1);
+        let complete = std::mem::replace(rest, after);
+        complete[..end].split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+    }
+
+    /// What a node said last without ending the line.
+    fn rest(&mut self, node: &str) -> Vec<(Stream, Vec<u8>)> {
+        let mut take = |stream| self.open.remove(&(node.to_owned(), stream)).map(|rest| (stream, rest));
+        let rests = [take(Stream::Stdout), take(Stream::Stderr)];
+        rests.into_iter().flatten().filter(|(_, rest)| !rest.is_empty()).collect()
+    }
+}
+
 struct Printer<'a> {
     context: &'a Context,
     /// One node's output is passed on byte for byte.
     is_single: bool,
-    /// Lines without their end, by node.
-    open: BTreeMap<(String, Stream), Vec<u8>>,
+    lines: OpenLines,
     failed: Vec<(String, i32)>,
 }
 
@@ -94,26 +118,19 @@ impl Printer<'_> {
     fn show(&mut self, output: ExecOutput) -> Result<(), Failure> {
         let ExecOutput { event, node } = output;
         match event {
-            Some(Event::Stdout(bytes)) => self.bytes(node, Stream::Stdout, bytes),
-            Some(Event::Stderr(bytes)) => self.bytes(node, Stream::Stderr, bytes),
+            Some(Event::Stdout(bytes)) => self.bytes(&node, Stream::Stdout, &bytes),
+            Some(Event::Stderr(bytes)) => self.bytes(&node, Stream::Stderr, &bytes),
             Some(Event::ExitCode(code)) => self.exit(node, code),
             None => Ok(()),
         }
     }
 
-    fn bytes(&mut self, node: String, stream: Stream, bytes: Vec<u8>) -> Result<(), Failure> {
+    fn bytes(&mut self, node: &str, stream: Stream, bytes: &[u8]) -> Result<(), Failure> {
         if self.is_single && self.context.console.format == Format::Table {
-            return self.write(stream, &bytes);
+            return self.write(stream, bytes);
         }
-        let mut pending = self.open.remove(&(node.clone(), stream)).unwrap_or_default();
-        pending.extend_from_slice(&bytes);
-        let mut rest = pending.as_slice();
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            self.line(&node, stream, &rest[..end])?;
-            rest = &rest[end + 1..];
-        }
-        if !rest.is_empty() {
-            self.open.insert((node, stream), rest.to_vec());
+        for line in self.lines.push(node, stream, bytes) {
+            self.line(node, stream, &line)?;
         }
         Ok(())
     }
@@ -150,10 +167,8 @@ impl Printer<'_> {
     }
 
     fn exit(&mut self, node: String, exit_code: i32) -> Result<(), Failure> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            if let Some(rest) = self.open.remove(&(node.clone(), stream)) {
-                self.line(&node, stream, &rest)?;
-            }
+        for (stream, rest) in self.lines.rest(&node) {
+            self.line(&node, stream, &rest)?;
         }
         if self.context.console.format == Format::Json {
             let event = ShownEvent::Exit { exit_code };
@@ -173,5 +188,22 @@ impl Printer<'_> {
         let mut problem = Problem::new(Code::Failed, "the command failed");
         problem.causes.extend(causes);
         Err(problem.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_nodes_never_share_a_line() {
+        let mut lines = OpenLines::default();
+        assert!(lines.push("a", Stream::Stdout, b"hel").is_empty());
+        assert_eq!(lines.push("b", Stream::Stdout, b"one\n\ntwo\nthr"), [&b"one"[..], b"", b"two"]);
+        assert_eq!(lines.push("a", Stream::Stdout, b"lo\n"), [b"hello"]);
+        assert!(lines.push("a", Stream::Stderr, b"oops").is_empty());
+        assert_eq!(lines.rest("a"), [(Stream::Stderr, b"oops".to_vec())]);
+        assert_eq!(lines.rest("b"), [(Stream::Stdout, b"thr".to_vec())]);
+        assert!(lines.rest("b").is_empty());
     }
 }
