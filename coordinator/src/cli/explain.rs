@@ -46,7 +46,7 @@ fn push_verdict(table: &mut Table, verdict: &NodeVerdict, look: &Look) {
 
 fn part(part: &Part, look: &Look) -> String {
     let times = if look.has_unicode { "×" } else { "x" };
-    format!("{} {:.2} {times} {}", part.name, part.value, part.weight)
+    format!("{} {:.2} {times} {:.2}", part.name, part.value, part.weight)
 }
 
 /// The changes of a dry run, one line per instance.
@@ -135,8 +135,8 @@ mod tests {
         ];
         assert_snapshot!(explanation(&Explanation { nodes }, &Look::default(), 2), @r"
         NODE    SCORE  PLACED   WHY
-        attic   0.88   redis/0  cpu 0.90 x 2
-        cellar  0.41            cpu 0.30 x 2, memory 0.50 x 1.5
+        attic   0.88   redis/0  cpu 0.90 x 2.00
+        cellar  0.41            cpu 0.30 x 2.00, memory 0.50 x 1.50
         pi      -               arch: needs x86_64, is aarch64
                                 label room=attic is missing
         ");

@@ -191,16 +191,21 @@ impl<'a> From<&'a v1::Change> for Change<'a> {
 impl<'a> From<&'a v1::explanation::NodeVerdict> for Verdict<'a> {
     fn from(verdict: &'a v1::explanation::NodeVerdict) -> Self {
         let part = |part: &'a v1::explanation::Part| {
-            (part.name.as_str(), Part { value: part.value, weight: part.weight })
+            (part.name.as_str(), Part { value: rounded(part.value), weight: rounded(part.weight) })
         };
         Self {
             node: &verdict.node,
-            score: verdict.failures.is_empty().then_some(verdict.score),
+            score: verdict.failures.is_empty().then(|| rounded(verdict.score)),
             failures: &verdict.failures,
             parts: verdict.parts.iter().map(part).collect(),
             instances: &verdict.instances,
         }
     }
+}
+
+/// Scores are computed in 32 bits; the digits beyond that are noise.
+fn rounded(score: f64) -> f64 {
+    (score * 1e6).round() / 1e6
 }
 
 #[derive(Debug, Serialize)]

@@ -246,7 +246,7 @@ mod tests {
 
         Why there (decided for generation 3):
         NODE   SCORE  PLACED  WHY
-        attic  0.90   web/0   cpu 0.90 x 1
+        attic  0.90   web/0   cpu 0.90 x 1.00
         ");
     }
 

@@ -49,7 +49,7 @@ impl Lines {
 /// `failed: exited with status 1`.
 pub fn phase(report: &InstanceReport) -> String {
     let (word, _) = state::phase(report.phase);
-    if report.message.is_empty() {
+    if report.message.is_empty() || report.message == word {
         word.to_owned()
     } else {
         format!("{word}: {}", printable(&report.message))
