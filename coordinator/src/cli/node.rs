@@ -71,10 +71,9 @@ pub async fn run(context: &Context, command: NodeCommand) -> Result<u8, Failure>
             deploy::finish(context, events, timeout, started).await
         }
         NodeCommand::Remove { node, force } => {
-            let request = v1::RemoveNodeRequest { node: node.clone(), force };
+            let request = v1::RemoveNodeRequest { node, force };
             let events = context.connect().await?.remove_node(request).await?.into_inner();
             follow(context, events).await?;
-            context.console.say(&format!("removed {node}"));
             Ok(0)
         }
     }

@@ -90,7 +90,11 @@ fn detail(node: &Node, look: &Look, now: UnixMillis) -> String {
     let facts = node.facts.clone().unwrap_or_default();
     let load = node.load.as_ref();
     let (word, style) = state::node(node.state);
-    let seen = if node.seen_unix_ms > 0 { ago(node.seen_unix_ms, now) } else { "never".into() };
+    let seen = match (node.seen_unix_ms, load) {
+        (1.., _) => ago(node.seen_unix_ms, now),
+        (_, Some(_)) => "just now".into(),
+        (_, None) => "never".into(),
+    };
     let through = if node.tunnelled { " (through SSH)" } else { "" };
     let rows: [(&str, Cell); 15] = [
         ("node", Cell::styled(&node.name, Style::Bold)),
