@@ -22,7 +22,7 @@ impl Fleet {
     /// Unreachable where the node cannot be reached; the wish stays, and the next `apply` delivers it.
     pub(super) async fn apply(&self, name: &NodeName, progress: &Progress) -> Result<(), FleetError> {
         let node = self.node(name).await?;
-        let agent = self.agents.dial(&node).await?;
+        let agent = self.dial(&node).await?;
         for _ in 0..OFFERS {
             let Some(wanted) = self.wanted(name).await? else { return Ok(()) };
             let report = agent.observe().await?;

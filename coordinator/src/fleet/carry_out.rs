@@ -78,7 +78,7 @@ impl Fleet {
         loop {
             let latest = match self.apply(node, progress).await {
                 Ok(()) => self.follow(node, &news).await,
-                Err(error) if error.code().retryable() => News::Away { reason: one_line(&error) },
+                Err(error) if error.is_absence() => News::Away { reason: one_line(&error) },
                 Err(error) => News::Refused { reason: one_line(&error) },
             };
             // Nobody listens any more once the verdict is found.
@@ -100,7 +100,7 @@ impl Fleet {
         node: &NodeName,
         news: &mpsc::Sender<(NodeName, News)>,
     ) -> Result<(), FleetError> {
-        let agent = self.agents.dial(&self.node(node).await?).await?;
+        let agent = self.dial(&self.node(node).await?).await?;
         let mut reports = agent.watch(HEARTBEAT).await?;
         while let Some(report) = reports.next().await {
             let _ = news.send((node.clone(), News::Report(Box::new(report?)))).await;
@@ -115,7 +115,9 @@ async fn await_verdict(
     deadline: Instant,
     progress: &Progress,
 ) -> Verdict {
-    let mut seen = BTreeMap::new();
+    let away =
+        recorded.away.iter().map(|(node, reason)| (node.clone(), News::Away { reason: reason.clone() }));
+    let mut seen: BTreeMap<NodeName, News> = away.collect();
     let mut told = BTreeMap::new();
     loop {
         let message = match verdict(recorded, &seen) {

@@ -2,7 +2,6 @@
 
 use proto::code::Code;
 use proto::ids::{DeploymentName, IdError, NodeName};
-use proto::v1;
 
 use crate::agents::AgentError;
 use crate::blobs::BlobError;
@@ -171,8 +170,19 @@ impl FleetError {
         }
     }
 
-    /// Why no node fits, node by node.
-    pub fn explanation(&self) -> Option<v1::Explanation> {
-        None
+    /// Whether a node could not be reached, as opposed to: was reached and cannot do it.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            FleetError::Agent(error) => match error {
+                AgentError::Unreachable { .. } | AgentError::NoWay { .. } | AgentError::TimedOut { .. } => {
+                    true
+                }
+                AgentError::Call { status, .. } => Code::from_grpc(status.code()).retryable(),
+                _ => false,
+            },
+            FleetError::Host(error) => !matches!(error, HostError::Status { .. }),
+            FleetError::Store(error) => error.code().retryable(),
+            _ => false,
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::carry_out::Verdict;
 use super::proposal::{Proposal, Recorded};
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::{DeploymentRecord, HistoryEntry, Outcome, OutcomeWord, Progress as State};
+use crate::domain::placement::Explanation;
 use crate::store::json::{Stored, get_json, put_json};
 use crate::store::{Op, Txn};
 
@@ -63,7 +64,7 @@ impl Fleet {
 
     async fn wait_for_place(&self, record: &DeploymentRecord) -> Result<Finished, FleetError> {
         let ids: Vec<_> = record.unplaced.iter().map(ToString::to_string).collect();
-        let message = format!("no node fits {}", ids.join(", "));
+        let message = format!("no node fits {}: {}", ids.join(", "), why(&record.explanation));
         self.conclude(record, State::Settled, OutcomeWord::Waiting, &message).await?;
         let hint = format!(
             "`orchestrator status {}` shows why, node by node; it is placed when a node fits",
@@ -206,4 +207,19 @@ impl Fleet {
         let deployment = self.status_of(name).await?;
         Ok(Finished { outcome: outcome.into(), deployment, message, hint })
     }
+}
+
+/// How many nodes a message names; `status` shows all.
+const NAMED: usize = 12;
+
+/// Every failing predicate of every node, as one line.
+fn why(explanation: &Explanation) -> String {
+    let unfit: Vec<_> = explanation.nodes.iter().filter(|verdict| !verdict.failures.is_empty()).collect();
+    if explanation.nodes.is_empty() {
+        return "the fleet has no nodes".to_owned();
+    }
+    let named =
+        unfit.iter().take(NAMED).map(|verdict| format!("{} {}", verdict.node, verdict.failures.join(", ")));
+    let more = (unfit.len() > NAMED).then(|| format!("and {} more nodes", unfit.len() - NAMED));
+    named.chain(more).collect::<Vec<_>>().join("; ")
 }

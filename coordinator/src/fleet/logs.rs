@@ -64,7 +64,7 @@ impl Fleet {
         node: &NodeName,
         request: &v1::LogsRequest,
     ) -> Result<BoxStream<'static, Result<v1::LogLine, FleetError>>, FleetError> {
-        let agent = self.agents.dial(&self.node(node).await?).await?;
+        let agent = self.dial(&self.node(node).await?).await?;
         let asked =
             v1::AgentLogsRequest { instance: id.to_string(), tail: request.tail, follow: request.follow };
         Ok(agent.logs(asked).await?.map_err(FleetError::from).boxed())

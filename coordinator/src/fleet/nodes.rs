@@ -96,7 +96,7 @@ impl Fleet {
     ) -> BoxStream<'static, Result<v1::ExecOutput, FleetError>> {
         let name = node.name.to_string();
         let asked = v1::ExecRequest { argv: request.argv.clone(), timeout_ms: request.timeout_ms };
-        let output = async { self.agents.dial(node).await?.exec(asked).await };
+        let output = async { self.dial(node).await?.exec(asked).await };
         match output.await {
             Ok(stream) => stream
                 .map(move |output| match output {

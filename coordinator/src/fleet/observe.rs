@@ -9,10 +9,10 @@ use proto::ids::NodeName;
 use proto::v1;
 
 use super::Fleet;
-use crate::agents::AgentError;
+use crate::agents::{AgentApi, AgentError};
 use crate::domain::node::NodeRecord;
 
-/// How long one node may take to answer, SSH detours included.
+/// How long it may take to reach one node, SSH detours included.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is known of a node right now.
@@ -41,15 +41,17 @@ impl Fleet {
     }
 
     pub(super) async fn observe(&self, node: &NodeRecord) -> Observed {
-        let answer = async { self.agents.dial(node).await?.observe().await };
-        match tokio::time::timeout(DEADLINE, answer).await {
-            Ok(Ok(report)) => Observed::Report(Box::new(report)),
-            Ok(Err(error)) => Observed::Unreachable(Arc::new(error)),
-            Err(_) => Observed::Unreachable(Arc::new(AgentError::TimedOut {
-                node: node.name.clone(),
-                operation: "observe",
-                after: DEADLINE,
-            })),
+        let answer = async { self.dial(node).await?.observe().await };
+        match answer.await {
+            Ok(report) => Observed::Report(Box::new(report)),
+            Err(error) => Observed::Unreachable(Arc::new(error)),
         }
+    }
+
+    /// The node's agent, if it can be reached within the deadline.
+    pub(super) async fn dial(&self, node: &NodeRecord) -> Result<Arc<dyn AgentApi>, AgentError> {
+        let late =
+            |_| AgentError::TimedOut { node: node.name.clone(), operation: "connecting", after: DEADLINE };
+        tokio::time::timeout(DEADLINE, self.agents.dial(node)).await.map_err(late)?
     }
 }

@@ -31,13 +31,15 @@ pub struct Recorded {
     pub touched: BTreeSet<NodeName>,
     /// Instances that are to be gone from where they were.
     pub leaving: BTreeMap<InstanceId, NodeName>,
+    /// Nodes that were not reached just before, and why.
+    pub away: BTreeMap<NodeName, String>,
 }
 
 impl Recorded {
     /// A change that somebody else recorded.
-    pub fn of(record: &DeploymentRecord) -> Self {
+    pub fn of(record: &DeploymentRecord, snapshot: &Snapshot) -> Self {
         let touched = record.current.placements.values().cloned().collect();
-        Self { record: record.clone(), touched, leaving: BTreeMap::new() }
+        Self { record: record.clone(), touched, leaving: BTreeMap::new(), away: snapshot.away() }
     }
 }
 
@@ -173,7 +175,7 @@ impl Fleet {
         action: Action,
     ) -> Result<Option<Recorded>, FleetError> {
         if proposal.is_unchanged() {
-            return Ok(Some(Recorded::of(&proposal.before.unwrap_or(proposal.record))));
+            return Ok(Some(Recorded::of(&proposal.before.unwrap_or(proposal.record), snapshot)));
         }
         let mut record = proposal.record;
         record.changed_at = self.clock.now();
@@ -193,7 +195,7 @@ impl Fleet {
         match self.store.commit(change.txn).await {
             Ok(_) => {
                 let leaving = leaving(proposal.before.as_ref(), &record);
-                Ok(Some(Recorded { record, touched: change.touched, leaving }))
+                Ok(Some(Recorded { record, touched: change.touched, leaving, away: snapshot.away() }))
             }
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),

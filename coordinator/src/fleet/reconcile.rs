@@ -68,7 +68,7 @@ impl Fleet {
             if record.progress != State::Rolling || self.is_in_other_hands(record) {
                 continue;
             }
-            let recorded = Recorded::of(record);
+            let recorded = Recorded::of(record, snapshot);
             match self.carry_out(&recorded, ROUND, &Progress::unheard()).await {
                 Verdict::Progressing { .. } => {}
                 verdict => {

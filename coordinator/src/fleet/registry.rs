@@ -52,7 +52,7 @@ impl Fleet {
             return self.release(&release).await;
         }
         let mut records = self.releases_of(name).await?;
-        records.sort_by(|one, other| precedence(one).cmp(&precedence(other)));
+        records.sort_by_key(precedence);
         let unknown = |version: &str| FleetError::NoSuchVersion {
             module: name.to_owned(),
             version: version.to_owned(),

@@ -44,6 +44,7 @@ impl Fleet {
                         leaving: kept.value.current.placements.clone(),
                         record: emptied(&kept.value),
                         touched: change.touched,
+                        away: snapshot.away(),
                     });
                 }
                 Err(StoreError::Conflict { .. }) => {}

@@ -39,6 +39,15 @@ impl Snapshot {
         self.observed.get(node).and_then(Observed::report)
     }
 
+    /// Nodes that were asked and not reached, and why.
+    pub fn away(&self) -> BTreeMap<NodeName, String> {
+        let unreached = self.observed.iter().filter_map(|(node, observed)| match observed {
+            Observed::Unreachable(error) => Some((node.clone(), error.to_string())),
+            Observed::Report(_) => None,
+        });
+        unreached.collect()
+    }
+
     /// Nodes whose agent has not yet taken what is wanted of it.
     pub fn behind(&self) -> BTreeSet<NodeName> {
         let is_behind = |node: &NodeName, wanted: &v1::NodeSpec| {

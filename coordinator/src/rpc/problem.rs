@@ -14,7 +14,7 @@ pub fn to_status(error: &FleetError) -> Status {
         code: error.code().as_str().to_owned(),
         message: causes(error).join("\n"),
         hint: error.hint().unwrap_or_default(),
-        explanation: error.explanation(),
+        explanation: None,
     };
     Status::with_details(error.code().grpc(), error.to_string(), problem.encode_to_vec().into())
 }
