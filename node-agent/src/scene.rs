@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use modules::template::{self, TemplateError};
 use proto::ids::{InstanceId, NodeName};
@@ -18,12 +18,11 @@ use crate::ports::PortBook;
 use crate::runtime::kill::{self, TOKEN_VARIABLE};
 use crate::runtime::spawn::{self, Account, Launch};
 
+mod binding;
 mod environment;
 mod templates;
 #[cfg(test)]
 mod tests;
-
-const AUTO: &str = "auto";
 
 /// Why a candidate cannot be started as it is.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +81,7 @@ pub struct Scene {
     config: BTreeMap<String, String>,
     env: Vec<(String, String)>,
     process: ProcessRuntime,
-    limits: Vec<(u32, u64)>,
+    limits: Vec<(i32, u64)>,
     node: String,
     log: PathBuf,
 }
@@ -250,46 +249,6 @@ impl Scene {
         }
     }
 
-    fn bind_ports(
-        &mut self,
-        book: &PortBook,
-        spec: &InstanceSpec,
-        kept: &BTreeMap<String, u16>,
-    ) -> Result<(), SceneError> {
-        for port in &spec.ports {
-            let name = &port.name;
-            let text = self.render(&format!("port {name}"), &port.port)?;
-            let number = if text == AUTO {
-                let given = || book.give(&spec.id, name, port.protocol());
-                let number = kept.get(name).copied().or_else(given);
-                let number = number.ok_or_else(|| SceneError::NoPort { name: name.clone() })?;
-                self.automatic.insert(name.clone(), number);
-                // Whoever asks for the config value means the port that came of it.
-                if let Some(key) = port.port.strip_prefix("${config.").and_then(|key| key.strip_suffix('}')) {
-                    self.config.insert(key.to_owned(), number.to_string());
-                }
-                number
-            } else {
-                let parsed = text.trim().parse().ok().filter(|port| *port != 0);
-                parsed.ok_or_else(|| SceneError::Port { name: name.clone(), found: text.clone() })?
-            };
-            self.ports.insert(name.clone(), (number, port.protocol()));
-        }
-        Ok(())
-    }
-
-    fn place_volumes(&mut self, root: &Path, spec: &InstanceSpec) -> Result<(), SceneError> {
-        for volume in &spec.volumes {
-            let path = self.render(&format!("volume {}", volume.name), &volume.path)?;
-            let leaves = Path::new(&path).components().any(|part| part == Component::ParentDir);
-            if leaves || path.is_empty() {
-                return Err(SceneError::Volume { name: volume.name.clone(), path });
-            }
-            self.volumes.insert(volume.name.clone(), root.join(path));
-        }
-        Ok(())
-    }
-
     /// Gives a file to the user that the process runs as.
     fn hand_over(&self, path: &Path) -> Result<(), SceneError> {
         let Some(account) = &self.account else { return Ok(()) };
@@ -312,14 +271,15 @@ fn account(name: &str) -> Result<Option<Account>, SceneError> {
     }
 }
 
-fn limits(spec: &InstanceSpec) -> Vec<(u32, u64)> {
+fn limits(spec: &InstanceSpec) -> Vec<(i32, u64)> {
     let given = spec.limits.unwrap_or_default();
+    // The C libraries disagree on the sign of these numbers.
     let numbers = [
         // RLIMIT_AS would count what is only reserved, which Go and Node do by the gigabyte.
-        (libc::RLIMIT_DATA, given.memory_bytes),
-        (libc::RLIMIT_NOFILE, u64::from(given.open_files)),
-        (libc::RLIMIT_NPROC, u64::from(given.processes)),
+        (libc::RLIMIT_DATA as i32, given.memory_bytes),
+        (libc::RLIMIT_NOFILE as i32, u64::from(given.open_files)),
+        (libc::RLIMIT_NPROC as i32, u64::from(given.processes)),
     ];
     let set = numbers.into_iter().filter(|(_, most)| *most > 0);
-    set.chain([(libc::RLIMIT_CORE, 0)]).collect()
+    set.chain([(libc::RLIMIT_CORE as i32, 0)]).collect()
 }

@@ -25,11 +25,13 @@ if ! install "$@"; then
 fi
 
 command -v systemctl >/dev/null 2>&1 || exit 0
+nl='
+'
 sources=$(dpkg-query -W -f '${source:Package}\n' "$@" 2>/dev/null)
 dpkg-query -W -f '${Package} ${source:Package}\n' | while read -r package source; do
-  echo "$before" | grep -qxF "$package" && continue
-  echo "$sources" | grep -qxF "$source" || continue
-  dpkg -L "$package" | sed -n 's,^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.service\)$,\2,p' |
+  case "$nl$before$nl" in *"$nl$package$nl"*) continue ;; esac
+  case "$nl$sources$nl" in *"$nl$source$nl"*) ;; *) continue ;; esac
+  dpkg -L "$package" | sed -n 's|^.*/lib/systemd/system/\([^/@]*\.service\)$|\1|p' |
     while read -r unit; do systemctl --quiet disable "$unit" || true; done
 done
 exit 0

@@ -56,7 +56,7 @@ pub struct Launch {
     pub stderr: OwnedFd,
     pub account: Option<Account>,
     /// Resource limits, by their RLIMIT number.
-    pub limits: Vec<(u32, u64)>,
+    pub limits: Vec<(i32, u64)>,
     pub may_gain_privileges: bool,
 }
 
