@@ -81,7 +81,10 @@ impl Page {
         desk.write("/root/page/serve.sh", &SERVE.replace("VERSION", &self.version))?;
         desk.write("/root/page/www/index.html", &self.text())?;
         let status = if self.is_healthy { "200 OK" } else { "503 Service Unavailable" };
-        desk.write("/root/page/www/cgi-bin/health", &HEALTH.replace("STATUS", status))?;
+        desk.write(
+            "/root/page/www/cgi-bin/health",
+            &HEALTH.replace("STATUS", status).replace("VERSION", &self.version),
+        )?;
         desk.run("chmod +x /root/page/serve.sh /root/page/www/cgi-bin/health")?;
         if self.ballast > 0 {
             desk.run(&format!("head -c {} /dev/urandom >/root/page/ballast", self.ballast))?;

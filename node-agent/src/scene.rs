@@ -79,6 +79,7 @@ pub struct Scene {
     pub account: Option<Account>,
     volumes: BTreeMap<String, PathBuf>,
     config: BTreeMap<String, String>,
+    depends: BTreeMap<String, String>,
     env: Vec<(String, String)>,
     process: ProcessRuntime,
     limits: Vec<(i32, u64)>,
@@ -112,6 +113,7 @@ impl Scene {
             account: account(&process.user)?,
             volumes: BTreeMap::new(),
             config,
+            depends: spec.depends.clone(),
             env: Vec::new(),
             process: process.clone(),
             limits: limits(spec),
@@ -244,7 +246,7 @@ impl Scene {
             ("config", key) => self.config.get(key).cloned(),
             ("port", key) => self.ports.get(key).map(|(port, _)| port.to_string()),
             ("volume", key) => self.volumes.get(key).map(|path| text(path)),
-            ("depends", _) => self.config.get(name).cloned(),
+            ("depends", key) => self.depends.get(key).cloned(),
             _ => None,
         }
     }

@@ -40,6 +40,16 @@ pub struct Wish {
     pub restart: u64,
 }
 
+impl Wish {
+    /// Whether an instance of `other` runs just as one of `self`, however many there are and wherever.
+    pub fn runs_as(&self, other: &Wish) -> bool {
+        self.release == other.release
+            && self.config == other.config
+            && self.secrets == other.secrets
+            && self.restart == other.restart
+    }
+}
+
 /// A wish with its places: enough to go back to it exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {

@@ -1,5 +1,5 @@
-//! From one deployment's new wish to the transaction that records it: its record and the specs of the nodes
-//! it touches, all or nothing, and only if nothing of it has changed since the snapshot.
+//! Records one deployment's new wish: its record and the specs of the nodes it touches, all or nothing, and only if
+//! nothing it rests on has changed since the snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use proto::v1;
 
 use super::record::{put_spec, still};
 use super::snapshot::Snapshot;
-use super::{FleetError, keys};
+use super::{Fleet, FleetError, keys};
 use crate::domain::deployment::DeploymentRecord;
 use crate::store::json::put_json;
-use crate::store::{Op, Txn};
+use crate::store::{Op, Precondition, StoreError, Txn};
 
 /// What is to be wanted of a deployment from now on.
 pub struct Next<'a> {
@@ -24,31 +24,110 @@ pub struct Next<'a> {
     pub purge: bool,
 }
 
-pub struct Change {
-    pub txn: Txn,
-    /// Nodes that get a new spec.
-    pub touched: BTreeSet<NodeName>,
+/// What one node is to get.
+struct NodeChange {
+    node: NodeName,
+    preconditions: [Precondition; 2],
+    put: Op,
 }
 
-/// Computes the transaction that turns the wish of `snapshot` into `next`.
-pub fn change(snapshot: &Snapshot, next: &Next<'_>) -> Result<Change, FleetError> {
-    let key = keys::deployment(next.name);
-    let mut txn = Txn::default();
-    txn.preconditions.push(still(key.clone(), snapshot.deployments.get(next.name)));
-    txn.ops.push(match next.record {
-        Some(record) => put_json(key, record)?,
-        None => Op::Delete { key },
-    });
-    let mut touched = BTreeSet::new();
-    for (node, kept) in &snapshot.nodes {
-        let before = snapshot.desired.get(node);
-        let Some(spec) = next_spec(snapshot, next, node) else { continue };
-        txn.preconditions.push(kept.unchanged());
-        txn.preconditions.push(still(keys::desired(node), before));
-        txn.ops.push(put_spec(node, &spec));
-        touched.insert(node.clone());
+/// Nodes whose specs one transaction writes; each takes two preconditions and one operation.
+const NODES_AT_ONCE: usize = 50;
+
+impl Fleet {
+    /// Records `next` and whatever else belongs to it, only if nothing it rests on has changed since the snapshot;
+    /// `None` where something has. A fleet that is too large for one transaction gets the specs of its further
+    /// nodes right after; should we die between, `complete` does the rest.
+    pub(super) async fn write(
+        &self,
+        snapshot: &Snapshot,
+        next: &Next<'_>,
+        more: Vec<Op>,
+    ) -> Result<Option<BTreeSet<NodeName>>, FleetError> {
+        let key = keys::deployment(next.name);
+        let mut head =
+            Txn { preconditions: vec![still(key.clone(), snapshot.deployments.get(next.name))], ops: more };
+        head.ops.push(match next.record {
+            Some(record) => put_json(key.clone(), record)?,
+            None => Op::Delete { key: key.clone() },
+        });
+        let mut changes = node_changes(snapshot, next);
+        let touched = changes.iter().map(|change| change.node.clone()).collect();
+        let further = changes.split_off(changes.len().min(NODES_AT_ONCE));
+        let recorded = match self.store.commit(with(head, changes)).await {
+            Ok(revision) => revision,
+            Err(StoreError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mine = match next.record {
+            Some(_) => Precondition::Unchanged { key, revision: recorded },
+            None => Precondition::Absent { key },
+        };
+        self.write_further(next, &mine, further).await?;
+        Ok(Some(touched))
     }
-    Ok(Change { txn, touched })
+
+    /// Writes the specs that are still missing of a change that somebody recorded and did not live to finish.
+    pub(super) async fn complete(&self, snapshot: &Snapshot, next: &Next<'_>) -> Result<(), FleetError> {
+        let Some(kept) = snapshot.deployments.get(next.name) else { return Ok(()) };
+        self.write_further(next, &kept.unchanged(), node_changes(snapshot, next)).await
+    }
+
+    /// Takes instances off the nodes whose deployment was removed by somebody who did not live to finish it.
+    pub(super) async fn complete_removal(
+        &self,
+        snapshot: &Snapshot,
+        name: &DeploymentName,
+    ) -> Result<(), FleetError> {
+        let next = Next { name, record: None, instances: &BTreeMap::new(), purge: false };
+        let mine = Precondition::Absent { key: keys::deployment(name) };
+        self.write_further(&next, &mine, node_changes(snapshot, &next)).await
+    }
+
+    /// As long as `mine` holds, the wish is ours to spread; what others do to the same nodes is taken in.
+    async fn write_further(
+        &self,
+        next: &Next<'_>,
+        mine: &Precondition,
+        mut missing: Vec<NodeChange>,
+    ) -> Result<(), FleetError> {
+        while !missing.is_empty() {
+            let later = missing.split_off(missing.len().min(NODES_AT_ONCE));
+            let nodes: BTreeSet<NodeName> = missing.iter().map(|change| change.node.clone()).collect();
+            let head = Txn { preconditions: vec![mine.clone()], ops: Vec::new() };
+            match self.store.commit(with(head, missing)).await {
+                Ok(_) => missing = later,
+                Err(StoreError::Conflict { key }) if key == keys::deployment(next.name) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => {
+                    let snapshot = self.recall().await?;
+                    missing = node_changes(&snapshot, next);
+                    missing.retain(|change| nodes.contains(&change.node));
+                    missing.extend(later);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with(mut txn: Txn, changes: Vec<NodeChange>) -> Txn {
+    for change in changes {
+        txn.preconditions.extend(change.preconditions);
+        txn.ops.push(change.put);
+    }
+    txn
+}
+
+/// The nodes that `next` gives another spec.
+fn node_changes(snapshot: &Snapshot, next: &Next<'_>) -> Vec<NodeChange> {
+    let changes = snapshot.nodes.iter().filter_map(|(node, kept)| {
+        let spec = next_spec(snapshot, next, node)?;
+        let before = still(keys::desired(node), snapshot.desired.get(node));
+        let preconditions = [kept.unchanged(), before];
+        Some(NodeChange { node: node.clone(), preconditions, put: put_spec(node, &spec) })
+    });
+    changes.collect()
 }
 
 /// The node's spec with `next` in it, one generation on; `None` where nothing changes.

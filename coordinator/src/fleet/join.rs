@@ -42,7 +42,8 @@ impl Fleet {
             let instances = wanted.into_iter().map(|instance| instance.id).collect();
             return Err(FleetError::NodeInUse { node: name, instances });
         }
-        let leaving = snapshot.nodes.get(&name).map(|kept| nodes::describe(&snapshot, &kept.value));
+        let leaving =
+            snapshot.nodes.get(&name).map(|kept| nodes::describe(&snapshot, &kept.value, self.clock.now()));
         self.enrolment.remove(&name, request.force, &|note| tell(events, note)).await?;
         let forget = Op::Delete { key: keys::desired(&name) };
         self.store.commit(Txn { preconditions: Vec::new(), ops: vec![forget] }).await?;

@@ -53,7 +53,7 @@ impl Absences {
     fn note(&mut self, snapshot: &Snapshot) {
         for (node, observed) in &snapshot.observed {
             match observed {
-                Observed::Report(_) => {
+                Observed::Report { .. } => {
                     if self.since.remove(node).is_some() {
                         info!(%node, "answers again");
                     }

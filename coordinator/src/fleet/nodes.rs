@@ -10,6 +10,7 @@ use proto::v1::node::State;
 use super::observe::Observed;
 use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, keys};
+use crate::clock::UnixMillis;
 use crate::domain::node::NodeRecord;
 use crate::domain::placement::Selector;
 use crate::ssh::Contact;
@@ -24,8 +25,9 @@ impl Fleet {
             return Err(no_such_node(&request.name, &snapshot));
         }
         let records = snapshot.nodes.values().map(|kept| &kept.value);
+        let now = self.clock.now();
         let shown = records.filter(|record| request.name.is_empty() || record.name.as_str() == request.name);
-        Ok(shown.map(|record| describe(&snapshot, record)).collect())
+        Ok(shown.map(|record| describe(&snapshot, record, now)).collect())
     }
 
     /// A cordoned node keeps what it runs and gets nothing new.
@@ -128,7 +130,7 @@ pub(super) fn no_such_node(name: &str, snapshot: &Snapshot) -> FleetError {
 }
 
 /// A node for people: what it is and, where it answers, how busy it is.
-pub(super) fn describe(snapshot: &Snapshot, record: &NodeRecord) -> v1::Node {
+pub(super) fn describe(snapshot: &Snapshot, record: &NodeRecord, now: UnixMillis) -> v1::Node {
     let observed = snapshot.observed.get(&record.name);
     let report = observed.and_then(Observed::report);
     let (state, message) = match observed {
@@ -137,8 +139,8 @@ pub(super) fn describe(snapshot: &Snapshot, record: &NodeRecord) -> v1::Node {
         }
         Some(Observed::Unreachable(error)) => (State::Unknown, error.to_string()),
         None => (State::Unknown, "was not asked".to_owned()),
-        Some(Observed::Report(_)) if record.cordoned => (State::Cordoned, String::new()),
-        Some(Observed::Report(_)) => (State::Ready, String::new()),
+        Some(Observed::Report { .. }) if record.cordoned => (State::Cordoned, String::new()),
+        Some(Observed::Report { .. }) => (State::Ready, String::new()),
     };
     let wanted = snapshot.desired.get(&record.name).map_or(0, |kept| kept.value.instances.len());
     v1::Node {
@@ -154,12 +156,12 @@ pub(super) fn describe(snapshot: &Snapshot, record: &NodeRecord) -> v1::Node {
         load: report.and_then(|report| report.load.clone()),
         instances: u32::try_from(report.map_or(wanted, |report| report.instances.len())).unwrap_or(u32::MAX),
         message,
-        tunnelled: false,
+        tunnelled: matches!(observed, Some(Observed::Report { is_tunnelled: true, .. })),
         ssh: match &record.contact {
             Contact::Local => String::new(),
             Contact::Ssh { destination, .. } => destination.clone(),
         },
-        seen_unix_ms: 0,
+        seen_unix_ms: report.map_or(0, |_| now),
         certificate_expires_unix: report.map_or(0, |report| report.certificate_expires_unix),
     }
 }

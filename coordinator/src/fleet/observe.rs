@@ -18,14 +18,14 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 /// What is known of a node right now.
 #[derive(Debug, Clone)]
 pub enum Observed {
-    Report(Box<v1::Report>),
+    Report { report: Box<v1::Report>, is_tunnelled: bool },
     Unreachable(Arc<AgentError>),
 }
 
 impl Observed {
     pub fn report(&self) -> Option<&v1::Report> {
         match self {
-            Observed::Report(report) => Some(report),
+            Observed::Report { report, .. } => Some(report),
             Observed::Unreachable(_) => None,
         }
     }
@@ -41,9 +41,12 @@ impl Fleet {
     }
 
     pub(super) async fn observe(&self, node: &NodeRecord) -> Observed {
-        let answer = async { self.dial(node).await?.observe().await };
+        let answer = async {
+            let agent = self.dial(node).await?;
+            Ok((agent.observe().await?, agent.is_tunnelled()))
+        };
         match answer.await {
-            Ok(report) => Observed::Report(Box::new(report)),
+            Ok((report, is_tunnelled)) => Observed::Report { report: Box::new(report), is_tunnelled },
             Err(error) => Observed::Unreachable(Arc::new(error)),
         }
     }

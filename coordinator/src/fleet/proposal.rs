@@ -7,7 +7,7 @@ use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 use proto::v1::change::Kind;
 
-use super::change::{Next, change};
+use super::change::Next;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
 use super::{Fleet, FleetError, keys, views, wire};
@@ -132,7 +132,7 @@ impl Proposal {
 
     fn change_of(&self, id: &InstanceId, before: Option<&NodeName>, after: Option<&NodeName>) -> v1::Change {
         let wish_before = self.before.as_ref().map(|record| &record.current.wish);
-        let same_wish = wish_before == Some(&self.record.current.wish);
+        let same_wish = wish_before.is_some_and(|before| before.runs_as(&self.record.current.wish));
         let kind = match (before, after) {
             (Some(old), Some(new)) if old != new => Kind::Move,
             (Some(_), Some(_)) if same_wish => Kind::Keep,
@@ -182,7 +182,6 @@ impl Fleet {
         record.carrier = self.carrier.clone();
         let next =
             Next { name: &record.name, record: Some(&record), instances: &proposal.instances, purge: false };
-        let mut change = change(snapshot, &next)?;
         let entry = HistoryEntry {
             action,
             placed: record.current.clone(),
@@ -190,16 +189,22 @@ impl Fleet {
             by: self.by.clone(),
             started_at: record.changed_at,
         };
-        let key = keys::history_entry(&record.name, record.current.generation);
-        change.txn.ops.push(put_json(key, &entry)?);
-        match self.store.commit(change.txn).await {
-            Ok(_) => {
-                let leaving = leaving(proposal.before.as_ref(), &record);
-                Ok(Some(Recorded { record, touched: change.touched, leaving, away: snapshot.away() }))
-            }
-            Err(StoreError::Conflict { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let entry = put_json(keys::history_entry(&record.name, record.current.generation), &entry)?;
+        let Some(touched) = self.write(snapshot, &next, vec![entry]).await? else { return Ok(None) };
+        let leaving = leaving(proposal.before.as_ref(), &record);
+        Ok(Some(Recorded { record, touched, leaving, away: snapshot.away() }))
+    }
+
+    /// Writes what is missing on the nodes of a change that was recorded by somebody who has died since.
+    pub(super) async fn complete_record(
+        &self,
+        snapshot: &Snapshot,
+        record: &DeploymentRecord,
+    ) -> Result<(), FleetError> {
+        let module = self.release(&record.current.wish.release).await?;
+        let instances = instances(snapshot, record, &module)?;
+        let next = Next { name: &record.name, record: Some(record), instances: &instances, purge: false };
+        self.complete(snapshot, &next).await
     }
 
     /// Changes a record and nothing else; `false` where somebody else changed it first.

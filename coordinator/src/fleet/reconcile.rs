@@ -24,11 +24,27 @@ impl Fleet {
     /// # Errors
     /// Only where the store fails; a node's trouble is logged and left to the next round.
     pub async fn reconcile(&self, lost: &BTreeSet<NodeName>) -> Result<Snapshot, FleetError> {
-        let snapshot = self.snapshot().await?;
+        let snapshot = self.completed(self.snapshot().await?).await?;
         let delivered = self.deliver(&snapshot).await;
         let placed = self.place_anew(&snapshot, lost).await?;
         let carried_on = self.carry_on(&snapshot).await?;
         if delivered || placed || carried_on { self.snapshot().await } else { Ok(snapshot) }
+    }
+
+    /// Writes what interrupted changes have not yet written; most of the time there is nothing of the kind.
+    async fn completed(&self, mut snapshot: Snapshot) -> Result<Snapshot, FleetError> {
+        let records = snapshot.deployments.values().map(|kept| &kept.value);
+        let halfway =
+            records.filter(|record| record.progress == State::Rolling && !self.is_in_other_hands(record));
+        for record in halfway {
+            self.complete_record(&snapshot, record).await?;
+        }
+        for name in snapshot.orphaned() {
+            self.complete_removal(&snapshot, &name).await?;
+        }
+        let fresh = self.recall().await?;
+        snapshot.desired = fresh.desired;
+        Ok(snapshot)
     }
 
     /// Applies to every reachable node that is behind and is not being served by another coordinator.

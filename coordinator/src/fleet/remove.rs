@@ -8,12 +8,12 @@ use proto::v1;
 use proto::v1::deploy_event::Finished;
 
 use super::carry_out::Verdict;
-use super::change::{Next, change};
+use super::change::Next;
 use super::deploy::wait;
 use super::proposal::Recorded;
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::DeploymentRecord;
-use crate::store::{Op, StoreError};
+use crate::store::{MAX_OPS, Op, Txn};
 
 impl Fleet {
     pub async fn remove(
@@ -35,22 +35,26 @@ impl Fleet {
                 return Err(self.no_such_deployment(name, &snapshot));
             };
             let instances = BTreeMap::new();
-            let mut change = change(&snapshot, &Next { name, record: None, instances: &instances, purge })?;
-            let history = self.store.list(&keys::history(name)).await?.entries;
-            change.txn.ops.extend(history.into_iter().map(|(key, _)| Op::Delete { key }));
-            match self.store.commit(change.txn).await {
-                Ok(_) => {
-                    return Ok(Recorded {
-                        leaving: kept.value.current.placements.clone(),
-                        record: emptied(&kept.value),
-                        touched: change.touched,
-                        away: snapshot.away(),
-                    });
-                }
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            let next = Next { name, record: None, instances: &instances, purge };
+            if let Some(touched) = self.write(&snapshot, &next, Vec::new()).await? {
+                self.forget_history(name).await?;
+                return Ok(Recorded {
+                    leaving: kept.value.current.placements.clone(),
+                    record: emptied(&kept.value),
+                    touched,
+                    away: snapshot.away(),
+                });
             }
         }
+    }
+
+    async fn forget_history(&self, name: &DeploymentName) -> Result<(), FleetError> {
+        let entries = self.store.list(&keys::history(name)).await?.entries;
+        for some in entries.chunks(MAX_OPS) {
+            let ops = some.iter().map(|(key, _)| Op::Delete { key: key.clone() }).collect();
+            self.store.commit(Txn { preconditions: Vec::new(), ops }).await?;
+        }
+        Ok(())
     }
 }
 

@@ -39,11 +39,18 @@ impl Snapshot {
         self.observed.get(node).and_then(Observed::report)
     }
 
+    /// Deployments that nodes are still to run and that nobody wants any more.
+    pub fn orphaned(&self) -> BTreeSet<DeploymentName> {
+        let instances = self.desired.values().flat_map(|kept| &kept.value.instances);
+        let names = instances.filter_map(|instance| DeploymentName::parse(&instance.deployment).ok());
+        names.filter(|name| !self.deployments.contains_key(name)).collect()
+    }
+
     /// Nodes that were asked and not reached, and why.
     pub fn away(&self) -> BTreeMap<NodeName, String> {
         let unreached = self.observed.iter().filter_map(|(node, observed)| match observed {
             Observed::Unreachable(error) => Some((node.clone(), error.to_string())),
-            Observed::Report(_) => None,
+            Observed::Report { .. } => None,
         });
         unreached.collect()
     }

@@ -70,7 +70,7 @@ pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::De
 
 fn seen<'a>(snapshot: &'a Snapshot, node: &NodeName) -> Seen<'a> {
     let liveness = match snapshot.observed.get(node) {
-        Some(Observed::Report(_)) => Liveness::Ready,
+        Some(Observed::Report { .. }) => Liveness::Ready,
         _ if snapshot.lost.contains(node) => Liveness::Lost,
         Some(Observed::Unreachable(_)) | None => Liveness::Unknown,
     };

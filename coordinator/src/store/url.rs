@@ -81,7 +81,10 @@ impl FromStr for StoreUrl {
         }
         match text.strip_prefix("etcd://") {
             Some(rest) => EtcdUrl::parse(rest).map(StoreUrl::Etcd),
-            None => Err(invalid("it starts with neither sqlite: nor etcd://")),
+            None => {
+                let scheme = text.split(':').next().unwrap_or_default();
+                Err(invalid(format!("it starts with {scheme:?}, and neither with sqlite: nor with etcd://")))
+            }
         }
     }
 }

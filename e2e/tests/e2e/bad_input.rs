@@ -9,7 +9,7 @@ const GOOD: &str = "name: page\nversion: 1.0.0\nruntime:\n  process: {command: [
 
 /// What MODULE.yaml says, and what the error must say.
 const MODULES: [(&str, &str, &[&str]); 6] = [
-    ("broken YAML", "name: page\nversion: [1.0.0\n", &["MODULE.yaml", "2"]),
+    ("broken YAML", "name: page\nversion: [1.0.0\n", &["MODULE.yaml", "broken YAML", "version"]),
     ("unknown field", "name: page\nversion: 1.0.0\nruntimes: {}\n", &["runtimes", "did you mean", "runtime"]),
     (
         "wrong type",
