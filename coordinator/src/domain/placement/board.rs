@@ -1,6 +1,6 @@
 //! The scores of all nodes for one wish, kept so that the best is found without looking at each again.
 
-use super::chunk::{LANES, best, score_all};
+use super::chunk::{LANES, best};
 use super::index::NodeSet;
 use super::score::{INELIGIBLE, Need};
 use super::snapshot::Snapshot;
@@ -14,7 +14,15 @@ pub(super) struct Board {
 
 impl Board {
     pub fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
-        let (scores, maxima) = score_all(snapshot.chunks(), need, eligible.words(), package.words());
+        let chunks = snapshot.chunks();
+        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
+        let mut maxima = vec![INELIGIBLE; chunks.len()];
+        for (number, chunk) in chunks.iter().enumerate() {
+            let (eligible, package) = (eligible.words()[number], package.words()[number]);
+            if eligible != 0 {
+                maxima[number] = chunk.score(need, eligible, package, &mut scores[number]);
+            }
+        }
         Self { eligible, scores, maxima }
     }
 

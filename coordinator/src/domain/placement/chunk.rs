@@ -75,9 +75,8 @@ impl Chunk {
         self.per_disk[lane] = row.per_disk;
     }
 
-    #[inline(always)]
-    fn score(&self, need: &Need, eligible: u32, package: u32) -> [f32; LANES] {
-        let mut scores = [INELIGIBLE; LANES];
+    /// Scores every node as if none had an instance of the deployment; returns the best score.
+    pub fn score(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
         for lane in 0..LANES {
             let row = self.row(lane);
             let fits = row.fits(need) & (eligible & BIT[lane] != 0);
@@ -85,51 +84,23 @@ impl Chunk {
             let score = total(&row.parts(need, package, 1.0));
             scores[lane] = if fits { score } else { INELIGIBLE };
         }
-        scores
+        best(scores)
     }
 }
 
-/// The scores of all nodes, and the best of each chunk.
-pub(super) type Scores = (Vec<[f32; LANES]>, Vec<f32>);
-
-/// Scores every node as if none had an instance of the deployment.
-pub(super) fn score_all(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Scores {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has just said that it has AVX2.
-        return unsafe { score_all_avx2(chunks, need, eligible, package) };
-    }
-    score_all_portable(chunks, need, eligible, package)
-}
-
-/// The same code, compiled for vectors twice as wide; the results are the same to the bit.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn score_all_avx2(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Scores {
-    score_all_portable(chunks, need, eligible, package)
-}
-
-#[inline(always)]
-fn score_all_portable(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Scores {
-    let mut scores = Vec::with_capacity(chunks.len());
-    let mut maxima = Vec::with_capacity(chunks.len());
-    for ((chunk, eligible), package) in chunks.iter().zip(eligible).zip(package) {
-        let chunk_scores = chunk.score(need, *eligible, *package);
-        maxima.push(best(&chunk_scores));
-        scores.push(chunk_scores);
-    }
-    (scores, maxima)
-}
-
-#[inline(always)]
 pub(super) fn best(scores: &[f32; LANES]) -> f32 {
-    let mut best = [INELIGIBLE; 8];
-    for eight in scores.chunks_exact(8) {
-        for (best, score) in best.iter_mut().zip(eight) {
-            *best = if *score > *best { *score } else { *best };
+    let mut best = [INELIGIBLE; 4];
+    for quad in scores.chunks_exact(4) {
+        for (best, score) in best.iter_mut().zip(quad) {
+            *best = larger(*best, *score);
         }
     }
-    best.into_iter().fold(INELIGIBLE, f32::max)
+    larger(larger(best[0], best[2]), larger(best[1], best[3]))
+}
+
+/// Scores are never NaN, and `f32::max` would pay for it.
+fn larger(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
 }
 
 #[cfg(test)]
@@ -138,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_are_the_same_to_the_bit_on_every_processor() {
+    fn a_chunk_scores_each_node_as_it_is_scored_alone() {
         let mut chunk = Chunk::EMPTY;
         for lane in 0..LANES {
             let free = lane as i32 * 7919;
@@ -157,11 +128,10 @@ mod tests {
             chunk.set(lane, &row);
         }
         let need = Need { cpu: 9_000, memory: 70_001, disk: 3 };
-        let (scores, maxima) = score_all(&[chunk.clone()], &need, &[0xdead_beef], &[0x1234_5678]);
-        let (portable, _) = score_all_portable(&[chunk.clone()], &need, &[0xdead_beef], &[0x1234_5678]);
-        assert_eq!(scores[0].map(f32::to_bits), portable[0].map(f32::to_bits));
-        assert_eq!(maxima[0], scores[0].into_iter().fold(INELIGIBLE, f32::max));
-        for (lane, score) in scores[0].into_iter().enumerate() {
+        let mut scores = [0.0; LANES];
+        let best = chunk.score(&need, 0xdead_beef, 0x1234_5678, &mut scores);
+        assert_eq!(best, scores.into_iter().fold(INELIGIBLE, f32::max));
+        for (lane, score) in scores.into_iter().enumerate() {
             let row = chunk.row(lane);
             let is_eligible = row.fits(&need) && 0xdead_beef_u32 & BIT[lane] != 0;
             let package = if 0x1234_5678 & BIT[lane] != 0 { 1.0 } else { 0.0 };

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::ids::InstanceId;
+use proto::ids::{InstanceId, NodeName};
 
 use super::board::Board;
 use super::index::NodeSet;
@@ -48,10 +48,10 @@ enum Fate {
 
 /// The instances that run, by their fate.
 #[derive(Default)]
-struct Sorted {
-    staying: BTreeMap<InstanceId, usize>,
-    fleeing: BTreeMap<InstanceId, usize>,
-    homeless: BTreeSet<InstanceId>,
+struct Sorted<'a> {
+    staying: BTreeMap<&'a InstanceId, usize>,
+    fleeing: BTreeMap<&'a InstanceId, usize>,
+    homeless: BTreeSet<&'a InstanceId>,
 }
 
 impl<'a> Round<'a> {
@@ -80,13 +80,14 @@ impl<'a> Round<'a> {
         let Sorted { mut staying, fleeing, mut homeless } = self.sort_current();
         while staying.len() > wanted {
             let surplus = self.worst(&staying);
-            if let Some(number) = staying.remove(&surplus) {
+            if let Some(number) = staying.remove(surplus) {
                 self.leave(number);
             }
         }
-        homeless.extend(fleeing.keys().cloned());
+        homeless.extend(fleeing.keys());
         let ids = self.ids(homeless, wanted - staying.len());
-        let mut settled: Settled = staying.into_iter().map(|(id, number)| (id, Some(number))).collect();
+        let mut settled: Settled =
+            staying.into_iter().map(|(id, number)| (id.clone(), Some(number))).collect();
         for id in ids {
             let place = self.settle(fleeing.get(&id).copied());
             settled.insert(id, place);
@@ -96,20 +97,21 @@ impl<'a> Round<'a> {
     }
 
     /// Keeps what may stay, so that the next one sees it.
-    fn sort_current(&mut self) -> Sorted {
+    fn sort_current(&mut self) -> Sorted<'a> {
         let mut sorted = Sorted::default();
-        for (instance, node) in &self.wish.current {
+        let current: &'a BTreeMap<InstanceId, NodeName> = &self.wish.current;
+        for (instance, node) in current {
             let number = self.snapshot.number(node);
             match number.map(|number| (number, self.fate(number))) {
                 Some((number, Fate::Stays)) => {
                     self.keep(number);
-                    sorted.staying.insert(instance.clone(), number);
+                    sorted.staying.insert(instance, number);
                 }
                 Some((number, Fate::Flees)) => {
-                    sorted.fleeing.insert(instance.clone(), number);
+                    sorted.fleeing.insert(instance, number);
                 }
                 Some((_, Fate::Leaves)) | None => {
-                    sorted.homeless.insert(instance.clone());
+                    sorted.homeless.insert(instance);
                 }
             }
         }
@@ -167,7 +169,7 @@ impl<'a> Round<'a> {
 
     /// The instance that goes first: on a node that cannot be reached, then cordoned, then crowded, then with a
     /// low score; the last one on ties.
-    fn worst(&self, staying: &BTreeMap<InstanceId, usize>) -> InstanceId {
+    fn worst(&self, staying: &BTreeMap<&'a InstanceId, usize>) -> &'a InstanceId {
         let rank = |number: usize| {
             let node = &self.snapshot.nodes()[number];
             let changed = self.changed(number);
@@ -178,13 +180,13 @@ impl<'a> Round<'a> {
             let ((crowding, score), (other_crowding, other_score)) = (rank(**one), rank(**other));
             crowding.cmp(&other_crowding).then(other_score.total_cmp(&score))
         });
-        worst.map(|(instance, _)| instance.clone()).expect("only asked while instances are left")
+        worst.map(|(instance, _)| *instance).expect("only asked while instances are left")
     }
 
     /// Ids for the missing: first those that lost their place, then the lowest that are free.
-    fn ids(&self, homeless: BTreeSet<InstanceId>, missing: usize) -> Vec<InstanceId> {
+    fn ids(&self, homeless: BTreeSet<&InstanceId>, missing: usize) -> Vec<InstanceId> {
         let free = (0..).map(|index| self.wish.id(index)).filter(|id| !self.wish.current.contains_key(id));
-        homeless.into_iter().chain(free).take(missing).collect()
+        homeless.into_iter().cloned().chain(free).take(missing).collect()
     }
 
     /// Of an exclusive wish for several, the others stay without a place, and it shows.
