@@ -115,12 +115,14 @@ impl Enrolment {
         if !is_same_install || binary.digest != probe.installed.digest || probe.installed.ca_pem.is_empty() {
             return Ok(None);
         }
-        let current = NodeRecord { contact: plan.wish.contact.clone(), ..kept.value.clone() };
+        let current =
+            NodeRecord { contact: plan.wish.contact.clone(), sudo: plan.sudo, ..kept.value.clone() };
         let Ok(agent) = self.agents.dial(&current).await else { return Ok(None) };
         let Ok(report) = agent.observe().await else { return Ok(None) };
         let (contact, labels) = (&plan.wish.contact, &plan.wish.labels);
         let edit = |record: &mut NodeRecord| {
             record.contact.clone_from(contact);
+            record.sudo = plan.sudo;
             record.labels.extend(labels.clone());
             record.facts = facts(&report);
         };

@@ -103,10 +103,11 @@ pub enum Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownKey {
     Fingerprint(String),
-    /// A line (from 1) of a known_hosts file.
+    /// A line (from 1) of a known_hosts file, and the name under which the machine stands in it.
     At {
         file: String,
         line: usize,
+        name: Option<String>,
     },
     Unsaid,
 }
@@ -177,10 +178,14 @@ fn offered_key(log: &str) -> Option<String> {
 }
 
 fn offending_key(log: &str) -> KnownKey {
+    let name = log.lines().find_map(|line| {
+        let (name, _) = line.strip_prefix("Host key for ")?.split_once(" has changed")?;
+        Some(name.to_owned())
+    });
     let place = log.lines().find_map(|line| {
         let (_, place) = line.strip_prefix("Offending ")?.split_once(" key in ")?;
         let (file, line) = place.trim().rsplit_once(':')?;
-        Some(KnownKey::At { file: file.to_owned(), line: line.parse().ok()? })
+        Some(KnownKey::At { file: file.to_owned(), line: line.parse().ok()?, name: name.clone() })
     });
     place.unwrap_or(KnownKey::Unsaid)
 }

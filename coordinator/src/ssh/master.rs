@@ -216,37 +216,49 @@ async fn explain(contact: &Contact, log: &str) -> HostError {
     match diagnosis::read(log) {
         Finding::UnknownHostKey { offered } => HostError::UnknownHostKey { host, offered },
         Finding::ChangedHostKey { offered, known } => {
-            HostError::ChangedHostKey { host, known: known_fingerprint(known).await, offered }
+            let known = known_fingerprint(known, &offered).await;
+            HostError::ChangedHostKey { host, known, offered }
         }
         Finding::Refused(cause) => HostError::KeyRefused { host, cause },
         Finding::Failed(cause) => HostError::Connect { host, cause },
     }
 }
 
-async fn known_fingerprint(known: KnownKey) -> String {
-    match known {
-        KnownKey::Fingerprint(fingerprint) => fingerprint,
-        KnownKey::Unsaid => "another key".to_owned(),
-        KnownKey::At { file, line } => {
-            let place = format!("the key in {file}:{line}");
-            fingerprint_of_line(&file, line).await.map_or(place, |key| format!("{key} ({file}:{line})"))
-        }
+async fn known_fingerprint(known: KnownKey, offered: &str) -> String {
+    let (file, line, name) = match known {
+        KnownKey::Fingerprint(fingerprint) => return fingerprint,
+        KnownKey::Unsaid => return "another key".to_owned(),
+        KnownKey::At { file, line, name } => (file, line, name),
+    };
+    let place = format!("{file}:{line}");
+    let Some(name) = name else { return format!("the key in {place}") };
+    // ssh names the last of the machine's keys; the one of the offered kind is what people compare with.
+    let keys = known_keys(&file, &name).await;
+    let kind = offered.split(' ').next().unwrap_or_default();
+    let same_kind = keys.iter().find(|(_, key)| key.starts_with(kind));
+    match same_kind.or_else(|| keys.iter().find(|(at, _)| *at == line)) {
+        Some((at, key)) => format!("{key} ({file}:{at})"),
+        None => format!("the key in {place}"),
     }
 }
 
-async fn fingerprint_of_line(file: &str, line: usize) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let entry = text.lines().nth(line.checked_sub(1)?)?;
-    // A known_hosts line is a public key after its host names and an optional marker.
-    let key_start = entry.find(" ssh-").or_else(|| entry.find(" ecdsa-")).or_else(|| entry.find(" sk-"))?;
-    let scratch = tempfile::NamedTempFile::new().ok()?;
-    fs::write(scratch.path(), format!("{}\n", entry[key_start..].trim())).ok()?;
-    let listing = Command::new("ssh-keygen").arg("-lf").arg(scratch.path()).output();
-    let output = tokio::time::timeout(Duration::from_secs(5), listing).await.ok()?.ok()?;
+/// The lines of a known_hosts file that are about a machine, each as `ED25519 SHA256:…`.
+async fn known_keys(file: &str, name: &str) -> Vec<(usize, String)> {
+    let listing = Command::new("ssh-keygen").args(["-l", "-F", name, "-f", file]).kill_on_drop(true).output();
+    let Ok(Ok(output)) = tokio::time::timeout(Duration::from_secs(5), listing).await else {
+        return Vec::new();
+    };
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let fingerprint = listed.split_whitespace().find(|word| word.starts_with("SHA256:"))?;
-    let kind = listed.trim().rsplit_once('(').map(|(_, kind)| kind.trim_end_matches(')'))?;
-    Some(format!("{kind} {fingerprint}"))
+    let mut line = 0;
+    let mut keys = Vec::new();
+    for said in listed.lines() {
+        if let Some((_, number)) = said.split_once(" found: line ") {
+            line = number.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        } else if let [_, kind, fingerprint, ..] = said.split_whitespace().collect::<Vec<_>>()[..] {
+            keys.push((line, format!("{kind} {fingerprint}")));
+        }
+    }
+    keys
 }
 
 /// The first private folder whose path is short and plain enough for ssh.

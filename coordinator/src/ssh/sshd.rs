@@ -90,6 +90,17 @@ impl Sshd {
         fs::write(self.dir.path().join("known"), line).expect("written");
     }
 
+    /// ssh learns all the keys of a server, and names the last one when they change.
+    pub fn trust_also_ecdsa(&self) {
+        let key = self.dir.path().join("ecdsa");
+        let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&key).status();
+        assert!(made.is_ok_and(|status| status.success()), "ssh-keygen failed");
+        let public = fs::read_to_string(key.with_extension("pub")).expect("key");
+        let known = fs::read_to_string(self.dir.path().join("known")).expect("known");
+        let line = format!("{known}[127.0.0.1]:{} {public}", self.port());
+        fs::write(self.dir.path().join("known"), line).expect("written");
+    }
+
     pub fn forget_all(&self) {
         fs::write(self.dir.path().join("known"), "").expect("written");
     }

@@ -180,6 +180,7 @@ async fn a_changed_host_key_is_refused_with_both_fingerprints_even_when_new_ones
     let sshd = Sshd::start();
     keygen(&sshd.dir.path().join("old"));
     sshd.trust("old");
+    sshd.trust_also_ecdsa();
     let (hosts, _data) = hosts(&sshd);
     for new_keys in [NewHostKeys::AsConfigured, NewHostKeys::Accept] {
         let error = hosts.get_with(&sshd.contact(), new_keys).run("true", b"").await.expect_err("refused");

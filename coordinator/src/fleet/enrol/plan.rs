@@ -69,7 +69,8 @@ fn contact(ssh: &v1::add_node_request::Ssh) -> Contact {
 pub struct Plan {
     pub wish: Wish,
     data_dir: PathBuf,
-    sudo: bool,
+    /// The user who logs in becomes root by sudo; another user, another answer.
+    pub sudo: bool,
     supervisor: Supervisor,
     listen: String,
     now: UnixMillis,
