@@ -5,7 +5,8 @@ mod people;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use e2e::bench::figures::Figures;
 use e2e::{bench, kill_matrix};
 
 #[derive(Parser)]
@@ -21,13 +22,17 @@ enum Command {
     #[command(subcommand)]
     Fleet(people::FleetCommand),
     /// Times deploys beside raw ssh and Ansible
-    BenchDeploy {
-        #[arg(long, default_value_t = 8)]
-        hosts: u8,
-        #[arg(long, default_value_t = 5_000_000)]
-        bytes: usize,
-        #[arg(long, default_value_t = 3)]
-        runs: u8,
+    BenchDeploy(BenchDeploy),
+    /// Measures the agent and the idle coordinator: size, start, memory, what they do when there is nothing to do
+    AgentFigures(AgentFigures),
+    /// Shows what the benchmark of placement found
+    PlacementFigures,
+    /// All three, with one table at the end
+    Bench {
+        #[command(flatten)]
+        deploy: BenchDeploy,
+        #[command(flatten)]
+        agent: AgentFigures,
     },
     /// Strikes deploys at random moments and checks what is left
     KillMatrix {
@@ -42,12 +47,64 @@ enum Command {
     },
 }
 
+#[derive(Args)]
+struct BenchDeploy {
+    #[arg(long, default_value_t = 8)]
+    hosts: u8,
+    #[arg(long, default_value_t = 5_000_000)]
+    bytes: usize,
+    #[arg(long, default_value_t = 5)]
+    rounds: u8,
+    /// How many of the rounds Ansible takes part in
+    #[arg(long, default_value_t = 2)]
+    ansible_rounds: u8,
+}
+
+impl BenchDeploy {
+    fn wish(&self) -> bench::deploy::Wish {
+        bench::deploy::Wish {
+            hosts: self.hosts,
+            package_bytes: self.bytes,
+            rounds: self.rounds,
+            ansible_rounds: self.ansible_rounds,
+        }
+    }
+}
+
+#[derive(Args)]
+struct AgentFigures {
+    /// How often the agent is started
+    #[arg(long, default_value_t = 25)]
+    starts: u32,
+    /// How many deploys its memory must bear
+    #[arg(long, default_value_t = 1000)]
+    deploys: u32,
+}
+
+impl AgentFigures {
+    fn wish(&self) -> bench::agent::Wish {
+        bench::agent::Wish { starts: self.starts, deploys: self.deploys }
+    }
+}
+
+fn measure(run: impl FnOnce(&mut Figures) -> Result<()>) -> Result<()> {
+    let mut figures = Figures::default();
+    let outcome = run(&mut figures);
+    figures.print();
+    outcome.and_then(|()| figures.verdict())
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Fleet(command) => people::run(command),
-        Command::BenchDeploy { hosts, bytes, runs } => {
-            bench::deploy(&bench::Wish { hosts, package_bytes: bytes, runs })
-        }
+        Command::BenchDeploy(deploy) => measure(|figures| bench::deploy(&deploy.wish(), figures)),
+        Command::AgentFigures(agent) => measure(|figures| bench::agent(&agent.wish(), figures)),
+        Command::PlacementFigures => measure(bench::placement),
+        Command::Bench { deploy, agent } => measure(|figures| {
+            bench::placement(figures)?;
+            bench::agent(&agent.wish(), figures)?;
+            bench::deploy(&deploy.wish(), figures)
+        }),
         Command::KillMatrix { schedules, seed, only } => {
             let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
             let indices = only.map_or(0..schedules, |index| index..index + 1);
