@@ -24,12 +24,13 @@ verify: ## What must be green before a commit: format, lints, licences, tests
 	else echo "cargo-deny is not installed: licences and advisories are NOT checked" >&2; fi
 	@scripts/test
 
-bench: ## Measures deploying, beside raw ssh and Ansible, on eight hosts
+bench: ## Measures placement, the agent, and deploying beside raw ssh and Ansible; fails where a bound is missed
 	@scripts/setup --bench
 	@$(MAKE) build
 	cargo build --release -p e2e
+	cargo bench -p coordinator --bench placement
 	sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	$$sudo env ORCHESTRATOR_E2E_BINARIES="$(CURDIR)/dist" target/release/e2e bench-deploy
+	$$sudo env ORCHESTRATOR_E2E_BINARIES="$(CURDIR)/dist" target/release/e2e bench
 
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo
