@@ -81,10 +81,10 @@ impl FromStr for StoreUrl {
         }
         match text.strip_prefix("etcd://") {
             Some(rest) => EtcdUrl::parse(rest).map(StoreUrl::Etcd),
-            None => {
-                let scheme = text.split(':').next().unwrap_or_default();
-                Err(invalid(format!("it starts with {scheme:?}, and neither with sqlite: nor with etcd://")))
-            }
+            None => Err(invalid(match text.split_once(':') {
+                Some((scheme, _)) => format!("it starts with {scheme}:, neither with sqlite: nor etcd://"),
+                None => "it starts with neither sqlite: nor etcd://".to_owned(),
+            })),
         }
     }
 }

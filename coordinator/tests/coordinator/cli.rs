@@ -205,7 +205,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
     For more information, try '--help'.
     ");
     assert_snapshot!(refusal("--store postgres://a status"), @r"
-    error: invalid store: it starts with neither sqlite: nor etcd://
+    error: invalid store: it starts with postgres:, neither with sqlite: nor etcd://
     hint: use sqlite:PATH or etcd://HOST:PORT[,HOST:PORT][?ca=FILE&cert=FILE&key=FILE&prefix=NAME]
     ");
     assert_snapshot!(refusal("--coordinator a:1 status"), @r#"
