@@ -157,11 +157,7 @@ impl<'a> Round<'a> {
         if self.wish.exclusive && liveness != Liveness::Ready {
             return Fate::Stays;
         }
-        let changed = self.changed(number);
-        if !self.suitable.contains(number)
-            || self.would_share_a_port(&changed)
-            || !changed.row.fits_growth(&self.growth)
-        {
+        if !self.may_stay_at(number) {
             return Fate::Leaves;
         }
         if liveness == Liveness::Lost { Fate::Flees } else { Fate::Stays }
@@ -204,7 +200,7 @@ impl<'a> Round<'a> {
         let place = self.best();
         let runs_now = place.is_some_and(|number| self.snapshot.nodes()[number].liveness == Liveness::Ready);
         match (place, home) {
-            (_, Some(home)) if !runs_now => {
+            (_, Some(home)) if !runs_now && self.may_stay_at(home) => {
                 self.keep(home);
                 Some(home)
             }
@@ -214,6 +210,14 @@ impl<'a> Round<'a> {
             }
             (None, _) => None,
         }
+    }
+
+    /// Whether there is room for one that is there already, besides those that were kept before it.
+    fn may_stay_at(&self, number: usize) -> bool {
+        let changed = self.changed(number);
+        self.suitable.contains(number)
+            && !self.would_share_a_port(&changed)
+            && changed.row.fits_growth(&self.growth)
     }
 
     fn best(&mut self) -> Option<usize> {

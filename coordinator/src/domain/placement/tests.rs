@@ -68,6 +68,9 @@ fn a_fixed_port_is_nobody_elses() {
     check(wish(), [holds_80("a", FOREIGN)], "web/0 unplaced, web/1 unplaced");
     let runs = Wish { replicas: Replicas::Count(1), ..at(wish(), [("web/0", "a")]) };
     check(runs, [holds_80("a", "web/0"), node("b")], "web/0 -> a");
+    let both = || at(wish(), [("web/0", "a"), ("web/1", "a")]);
+    check(both(), [node("a")], "web/0 -> a, web/1 unplaced");
+    check(both(), [seen("a", Liveness::Lost)], "web/0 -> a waiting, web/1 unplaced");
 }
 
 #[test]

@@ -126,8 +126,11 @@ fn place_one(wish: &Wish, home: Option<NodeName>, nodes: &mut [Node<'_>]) -> Opt
         here = None;
     }
     if let (None, Some(home)) = (here, home) {
-        nodes.iter_mut().find(|node| node.view.name == home)?.keep(wish);
-        return Some(home);
+        let node = nodes.iter_mut().find(|node| node.view.name == home)?;
+        if node.suits(wish) && node.has_ports(wish) && node.can_grow(wish) {
+            node.keep(wish);
+            return Some(home);
+        }
     }
     let node = &mut nodes[here.or(waiting)?];
     node.take(wish);
