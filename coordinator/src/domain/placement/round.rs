@@ -195,21 +195,27 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The place of an instance that has none. One whose home is lost goes only where it can run now.
+    /// The place of an instance that has none now.
     fn settle(&mut self, home: Option<usize>) -> Option<usize> {
-        let place = self.best();
-        let runs_now = place.is_some_and(|number| self.snapshot.nodes()[number].liveness == Liveness::Ready);
-        match (place, home) {
-            (_, Some(home)) if !runs_now && self.may_stay_at(home) => {
-                self.keep(home);
-                Some(home)
-            }
-            (Some(number), _) => {
-                self.take(number);
-                Some(number)
-            }
-            (None, _) => None,
+        let (here, waiting) = self.candidates();
+        if let Some(home) = home.filter(|home| self.may_stay_at(*home) && !self.is_better(here, *home)) {
+            self.keep(home);
+            return Some(home);
         }
+        let number = match (here, waiting) {
+            (Some(here), Some(waiting)) if self.changed(waiting).own < self.changed(here).own => waiting,
+            (Some(here), _) => here,
+            (None, waiting) => waiting?,
+        };
+        self.take(number);
+        Some(number)
+    }
+
+    /// Whether an instance whose home is lost goes to where it can run now. Where it may wait for its home
+    /// instead, it does not go to crowd another.
+    fn is_better(&self, here: Option<usize>, home: usize) -> bool {
+        let crowds = |here| self.changed(here).own > self.changed(home).own;
+        here.is_some_and(|here| !(self.wish.waits_for_nodes() && crowds(here)))
     }
 
     /// Whether there is room for one that is there already, besides those that were kept before it.
@@ -220,7 +226,8 @@ impl<'a> Round<'a> {
             && changed.row.fits_growth(&self.growth)
     }
 
-    fn best(&mut self) -> Option<usize> {
+    /// The best node where an instance can run now, and the best where it can wait.
+    fn candidates(&mut self) -> (Option<usize>, Option<usize>) {
         if self.board.is_none() {
             let mut eligible = self.suitable.clone();
             self.snapshot.keep_reachable(&mut eligible);
@@ -231,14 +238,8 @@ impl<'a> Round<'a> {
                 self.waiting_board = (!eligible.is_empty()).then(|| self.scan(eligible));
             }
         }
-        let here = self.board.as_ref().and_then(Board::best);
-        let waiting = self.waiting_board.as_ref().and_then(Board::best);
-        match (here, waiting) {
-            (Some(here), Some(waiting)) if self.changed(waiting).own < self.changed(here).own => {
-                Some(waiting)
-            }
-            (here, waiting) => here.or(waiting),
-        }
+        let best = |board: &Option<Board>| board.as_ref().and_then(Board::best);
+        (best(&self.board), best(&self.waiting_board))
     }
 
     pub fn take(&mut self, number: usize) {

@@ -114,6 +114,11 @@ fn a_change_for_named_nodes_waits_for_those_that_cannot_be_reached() {
     check(named(1), nodes(), "web/0 -> b");
     check(named(2), nodes(), "web/0 -> b, web/1 -> a waiting");
     check(wish(), [seen("a", Liveness::Unknown)], "web/0 unplaced");
+    let lost = || [NodeView { disk_free_bytes: 0, ..seen("a", Liveness::Lost) }, node("b")];
+    let placed = at(named(2), [("web/0", "b"), ("web/1", "a")]);
+    let requires = Requirements { disk_bytes: GIB, ..Requirements::default() };
+    check(Wish { requires, ..placed }, lost(), "web/0 -> b, web/1 -> a waiting");
+    check(at(named(1), [("web/0", "a")]), lost(), "web/0 -> b");
     let every = Wish { replicas: Replicas::EveryNode, ..wish() };
     check(every, nodes(), "web/0 -> a waiting, web/1 -> b, web/2 -> c");
 }

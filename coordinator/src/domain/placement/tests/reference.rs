@@ -120,17 +120,19 @@ fn place_one(wish: &Wish, home: Option<NodeName>, nodes: &mut [Node<'_>]) -> Opt
             *best = Some(number);
         }
     }
+    if let Some(home) = home {
+        let home = nodes.iter().position(|node| node.view.name == home)?;
+        let goes = here.is_some_and(|here| !waits || nodes[here].own <= nodes[home].own);
+        let node = &mut nodes[home];
+        if !goes && node.suits(wish) && node.has_ports(wish) && node.can_grow(wish) {
+            node.keep(wish);
+            return Some(node.view.name.clone());
+        }
+    }
     if let (Some(one), Some(other)) = (here, waiting)
         && nodes[other].own < nodes[one].own
     {
         here = None;
-    }
-    if let (None, Some(home)) = (here, home) {
-        let node = nodes.iter_mut().find(|node| node.view.name == home)?;
-        if node.suits(wish) && node.has_ports(wish) && node.can_grow(wish) {
-            node.keep(wish);
-            return Some(home);
-        }
     }
     let node = &mut nodes[here.or(waiting)?];
     node.take(wish);
