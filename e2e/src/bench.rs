@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod figures;
 mod placement;
 mod process;
+mod processor;
 
 pub use agent::agent;
 pub use deploy::deploy;

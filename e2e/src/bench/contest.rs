@@ -42,6 +42,16 @@ impl Contestant {
             Contestant::AnsibleTuned => "the same without gathering facts",
         }
     }
+
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Contestant::Raw => "raw ssh",
+            Contestant::Orchestrator => "orchestrator",
+            Contestant::OrchestratorFolder => "orchestrator from the folder",
+            Contestant::Ansible => "ansible",
+            Contestant::AnsibleTuned => "ansible without facts",
+        }
+    }
 }
 
 /// Hosts that are nodes already, and the desk the contestants work from.
@@ -81,16 +91,15 @@ impl Arena {
         Ok(())
     }
 
-    /// Lets a contestant bring the package to all hosts, with no connection open beforehand; gives the seconds.
+    /// Lets a contestant bring the package to all hosts, and gives the seconds.
     pub fn time(&self, contestant: Contestant, version: &str) -> Result<f64> {
-        self.hang_up()?;
         match contestant {
             Contestant::Raw => self.time_raw(version),
             Contestant::Orchestrator => Ok(self.deploy(PACKAGE)),
             Contestant::OrchestratorFolder => Ok(self.deploy("./page")),
             Contestant::Ansible => ansible::time(&self.fleet, version, PACKAGE, ""),
             Contestant::AnsibleTuned => {
-                ansible::time(&self.fleet, &format!("{version}-tuned"), PACKAGE, "  gather_facts: false\n")
+                ansible::time(&self.fleet, version, PACKAGE, "  gather_facts: false\n")
             }
         }
     }
@@ -102,6 +111,7 @@ impl Arena {
         started.elapsed().as_secs_f64()
     }
 
+    /// Closes all connections that are kept open for later, so that the next command finds none.
     pub fn hang_up(&self) -> Result<()> {
         self.fleet.desk().run(HANG_UP).map(drop)
     }

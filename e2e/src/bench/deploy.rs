@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::ansible;
-use super::contest::{Arena, Contestant};
+use super::contest::Contestant::{Ansible, AnsibleTuned, Orchestrator, OrchestratorFolder, Raw};
+use super::contest::{Arena, Contestant, PACKAGE};
 use super::figures::{Bound, Figures, median};
+use super::processor::Processor;
 
 /// Raw ssh is the floor: what cannot be done without. Ours may cost this many times as much, health included.
 const RAW_RATIO: f64 = 1.3;
@@ -27,43 +29,63 @@ pub struct Wish {
     pub ansible_rounds: u8,
 }
 
-type Times = BTreeMap<Contestant, Vec<f64>>;
+/// Seconds of each contestant, round by round.
+#[derive(Default)]
+struct Times {
+    clock: BTreeMap<Contestant, Vec<f64>>,
+    /// Of all processors on both ends.
+    processor: BTreeMap<Contestant, Vec<f64>>,
+    again: Vec<f64>,
+    again_bytes: Vec<f64>,
+}
 
 /// Runs all contestants and notes their figures and ratios.
 pub fn deploy(wish: &Wish, figures: &mut Figures) -> Result<()> {
+    let processor = Processor::watch();
     let arena = Arena::enrolled(wish.hosts)?;
     let has_ansible = wish.ansible_rounds > 0 && ansible_is_there(&arena);
-    let (mut times, mut again, mut bytes) = (Times::new(), Vec::new(), Vec::new());
+    let mut times = Times::default();
     for round in 0..wish.rounds {
-        let version = format!("1.{round}.0");
-        let mut turn = vec![Contestant::Raw, Contestant::Orchestrator, Contestant::OrchestratorFolder];
+        let mut turn = vec![Raw, Orchestrator, OrchestratorFolder];
         if has_ansible && round < wish.ansible_rounds {
-            turn.extend([Contestant::Ansible, Contestant::AnsibleTuned]);
+            turn.extend([Ansible, AnsibleTuned]);
         }
         // Who goes first changes, so that nobody always finds the machine warmed up by the others.
         let first = usize::from(round) % turn.len();
         turn.rotate_left(first);
         for contestant in turn {
             // Nothing of it may be on the nodes already.
-            arena.write_package(&format!("{version}-{}", contestant as u8), wish.package_bytes)?;
+            let version = format!("1.{round}.0-{}", contestant as u8);
+            arena.write_package(&version, wish.package_bytes)?;
+            arena.hang_up()?;
+            let used = || processor.as_ref().map_or(f64::NAN, Processor::seconds);
+            let before = used();
             let took = arena.time(contestant, &version)?;
-            println!("round {round}: {:<52} {took:>7.3} s", contestant.name());
-            times.entry(contestant).or_default().push(took);
-            if contestant == Contestant::Orchestrator {
-                let before = arena.bytes_received()?;
-                again.push(arena.deploy(super::contest::PACKAGE));
-                bytes.push((arena.bytes_received()? - before) as f64 / f64::from(wish.hosts));
-            }
-            if matches!(contestant, Contestant::Orchestrator | Contestant::OrchestratorFolder) {
-                arena.orchestrator.ok("remove page");
-            }
+            let worked = used() - before;
+            println!("round {round}: {:<52} {took:>7.3} s, {worked:.3} s of processors", contestant.name());
+            times.clock.entry(contestant).or_default().push(took);
+            times.processor.entry(contestant).or_default().push(worked);
+            after(&arena, contestant, wish, &mut times)?;
         }
     }
     figures.heading(&format!(
         "{} bytes to {} hosts, cold, median of {}",
         wish.package_bytes, wish.hosts, wish.rounds
     ));
-    note(figures, &times, &again, &bytes);
+    note(figures, &times);
+    Ok(())
+}
+
+/// Deploys the same once more, and makes room for the next contestant.
+fn after(arena: &Arena, contestant: Contestant, wish: &Wish, times: &mut Times) -> Result<()> {
+    if contestant == Orchestrator {
+        let before = arena.bytes_received()?;
+        times.again.push(arena.deploy(PACKAGE));
+        times.again_bytes.push((arena.bytes_received()? - before) as f64 / f64::from(wish.hosts));
+    }
+    if matches!(contestant, Orchestrator | OrchestratorFolder) {
+        arena.orchestrator.ok("remove page");
+    }
     Ok(())
 }
 
@@ -75,28 +97,39 @@ fn ansible_is_there(arena: &Arena) -> bool {
     installed.is_ok()
 }
 
-fn note(figures: &mut Figures, times: &Times, again: &[f64], bytes: &[f64]) {
-    let of = |contestant| times.get(&contestant).map(|seconds| median(seconds));
-    for (contestant, seconds) in times {
+fn note(figures: &mut Figures, times: &Times) {
+    for (contestant, seconds) in &times.clock {
         figures.note(contestant.name(), median(seconds), "s", Bound::None);
     }
-    let ratio = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
-    let ours = of(Contestant::Orchestrator);
-    let mut note_ratio = |what, ratio: Option<f64>, bound| {
-        if let Some(ratio) = ratio {
-            figures.note(what, ratio, "×", bound);
-        }
-    };
-    let raw = of(Contestant::Raw);
-    note_ratio("orchestrator / raw ssh", ratio(ours, raw), Bound::AtMost(RAW_RATIO));
-    note_ratio(
-        "orchestrator from the folder / raw ssh",
-        ratio(of(Contestant::OrchestratorFolder), raw),
-        Bound::None,
+    note_ratio(figures, &times.clock, Orchestrator, Raw, Bound::AtMost(RAW_RATIO));
+    note_ratio(figures, &times.clock, OrchestratorFolder, Raw, Bound::None);
+    note_ratio(figures, &times.clock, Ansible, Orchestrator, Bound::AtLeast(ANSIBLE_RATIO));
+    note_ratio(figures, &times.clock, AnsibleTuned, Orchestrator, Bound::None);
+    figures.note(
+        "deploy again, nothing changed",
+        median(&times.again),
+        "s",
+        Bound::AtMost(UNCHANGED_SECONDS),
     );
-    note_ratio("ansible / orchestrator", ratio(of(Contestant::Ansible), ours), Bound::AtLeast(ANSIBLE_RATIO));
-    let tuned = ratio(of(Contestant::AnsibleTuned), ours);
-    note_ratio("ansible without facts / orchestrator", tuned, Bound::AtLeast(ANSIBLE_RATIO));
-    figures.note("deploy again, nothing changed", median(again), "s", Bound::AtMost(UNCHANGED_SECONDS));
-    figures.note("bytes to each host then", median(bytes), "B", Bound::AtMost(UNCHANGED_BYTES));
+    figures.note("bytes to each host then", median(&times.again_bytes), "B", Bound::AtMost(UNCHANGED_BYTES));
+    if times.processor.values().flatten().all(|seconds| seconds.is_finite()) {
+        figures.heading("processor time of the same, both ends");
+        for (contestant, seconds) in &times.processor {
+            figures.note(contestant.name(), median(seconds), "s", Bound::None);
+        }
+        note_ratio(figures, &times.processor, Orchestrator, Raw, Bound::None);
+    }
+}
+
+/// Where both took part.
+fn note_ratio(
+    figures: &mut Figures,
+    seconds: &BTreeMap<Contestant, Vec<f64>>,
+    one: Contestant,
+    other: Contestant,
+    bound: Bound,
+) {
+    let (Some(numerator), Some(denominator)) = (seconds.get(&one), seconds.get(&other)) else { return };
+    let what = format!("{} / {}", one.short_name(), other.short_name());
+    figures.note(what, median(numerator) / median(denominator), "×", bound);
 }
