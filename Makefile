@@ -19,7 +19,7 @@ test: ## Installs what the tests need and runs all of them
 verify: ## What must be green before a commit: format, lints, licences, tests
 	cargo fmt --all -- --check
 	@scripts/setup --test
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features coordinator/fault,node-agent/fault -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "cargo-deny is not installed: licences and advisories are NOT checked" >&2; fi
 	@scripts/test
@@ -36,6 +36,8 @@ build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo
 	cargo build --release -p coordinator
 	cargo build --profile agent -p node-agent
+	@! grep -l ORCHESTRATOR_FAULT target/release/orchestrator target/agent/node-agent || \
+	{ echo "these can be killed at named points, which only tests may do" >&2; exit 1; }
 	install -D -t dist target/release/orchestrator target/agent/node-agent
 
 agent-aarch64: ## Also the node agent for 64-bit Raspberry Pis, in dist/

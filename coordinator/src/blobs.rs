@@ -18,6 +18,8 @@ use tempfile::{NamedTempFile, TempPath};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tracing::warn;
 
+use crate::fault;
+
 /// Buckets want parts of one size, of more than 5 MiB.
 const PART: usize = 8 << 20;
 const SET_ASIDE: &str = "damaged";
@@ -154,6 +156,7 @@ impl Blobs {
                     break;
                 }
             }
+            fault::point("package.storing");
             let is_last = part.len() < PART;
             hasher.update(&part);
             let sent = upload.put_part(part.freeze().into()).await;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+mod fault;
 pub mod fleet;
 pub mod rpc;
 pub mod ssh;

@@ -1,7 +1,8 @@
 //! Points at which a test may have the agent die as by `kill -9`. Nothing of this is in a build without the
 //! feature `fault`.
 
-/// Dies here when `ORCHESTRATOR_FAULT` or the file `<data>/fault` (used up by this) names the point.
+/// Dies here when `ORCHESTRATOR_FAULT` or the file `<data>/fault` (used up by this) names the point. With `trace` in
+/// that file it is appended to `<data>/fault.reached` instead.
 #[cfg(not(feature = "fault"))]
 #[inline]
 pub fn point(_name: &str) {}
@@ -24,12 +25,26 @@ mod armed {
     }
 
     pub fn point(name: &str) {
+        if is_traced(name) {
+            return;
+        }
         let by_env = std::env::var("ORCHESTRATOR_FAULT").is_ok_and(|wanted| wanted == name);
         if by_env || taken_from_file(name) {
             eprintln!("fault injected at {name}");
             // SAFETY: a signal to ourselves.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         }
+    }
+
+    fn is_traced(name: &str) -> bool {
+        use std::io::Write;
+        let Some(path) = FILE.get() else { return false };
+        if !std::fs::read_to_string(path).is_ok_and(|wanted| wanted.trim() == "trace") {
+            return false;
+        }
+        let reached =
+            std::fs::OpenOptions::new().append(true).create(true).open(path.with_extension("reached"));
+        reached.and_then(|mut file| writeln!(file, "{name}")).is_ok()
     }
 
     fn taken_from_file(name: &str) -> bool {

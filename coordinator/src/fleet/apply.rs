@@ -11,6 +11,7 @@ use super::record::{decode_spec, put_spec};
 use super::{Fleet, FleetError, Progress, keys};
 use crate::agents::tunnel::agent_command;
 use crate::domain::node::NodeRecord;
+use crate::fault;
 use crate::store::json::{Stored, get_json};
 use crate::store::{StoreError, Txn};
 
@@ -30,7 +31,9 @@ impl Fleet {
             if report.generation == wanted.value.generation {
                 return Ok(());
             }
+            fault::point("apply.before");
             let reply = agent.apply(self.with_secret_values(wanted.value.clone()).await?).await?;
+            fault::point("apply.after");
             match reply.verdict() {
                 Verdict::Accepted | Verdict::Unchanged => return Ok(()),
                 Verdict::Stale | Verdict::Conflict => self.outgrow(name, wanted, reply.generation).await?,
@@ -104,8 +107,13 @@ impl Fleet {
         })?;
         let host = self.hosts.get(&node.contact);
         let script = agent_command(node, &format!("receive --digest {digest} --size {total}"));
-        let sent = |bytes| progress.transfer(node.name.as_str(), bytes, total);
+        let sent = |bytes| {
+            progress.transfer(node.name.as_str(), bytes, total);
+            fault::point("ship.mid");
+        };
+        fault::point("ship.before");
         host.feed(&script, Box::pin(file), &sent).await?.checked(host.as_ref(), "receiving the package")?;
+        fault::point("ship.after");
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::agents::tls::{COORDINATOR, ClientCertificate, server_name};
 use crate::clock::{Clock, UnixMillis};
+use crate::fault;
 use crate::fleet::keyring::{Keyring, KeyringError, Sealed, Secret, encode_hex};
 use crate::store::json::{get_json, put_json};
 use crate::store::{Precondition, Store, StoreError, Txn};
@@ -123,6 +124,7 @@ impl CertificateAuthority {
         let key = self.keyring.seal(KEY, &key).map_err(CaError::Keyring)?;
         let put = put_json(KEY, &Stored { certificate_pem, key }).map_err(CaError::Store)?;
         let txn = Txn::new().when(Precondition::Absent { key: KEY.to_owned() }).then(put);
+        fault::point("ca.made");
         match self.store.commit(txn).await {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(cause) => Err(CaError::Store(cause)),

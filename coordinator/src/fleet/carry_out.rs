@@ -16,6 +16,7 @@ use super::{Fleet, FleetError, Progress};
 use crate::domain::deployment::DeploymentRecord;
 use crate::domain::placement::Liveness;
 use crate::domain::rollout::{self, Leaving, Observed, Wanted};
+use crate::fault;
 
 /// How long a node that went away rests before it is tried again, while others are still being waited for.
 const REDIAL: Duration = Duration::from_secs(1);
@@ -104,6 +105,7 @@ impl Fleet {
         let mut reports = agent.watch(HEARTBEAT).await?;
         while let Some(report) = reports.next().await {
             let _ = news.send((node.clone(), News::Report(Box::new(report?)))).await;
+            fault::point("watch.reported");
         }
         Ok(())
     }

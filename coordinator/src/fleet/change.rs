@@ -10,6 +10,7 @@ use super::record::{put_spec, still};
 use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, keys};
 use crate::domain::deployment::DeploymentRecord;
+use crate::fault;
 use crate::store::json::put_json;
 use crate::store::{Op, Precondition, StoreError, Txn};
 
@@ -53,7 +54,8 @@ impl Fleet {
         });
         let mut changes = node_changes(snapshot, next);
         let touched = changes.iter().map(|change| change.node.clone()).collect();
-        let further = changes.split_off(changes.len().min(NODES_AT_ONCE));
+        let further = changes.split_off(changes.len().min(fault::batch(NODES_AT_ONCE)));
+        fault::point("record.before");
         let recorded = match self.store.commit(with(head, changes)).await {
             Ok(revision) => revision,
             Err(StoreError::Conflict { .. }) => return Ok(None),
@@ -63,6 +65,7 @@ impl Fleet {
             Some(_) => Precondition::Unchanged { key, revision: recorded },
             None => Precondition::Absent { key },
         };
+        fault::point("record.after");
         self.write_further(next, &mine, further).await?;
         Ok(Some(touched))
     }
@@ -92,9 +95,10 @@ impl Fleet {
         mut missing: Vec<NodeChange>,
     ) -> Result<(), FleetError> {
         while !missing.is_empty() {
-            let later = missing.split_off(missing.len().min(NODES_AT_ONCE));
+            let later = missing.split_off(missing.len().min(fault::batch(NODES_AT_ONCE)));
             let nodes: BTreeSet<NodeName> = missing.iter().map(|change| change.node.clone()).collect();
             let head = Txn { preconditions: vec![mine.clone()], ops: Vec::new() };
+            fault::point("further.before");
             match self.store.commit(with(head, missing)).await {
                 Ok(_) => missing = later,
                 Err(StoreError::Conflict { key }) if key == keys::deployment(next.name) => return Ok(()),

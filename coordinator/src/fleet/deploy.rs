@@ -10,6 +10,7 @@ use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, spec};
 use crate::domain::deployment::{Action, DeploymentRecord, Wish};
 use crate::domain::placement::Replicas;
+use crate::fault;
 use crate::store::json::Stored;
 
 /// How often a deploy is computed anew because somebody else changed the fleet in between.
@@ -26,6 +27,7 @@ impl Fleet {
     ) -> Result<v1::deploy_event::Finished, FleetError> {
         let module = self.resolve(&request.module).await?;
         let name = deployment_name(request, &module.release.module)?;
+        fault::point("deploy.resolved");
         if !request.dry_run {
             self.enrol_this_machine_if_alone(request, progress).await?;
         }
@@ -34,6 +36,7 @@ impl Fleet {
             let before = snapshot.deployments.get(&name);
             let wish = self.wish(request, &name, &module, before).await?;
             let proposal = Proposal::new(&snapshot, &name, wish, &module)?;
+            fault::point("deploy.placed");
             progress.plan(proposal.plan(&snapshot));
             if request.dry_run {
                 return Ok(proposal.would_be());

@@ -10,6 +10,7 @@ use super::deploy::wait;
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress};
 use crate::domain::deployment::Action;
+use crate::fault;
 
 impl Fleet {
     /// Moves one deployment after the other, each as carefully as a deploy.
@@ -20,6 +21,7 @@ impl Fleet {
     ) -> Result<Finished, FleetError> {
         let node = NodeName::parse(&request.node)?;
         self.cordon(&v1::CordonRequest { node: node.to_string(), cordoned: true }).await?;
+        fault::point("drain.cordoned");
         let mut stuck = BTreeSet::new();
         for name in self.living_on(&node).await? {
             let finished = self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await?;

@@ -21,6 +21,7 @@ use crate::agents::tunnel::as_agent_user;
 use crate::agents::{AgentError, Agents};
 use crate::clock::Clock;
 use crate::domain::node::{Facts, NodeRecord};
+use crate::fault;
 use crate::fleet::ca::{CertificateAuthority, NodeCertificate};
 use crate::fleet::enrol::binaries::{AgentBinaries, AgentBinary};
 use crate::fleet::enrol::plan::{Plan, Wish, port_of};
@@ -71,15 +72,22 @@ impl Enrolment {
             tell(Note::Step(format!("{} is enrolled already and answers", plan.wish.name)));
             return Ok(record);
         }
+        fault::point("enrol.planned");
         let mut record = plan.record(&self.hosts.address(&plan.wish.contact).await);
         self.send_agent(&plan, &mut record, &probe, &*host, tell).await?;
+        fault::point("enrol.sent");
         let certificate = self.certify(&mut record, &known, &*host, tell).await?;
+        fault::point("enrol.certified");
         tell(plan.supervision());
         start(&mut record, &certificate, &*host).await?;
+        fault::point("enrol.started");
         let agent = self.agents.dial(&record).await.map_err(|cause| unanswered(&record.name, cause))?;
         let report = agent.observe().await.map_err(|cause| unanswered(&record.name, cause))?;
         record.facts = facts(&report);
-        self.remember(record, &known, tell).await
+        fault::point("enrol.answered");
+        let remembered = self.remember(record, &known, tell).await;
+        fault::point("enrol.remembered");
+        remembered
     }
 
     async fn known(&self, node: &NodeName) -> Result<Vec<Stored<NodeRecord>>, EnrolError> {
@@ -176,6 +184,7 @@ impl Enrolment {
         let certificate =
             ca.sign_node(&record.name, &install::csr_in(&enrolled.text())).map_err(ca_failed)?;
         record.public_key.clone_from(&certificate.public_key);
+        fault::point("enrol.signed");
         if known.iter().any(|kept| kept.value.name == record.name) {
             // A node that is in use stays reachable while its key changes.
             let announce =
@@ -243,7 +252,9 @@ async fn feed_binary(
     file: tokio::fs::File,
 ) -> Result<CommandOutput, EnrolError> {
     let script = as_agent_user(record, &install::upload_script(record, binary));
-    host.feed(&script, Box::pin(file), &|_| {}).await.map_err(|cause| failed(record, cause))
+    host.feed(&script, Box::pin(file), &|_| fault::point("enrol.sending"))
+        .await
+        .map_err(|cause| failed(record, cause))
 }
 
 async fn run(

@@ -11,6 +11,7 @@ use super::proposal::{Proposal, Recorded};
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::{DeploymentRecord, HistoryEntry, Outcome, OutcomeWord, Progress as State};
 use crate::domain::placement::Explanation;
+use crate::fault;
 use crate::store::json::{Stored, get_json, put_json};
 use crate::store::{Op, Txn};
 
@@ -92,6 +93,7 @@ impl Fleet {
             release.module, release.version, previous.wish.release.version
         ));
         let module = self.release(&previous.wish.release).await?;
+        fault::point("back.decided");
         loop {
             let snapshot = self.recall().await?;
             let is_ours =
@@ -114,6 +116,7 @@ impl Fleet {
             else {
                 continue;
             };
+            fault::point("back.recorded");
             self.note_outcome(failed, OutcomeWord::RolledBack, &reason).await?;
             return self.finish_going_back(&recorded, &reason, progress).await;
         }
@@ -126,6 +129,7 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         let verdict = self.carry_out(recorded, ROLLBACK_TIMEOUT, progress).await;
+        fault::point("back.carried_out");
         let version = &recorded.record.current.wish.release.version;
         let (word, message) = match verdict {
             Verdict::Done => (OutcomeWord::Healthy, format!("{reason}; {version} runs again")),
@@ -168,7 +172,9 @@ impl Fleet {
         let mut after = kept.value.clone();
         after.progress = state;
         let outcome = self.outcome_op(record, word, message).await?;
+        fault::point("settle.before");
         self.amend(&kept, &after, outcome).await?;
+        fault::point("settle.after");
         Ok(())
     }
 

@@ -11,6 +11,8 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
+
 const KEY_LEN: usize = 32;
 const FILE: &str = "master.key";
 
@@ -160,6 +162,7 @@ fn make_key_file(path: &Path) -> Result<(), KeyringError> {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         writeln!(file, "{}", encode_hex(&bytes))?;
         file.as_file().sync_all()?;
+        fault::point("key.written");
         match file.persist_noclobber(path) {
             Ok(_) => fs::File::open(dir)?.sync_all(),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

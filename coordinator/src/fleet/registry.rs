@@ -24,6 +24,7 @@ use super::{Fleet, FleetError, keys, wire};
 use crate::blobs::Fetched;
 use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
+use crate::fault;
 use crate::store::json::{Stored, get_json, list_json, put_json};
 use crate::store::{Precondition, StoreError, Txn};
 
@@ -99,6 +100,7 @@ impl Fleet {
     ) -> Result<v1::Release, FleetError> {
         let arrived = NamedTempFile::new().map_err(unwritable)?;
         let announced = receive(&mut parts, arrived.reopen().map_err(unwritable)?).await?;
+        fault::point("package.arrived");
         let path = arrived.path().to_owned();
         let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
         let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
@@ -107,6 +109,7 @@ impl Fleet {
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
         }
         self.blobs.put_file(&verified.digest, arrived.path()).await?;
+        fault::point("package.stored");
         let record = self.record_of(verified.spec, verified.digest, verified.size, false);
         self.register(&record).await?;
         Ok(wire::release(&record.release))
@@ -130,6 +133,7 @@ impl Fleet {
     async fn register(&self, record: &ModuleRecord) -> Result<(), FleetError> {
         let by_digest = put_json(keys::release(&record.release.digest), record)?;
         self.store.commit(Txn { preconditions: Vec::new(), ops: vec![by_digest] }).await?;
+        fault::point("package.registered");
         let key = keys::module_version(&record.release.module, &record.release.version);
         let kept = get_json::<ModuleRecord>(self.store.as_ref(), &key).await?;
         // What is built in follows the program; what was added never changes.

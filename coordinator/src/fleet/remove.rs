@@ -13,6 +13,7 @@ use super::deploy::wait;
 use super::proposal::Recorded;
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::DeploymentRecord;
+use crate::fault;
 use crate::store::{MAX_OPS, Op, Txn};
 
 impl Fleet {
@@ -24,6 +25,7 @@ impl Fleet {
         let name = DeploymentName::parse(&request.deployment)?;
         let recorded = self.forget(&name, request.purge).await?;
         let verdict = self.carry_out(&recorded, wait(request.timeout_ms, false), progress).await;
+        fault::point("remove.carried_out");
         Ok(farewell(&name, verdict, wait(request.timeout_ms, false)))
     }
 
@@ -37,7 +39,9 @@ impl Fleet {
             let instances = BTreeMap::new();
             let next = Next { name, record: None, instances: &instances, purge };
             if let Some(touched) = self.write(&snapshot, &next, Vec::new()).await? {
+                fault::point("remove.recorded");
                 self.forget_history(name).await?;
+                fault::point("remove.forgotten");
                 return Ok(Recorded {
                     leaving: kept.value.current.placements.clone(),
                     record: emptied(&kept.value),

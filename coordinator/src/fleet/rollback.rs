@@ -8,6 +8,7 @@ use super::deploy::wait;
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::{Action, HistoryEntry, OutcomeWord, Wish};
+use crate::fault;
 use crate::store::json::list_json;
 
 impl Fleet {
@@ -47,9 +48,11 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         let module = self.release(&wish.release).await?;
+        fault::point("rollback.resolved");
         for _ in 0..super::deploy::TRIES {
             let snapshot = self.snapshot().await?;
             let proposal = Proposal::new(&snapshot, name, wish.clone(), &module)?;
+            fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));
             if let Some(recorded) = self.record(&snapshot, proposal, action).await? {
                 return self.finish(recorded, timeout, progress).await;

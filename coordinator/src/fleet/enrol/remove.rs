@@ -4,6 +4,7 @@ use proto::ids::NodeName;
 
 use crate::agents::tunnel::as_agent_user;
 use crate::domain::node::NodeRecord;
+use crate::fault;
 use crate::fleet::enrol::{EnrolError, Enrolment, Listener, Note, install};
 use crate::fleet::keys;
 use crate::ssh::HostError;
@@ -15,13 +16,14 @@ impl Enrolment {
     pub async fn remove(&self, name: &NodeName, force: bool, tell: Listener<'_>) -> Result<(), EnrolError> {
         let kept = self.record(name).await?;
         match self.clean(&kept.value, tell).await {
-            Ok(()) => {}
+            Ok(()) => fault::point("leave.cleaned"),
             Err(cause) if force => {
                 tell(Note::Warning(format!("{cause}; what it runs goes on until someone stops it there")))
             }
             Err(cause) => return Err(EnrolError::Cleanup { node: name.clone(), cause }),
         }
         self.forget(name).await?;
+        fault::point("leave.forgotten");
         self.agents.forget(name);
         tell(Note::Step(format!("{name} has left the fleet")));
         Ok(())
