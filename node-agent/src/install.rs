@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use prost::Message;
 use proto::v1::InstallStep;
-use proto::v1::install_step::Step;
+use proto::v1::install_step::{Packages, Step};
 use tokio::time::timeout;
 
 use crate::content::sha256;
 use crate::disk::{self, DiskError, Durability};
 use crate::fault;
 use crate::logs;
+use crate::report::facts;
 use crate::runtime::kill::TOKEN_VARIABLE;
 use crate::runtime::once::{OnceError, Running};
 use crate::runtime::reaper::Exit;
@@ -20,6 +21,7 @@ use crate::runtime::spawn::Launch;
 use crate::scene::{Scene, SceneError};
 
 const MARKER: &str = ".installed";
+const VENV: &str = "python3-venv";
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Installs packages of the distribution, unless they are there. Their daemons are neither started (a
@@ -72,19 +74,29 @@ pub async fn install(scene: &Scene, steps: &[InstallStep], output: &Path) -> Res
     fault::point("install.before");
     for (number, step) in (1..).zip(steps) {
         let step = step.step.as_ref().ok_or(InstallError::Unknown { number })?;
-        let (what, argv) = command(scene, step)?;
-        logs::say(output, &format!("install step {number}: {what}"));
-        let launch = launch(scene, step, argv, output)?;
-        run(&launch, matches!(step, Step::Apt(_))).await.map_err(|cause| InstallError::Step {
-            number,
-            what,
-            cause,
-        })?;
+        if matches!(step, Step::Pip(_)) && lacks_venv() {
+            // What cannot be brought is said by pip's own step, where that needs it.
+            let _ = take(scene, number, &Step::Apt(Packages { names: vec![VENV.to_owned()] }), output).await;
+        }
+        take(scene, number, step, output).await?;
         fault::point("install.mid");
     }
     disk::replace(&marker(&scene.release_dir), &stamp(steps), 0o644, Durability::PowerLoss)?;
     fault::point("install.after");
     Ok(())
+}
+
+async fn take(scene: &Scene, number: usize, step: &Step, output: &Path) -> Result<(), InstallError> {
+    let (what, argv) = command(scene, step)?;
+    logs::say(output, &format!("install step {number}: {what}"));
+    let launch = launch(scene, step, argv, output)?;
+    let ran = run(&launch, matches!(step, Step::Apt(_))).await;
+    ran.map_err(|cause| InstallError::Step { number, what, cause })
+}
+
+/// Debian keeps what makes Python's virtual environments in a package of its own.
+fn lacks_venv() -> bool {
+    facts::may_install() && !facts::has_module("ensurepip")
 }
 
 fn command(scene: &Scene, step: &Step) -> Result<(String, Vec<String>), SceneError> {

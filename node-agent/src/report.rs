@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::agent::Agent;
 
-mod facts;
+pub mod facts;
 mod load;
 
 pub use facts::Facts;

@@ -16,10 +16,11 @@ use crate::health::Probe;
 use crate::logs;
 use crate::ports::PortBook;
 use crate::runtime::kill::{self, TOKEN_VARIABLE};
-use crate::runtime::spawn::{self, Account, Launch};
+use crate::runtime::spawn::{Account, Launch};
 
 mod binding;
 mod environment;
+mod owner;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -37,8 +38,6 @@ pub enum SceneError {
     UnknownPort(String),
     #[error("there is no user {0:?} on this node")]
     UnknownUser(String),
-    #[error("the agent does not run as root and cannot start a process as {0:?}")]
-    OtherUser(String),
     #[error("volume {name}: {path:?} leaves the volume folder")]
     Volume { name: String, path: String },
     #[error("template {} is not UTF-8", .0.display())]
@@ -77,6 +76,7 @@ pub struct Scene {
     /// Those of the ports that were `auto`.
     pub automatic: BTreeMap<String, u16>,
     pub account: Option<Account>,
+    volume_root: PathBuf,
     volumes: BTreeMap<String, PathBuf>,
     config: BTreeMap<String, String>,
     depends: BTreeMap<String, String>,
@@ -98,6 +98,21 @@ impl Scene {
         spec: &InstanceSpec,
         kept: &BTreeMap<String, u16>,
     ) -> Result<Self, SceneError> {
+        let mut scene = Self::draft(ground, id, spec, kept)?;
+        scene.account = owner::account(&scene.render("user", &scene.process.user)?)?;
+        Ok(scene)
+    }
+
+    /// As `resolve`, but for the user, whom the install steps may have yet to make.
+    ///
+    /// # Errors
+    /// When a reference, a port or a volume cannot be resolved.
+    pub fn draft(
+        ground: Ground<'_>,
+        id: &InstanceId,
+        spec: &InstanceSpec,
+        kept: &BTreeMap<String, u16>,
+    ) -> Result<Self, SceneError> {
         let Some(instance_spec::Runtime::Process(process)) = &spec.runtime else {
             return Err(SceneError::Runtime);
         };
@@ -110,7 +125,8 @@ impl Scene {
             instance_dir: ground.data.instance(id),
             ports: Ports::new(),
             automatic: BTreeMap::new(),
-            account: account(&process.user)?,
+            account: None,
+            volume_root: ground.data.volume_root(id),
             volumes: BTreeMap::new(),
             config,
             depends: spec.depends.clone(),
@@ -121,7 +137,7 @@ impl Scene {
             log: ground.data.instance_log(id),
         };
         scene.bind_ports(ground.ports, spec, kept)?;
-        scene.place_volumes(&ground.data.volume_root(id), spec)?;
+        scene.place_volumes(spec)?;
         scene.env = scene.environment(ground.token)?;
         Ok(scene)
     }
@@ -141,8 +157,7 @@ impl Scene {
         disk::make_dir(&self.instance_dir, 0o700)?;
         self.hand_over(&self.instance_dir)?;
         for path in self.volumes.values() {
-            disk::make_dir(path, 0o750)?;
-            self.hand_over(path)?;
+            owner::furnish_volume(path, &self.volume_root, self.account.as_ref())?;
         }
         self.write_templates()
     }
@@ -174,7 +189,10 @@ impl Scene {
             "" => self.release_dir.clone(),
             dir => self.release_dir.join(self.render("working_dir", dir)?),
         };
-        Ok(Launch { cwd, limits: self.limits.clone(), ..self.command(argv, &self.log)? })
+        let launch = Launch { cwd, limits: self.limits.clone(), ..self.command(argv, &self.log)? };
+        // Some programs open /dev/stdout by its name, which takes the file's permission.
+        self.hand_over(&self.log)?;
+        Ok(launch)
     }
 
     /// A command beside the main process: same user and environment, run in the release folder.
@@ -253,23 +271,7 @@ impl Scene {
 
     /// Gives a file to the user that the process runs as.
     fn hand_over(&self, path: &Path) -> Result<(), SceneError> {
-        let Some(account) = &self.account else { return Ok(()) };
-        std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
-            .map_err(|cause| DiskError::new("hand over", path, cause).into())
-    }
-}
-
-/// None when the agent's own user is meant.
-fn account(name: &str) -> Result<Option<Account>, SceneError> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let account = spawn::account(name).ok_or_else(|| SceneError::UnknownUser(name.to_owned()))?;
-    // SAFETY: geteuid has no preconditions.
-    match unsafe { libc::geteuid() } {
-        0 => Ok(Some(account)),
-        me if me == account.uid => Ok(None),
-        _ => Err(SceneError::OtherUser(name.to_owned())),
+        self.account.as_ref().map_or(Ok(()), |account| Ok(owner::hand_over(path, account)?))
     }
 }
 

@@ -237,6 +237,8 @@ fn check_references(spec: &ModuleSpec, report: &mut Report) {
             texts.env("runtime.process.env", &process.env);
             let working_dir = process.working_dir.as_deref().unwrap_or_default();
             texts.text("runtime.process.working_dir", working_dir, Visibility::Public, &[]);
+            let user = process.user.as_deref().unwrap_or_default();
+            texts.text("runtime.process.user", user, Visibility::Public, &[]);
         }
         Runtime::Container(container) => {
             texts.command("runtime.container.command", &container.command, &[]);
@@ -249,6 +251,9 @@ fn check_references(spec: &ModuleSpec, report: &mut Report) {
         Some(Check::Http(http)) => texts.text("health.http.path", &http.path, Visibility::Public, &[]),
         Some(Check::Exec(exec)) => texts.command("health.exec.command", &exec.command, &[]),
         Some(Check::Tcp(_)) | None => {}
+    }
+    for (index, volume) in spec.volumes.iter().enumerate() {
+        texts.text(&format!("volumes[{index}].path"), &volume.path, Visibility::Public, &[]);
     }
     for (index, step) in spec.install.iter().enumerate() {
         if let InstallStep::Run(command) = step {

@@ -102,10 +102,8 @@ fn memory_bytes() -> u64 {
 fn capabilities() -> Vec<String> {
     let exists = |path: &str| Path::new(path).exists();
     let any = |paths: &[&str]| paths.iter().any(|path| exists(path));
-    // SAFETY: geteuid has no preconditions.
-    let is_root = unsafe { libc::geteuid() } == 0;
     let offers = [
-        ("apt", is_root && has_program("apt-get")),
+        ("apt", may_install()),
         ("camera", any(&["/dev/video0"])),
         ("docker", any(&["/var/run/docker.sock", "/run/docker.sock"])),
         ("gpio", any(&["/dev/gpiochip0"])),
@@ -115,11 +113,21 @@ fn capabilities() -> Vec<String> {
         ("pip", has_program("pip3") || has_program("pip") || has_module("pip")),
         ("podman", exists("/run/podman/podman.sock")),
         ("python3", has_program("python3")),
-        ("root", is_root),
+        ("root", is_root()),
         ("systemd", exists("/run/systemd/system")),
         ("venv", has_module("ensurepip")),
     ];
     offers.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Whether packages of the distribution can be installed.
+pub fn may_install() -> bool {
+    is_root() && has_program("apt-get")
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid has no preconditions.
+    unsafe { libc::geteuid() == 0 }
 }
 
 fn has_gpu() -> bool {
@@ -135,7 +143,7 @@ fn has_program(name: &str) -> bool {
 }
 
 /// Whether any Python 3 of the distribution has a module.
-fn has_module(name: &str) -> bool {
+pub fn has_module(name: &str) -> bool {
     let below = |root: &str| -> Vec<PathBuf> {
         let entries = fs::read_dir(root).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()

@@ -39,14 +39,14 @@ impl Scene {
         Ok(())
     }
 
-    pub(super) fn place_volumes(&mut self, root: &Path, spec: &InstanceSpec) -> Result<(), SceneError> {
+    pub(super) fn place_volumes(&mut self, spec: &InstanceSpec) -> Result<(), SceneError> {
         for volume in &spec.volumes {
             let path = self.render(&format!("volume {}", volume.name), &volume.path)?;
             let leaves = Path::new(&path).components().any(|part| part == Component::ParentDir);
             if leaves || path.is_empty() {
                 return Err(SceneError::Volume { name: volume.name.clone(), path });
             }
-            self.volumes.insert(volume.name.clone(), root.join(path));
+            self.volumes.insert(volume.name.clone(), self.volume_root.join(path));
         }
         Ok(())
     }

@@ -121,7 +121,7 @@ async fn install(
 ) -> Result<(), InstallError> {
     let spec = &candidate.spec;
     let name = id.to_string();
-    let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
+    let scene = Scene::draft(agent.ground(), id, spec, &agent.memory(&name).ports)?;
     let ports = scene.automatic.clone();
     if agent.memory(&name).ports != ports {
         agent.remember(&name, move |memory| memory.ports = ports).await;
@@ -133,7 +133,7 @@ async fn install(
     }
     // What was healthy before must come back also when a failed release has filled the disk.
     if is_judged {
-        // Anew: what was installed may have changed what the commands find.
+        // Anew: what was installed may have brought the user and what the commands find.
         let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
         scene.rehearse(spec)?;
     }
