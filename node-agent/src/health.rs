@@ -26,7 +26,11 @@ pub async fn check(probe: Probe, limit: Duration) -> Result<(), String> {
     let slow = || format!("no answer within {limit:?}");
     match probe {
         Probe::Tcp { port } => timeout(limit, connect(port)).await.map_err(|_| slow())?.map(drop),
-        Probe::Http { port, path } => timeout(limit, get(port, &path)).await.map_err(|_| slow())?,
+        Probe::Http { port, path } => {
+            let stream = timeout(limit, get(port, &path)).await.map_err(|_| slow())??;
+            let _ = timeout(limit, read_out(stream)).await;
+            Ok(())
+        }
         Probe::Exec(launch) => {
             once::run(&launch, limit).await.map_err(|error| format!("check {}", log::chain(&error)))
         }
@@ -46,7 +50,14 @@ async fn connect(port: u16) -> Result<TcpStream, String> {
     Err(refused)
 }
 
-async fn get(port: u16, path: &str) -> Result<(), String> {
+/// The rest of a good answer: a server that is hung up on in the middle of it writes so into its log.
+async fn read_out(stream: TcpStream) {
+    const MOST: u64 = 4 << 20;
+    let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+}
+
+/// Asks for a page, and gives the connection with its rest when the status is good.
+async fn get(port: u16, path: &str) -> Result<TcpStream, String> {
     let broken = |error: std::io::Error| format!("GET {path} on port {port}: {error}");
     let mut stream = connect(port).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -65,7 +76,7 @@ async fn get(port: u16, path: &str) -> Result<(), String> {
         head.extend_from_slice(&bytes[..count]);
     }
     match status(&head) {
-        Some(200..=399) => Ok(()),
+        Some(200..=399) => Ok(stream),
         Some(status) => Err(format!("GET {path} on port {port} answers {status}")),
         None => Err(format!("port {port} does not speak HTTP")),
     }

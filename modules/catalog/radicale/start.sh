@@ -14,4 +14,5 @@ else
     auth=none hosts=127.0.0.1:$PORT_HTTP
     echo "no password is set: only programs on this node are served" >&2
 fi
+echo "radicale: listening on $hosts"
 exec python3 -m radicale --config "$HOME/radicale.conf" --auth-type "$auth" --server-hosts "$hosts"

@@ -24,7 +24,11 @@ if ! install "$@"; then
   install "$@" || exit 1
 fi
 
-command -v systemctl >/dev/null 2>&1 || exit 0
+# Debian's own helper knows what is enabled even where systemd does not run, as in a chroot.
+disable() {
+  if command -v systemctl >/dev/null 2>&1; then systemctl --quiet disable "$1"; else deb-systemd-helper disable "$1"; fi
+}
+command -v systemctl >/dev/null 2>&1 || command -v deb-systemd-helper >/dev/null 2>&1 || exit 0
 nl='
 '
 sources=$(dpkg-query -W -f '${source:Package}\n' "$@" 2>/dev/null)
@@ -32,6 +36,6 @@ dpkg-query -W -f '${Package} ${source:Package}\n' | while read -r package source
   case "$nl$before$nl" in *"$nl$package$nl"*) continue ;; esac
   case "$nl$sources$nl" in *"$nl$source$nl"*) ;; *) continue ;; esac
   dpkg -L "$package" | sed -n 's|^.*/lib/systemd/system/\([^/@]*\.service\)$|\1|p' |
-    while read -r unit; do systemctl --quiet disable "$unit" || true; done
+    while read -r unit; do disable "$unit" </dev/null || true; done
 done
 exit 0
