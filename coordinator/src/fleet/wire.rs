@@ -43,19 +43,21 @@ pub fn facts(facts: &Facts) -> v1::NodeFacts {
     }
 }
 
-/// Where an instance answers, by the ports it is bound to: `http://` for ports named like web pages.
+/// Where an instance answers, by the ports it is bound to: `http://` for ports named like web pages, which come first.
 pub fn urls(address: &str, report: &v1::InstanceReport) -> Vec<String> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let url = |bound: &v1::instance_report::BoundPort| {
-        let scheme = match (bound.name.as_str(), bound.protocol()) {
-            ("http" | "web" | "ui" | "dashboard" | "api" | "metrics", _) => "http",
-            ("https", _) => "https",
-            (_, v1::port::Protocol::Tcp) => "tcp",
-            (_, v1::port::Protocol::Udp) => "udp",
+        let (rank, scheme) = match (bound.name.as_str(), bound.protocol()) {
+            ("http" | "web" | "ui" | "dashboard" | "api" | "metrics", _) => (0, "http"),
+            ("https", _) => (0, "https"),
+            (_, v1::port::Protocol::Tcp) => (1, "tcp"),
+            (_, v1::port::Protocol::Udp) => (2, "udp"),
         };
-        format!("{scheme}://{host}:{}", bound.port)
+        (rank, format!("{scheme}://{host}:{}", bound.port))
     };
-    report.ports.iter().map(url).collect()
+    let mut urls: Vec<_> = report.ports.iter().map(url).collect();
+    urls.sort_by_key(|(rank, _)| *rank);
+    urls.into_iter().map(|(_, url)| url).collect()
 }
 
 /// A module in one line; the caller knows its versions.

@@ -15,7 +15,7 @@ else
     # That of an earlier start would still be asked for.
     sed -i '/<gui /,/<\/gui>/{/<user>/d; /<password>/d}' "$config"
 fi
-sed -i "/<gui /,/<\\/gui>/s,<address>.*</address>,<address>$address:$PORT_GUI</address>," "$config"
+sed -i "/<gui /,/<\\/gui>/s,<address>.*</address>,<address>$address:$PORT_UI</address>," "$config"
 # Files that arrive have the permissions they had elsewhere, not ours.
 umask 022
 exec syncthing serve --home="$VOLUME_STATE" --no-browser --no-restart
