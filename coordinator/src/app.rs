@@ -17,7 +17,7 @@ use crate::fleet::enrol::Enrolment;
 use crate::fleet::enrol::authority::FleetAuthority;
 use crate::fleet::enrol::binaries::AgentBinaries;
 use crate::fleet::keyring::{Keyring, KeyringError};
-use crate::fleet::{Fleet, carrier};
+use crate::fleet::{Fleet, Holds, carrier};
 use crate::ssh::hosts::Hosts;
 use crate::store::{self, StoreError};
 
@@ -90,6 +90,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         catalog: Catalog::built_in(),
         clock,
         carrier: carrier::this_process(machine_name()),
+        holds: Holds::default(),
         by: format!("{}@{}", user_name(), machine_name()),
     }))
 }

@@ -12,6 +12,7 @@ pub mod enrol;
 mod error;
 mod finish;
 mod history;
+mod hold;
 mod join;
 mod keep;
 pub mod keyring;
@@ -45,6 +46,7 @@ use crate::domain::deployment::Carrier;
 use crate::ssh::hosts::Hosts;
 use crate::store::Store;
 use enrol::Enrolment;
+pub(crate) use hold::Holds;
 use keyring::Keyring;
 use modules::catalog::Catalog;
 
@@ -60,6 +62,8 @@ pub struct Fleet {
     pub(crate) clock: Arc<dyn Clock>,
     /// This process, as the changes name it that it carries out.
     pub(crate) carrier: Carrier,
+    /// Changes that are being carried out in this process.
+    pub(crate) holds: Holds,
     /// `user@host` of whoever runs this coordinator, for the history.
     pub(crate) by: String,
 }

@@ -82,6 +82,9 @@ pub struct DeploymentRecord {
     pub progress: Progress,
     /// Instances that fit nowhere now; they are placed when capacity comes.
     pub unplaced: BTreeSet<InstanceId>,
+    /// Where instances were before the last change and may still run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaving: BTreeMap<InstanceId, NodeName>,
     /// Names the deploy, rollback or restart that is being carried out: agents try a failed release again in a new one.
     pub attempt: u64,
     pub explanation: Explanation,

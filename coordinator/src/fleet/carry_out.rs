@@ -191,7 +191,7 @@ pub(super) fn wanted(record: &DeploymentRecord) -> Vec<Wanted> {
 }
 
 fn leaving(recorded: &Recorded) -> Vec<Leaving> {
-    let leaving = recorded.leaving.iter();
+    let leaving = recorded.record.leaving.iter();
     leaving.map(|(instance, node)| Leaving { instance: instance.clone(), node: node.clone() }).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The end of a change: what was carried out is kept, or what ran before is wanted again and carried out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proto::ids::DeploymentName;
@@ -26,7 +27,17 @@ impl Fleet {
         timeout: Duration,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
-        let verdict = self.carry_out(&recorded, timeout, progress).await;
+        let mut verdict = self.carry_out(&recorded, timeout, progress).await;
+        let mut recorded = recorded;
+        // What had to stop first has stopped now and can start where it belongs.
+        if verdict == Verdict::Done
+            && !recorded.record.unplaced.is_empty()
+            && let Some(second) = self.place_again(&recorded.record.name, &BTreeSet::new()).await?
+        {
+            self.note_outcome(&recorded.record, OutcomeWord::Waiting, "stopped, to start elsewhere").await?;
+            verdict = self.carry_out(&second, timeout, progress).await;
+            recorded = second;
+        }
         self.settle(&recorded.record, verdict, timeout, progress).await
     }
 
@@ -171,6 +182,7 @@ impl Fleet {
         }
         let mut after = kept.value.clone();
         after.progress = state;
+        after.leaving.clear();
         let outcome = self.outcome_op(record, word, message).await?;
         fault::point("settle.before");
         self.amend(&kept, &after, outcome).await?;

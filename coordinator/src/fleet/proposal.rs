@@ -8,6 +8,7 @@ use proto::v1;
 use proto::v1::change::Kind;
 
 use super::change::Next;
+use super::hold::Hold;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
 use super::{Fleet, FleetError, keys, views, wire};
@@ -29,17 +30,17 @@ pub struct Proposal {
 pub struct Recorded {
     pub record: DeploymentRecord,
     pub touched: BTreeSet<NodeName>,
-    /// Instances that are to be gone from where they were.
-    pub leaving: BTreeMap<InstanceId, NodeName>,
     /// Nodes that were not reached just before, and why.
     pub away: BTreeMap<NodeName, String>,
+    /// Keeps the reconcile loop of this process off it.
+    pub _hold: Option<Hold>,
 }
 
 impl Recorded {
     /// A change that somebody else recorded.
     pub fn of(record: &DeploymentRecord, snapshot: &Snapshot) -> Self {
-        let touched = record.current.placements.values().cloned().collect();
-        Self { record: record.clone(), touched, leaving: BTreeMap::new(), away: snapshot.away() }
+        let touched = record.current.placements.values().chain(record.leaving.values()).cloned().collect();
+        Self { record: record.clone(), touched, away: snapshot.away(), _hold: None }
     }
 }
 
@@ -68,9 +69,12 @@ impl Proposal {
     ) -> Result<Self, FleetError> {
         let before = snapshot.deployments.get(name).map(|kept| kept.value.clone());
         let fleet = views::placement_snapshot(snapshot);
-        let decision = place(asked, &fleet);
+        let mut decision = place(asked, &fleet);
+        if module.spec.exclusive {
+            stop_before_start(snapshot, before.as_ref(), &mut decision);
+        }
         let explanation = explain(asked, &fleet, &decision);
-        let record = next_record(name, wish, module, &decision, explanation, before.as_ref())?;
+        let record = next_record(snapshot, name, wish, module, &decision, explanation)?;
         let instances = instances(snapshot, &record, module)?;
         Ok(Self { record, instances, before })
     }
@@ -182,6 +186,7 @@ impl Fleet {
         record.carrier = self.carrier.clone();
         let next =
             Next { name: &record.name, record: Some(&record), instances: &proposal.instances, purge: false };
+        let hold = self.holds.take(&record.name);
         let entry = HistoryEntry {
             action,
             placed: record.current.clone(),
@@ -190,9 +195,9 @@ impl Fleet {
             started_at: record.changed_at,
         };
         let entry = put_json(keys::history_entry(&record.name, record.current.generation), &entry)?;
-        let Some(touched) = self.write(snapshot, &next, vec![entry]).await? else { return Ok(None) };
-        let leaving = leaving(proposal.before.as_ref(), &record);
-        Ok(Some(Recorded { record, touched, leaving, away: snapshot.away() }))
+        let Some(mut touched) = self.write(snapshot, &next, vec![entry]).await? else { return Ok(None) };
+        touched.extend(record.leaving.values().filter(|node| snapshot.nodes.contains_key(node)).cloned());
+        Ok(Some(Recorded { record, touched, away: snapshot.away(), _hold: Some(hold) }))
     }
 
     /// Writes what is missing on the nodes of a change that was recorded by somebody who has died since.
@@ -225,13 +230,14 @@ impl Fleet {
 }
 
 fn next_record(
+    snapshot: &Snapshot,
     name: &DeploymentName,
     wish: Wish,
     module: &Resolved,
     decision: &Decision,
     explanation: crate::domain::placement::Explanation,
-    before: Option<&DeploymentRecord>,
 ) -> Result<DeploymentRecord, FleetError> {
+    let before = snapshot.deployments.get(name).map(|kept| &kept.value);
     let generation = before.map(|record| record.current.generation).unwrap_or_default().next();
     let footprint = spec::footprint(name, module, &wish)?;
     Ok(DeploymentRecord {
@@ -240,6 +246,7 @@ fn next_record(
         previous: before.and_then(last_good).cloned(),
         progress: State::Rolling,
         unplaced: decision.unplaced.clone(),
+        leaving: leaving(snapshot, before, &decision.placements),
         attempt: generation.0,
         explanation,
         footprint,
@@ -248,10 +255,25 @@ fn next_record(
     })
 }
 
-/// Where instances were and are not wanted any more.
-fn leaving(before: Option<&DeploymentRecord>, after: &DeploymentRecord) -> BTreeMap<InstanceId, NodeName> {
-    let before = before.map(|record| record.current.placements.clone()).unwrap_or_default();
-    before.into_iter().filter(|(id, node)| after.current.placements.get(id) != Some(node)).collect()
+/// Where instances were, are not wanted any more, and may still run.
+fn leaving(
+    snapshot: &Snapshot,
+    before: Option<&DeploymentRecord>,
+    after: &BTreeMap<InstanceId, NodeName>,
+) -> BTreeMap<InstanceId, NodeName> {
+    let Some(before) = before else { return BTreeMap::new() };
+    let were = before.leaving.iter().chain(&before.current.placements);
+    let may_run = were.filter(|(id, node)| after.get(id) != Some(node) && !snapshot.has_left(id, node));
+    may_run.map(|(id, node)| (id.clone(), node.clone())).collect()
+}
+
+/// An exclusive instance gets its new place only when it is known to have left the old one.
+fn stop_before_start(snapshot: &Snapshot, before: Option<&DeploymentRecord>, decision: &mut Decision) {
+    for id in leaving(snapshot, before, &decision.placements).into_keys() {
+        if decision.placements.remove(&id).is_some() {
+            decision.unplaced.insert(id);
+        }
+    }
 }
 
 /// What to go back to when the next wish fails: the last one that was seen healthy.

@@ -72,8 +72,9 @@ impl Fleet {
 
     fn is_in_other_hands(&self, record: &DeploymentRecord) -> bool {
         let is_changing = matches!(record.progress, State::Rolling | State::RolledBack { .. });
-        is_changing
-            && carrier::is_at_work(&record.carrier, &self.carrier, record.changed_at, self.clock.now())
+        let by_another =
+            || carrier::is_at_work(&record.carrier, &self.carrier, record.changed_at, self.clock.now());
+        self.holds.contains(&record.name) || (is_changing && by_another())
     }
 
     /// Sees interrupted changes through to their end, if they reach it within this round.
@@ -110,7 +111,7 @@ impl Fleet {
                     .values()
                     .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node));
             if wants && !self.is_in_other_hands(record) && !matches!(record.progress, State::Failed { .. }) {
-                moved |= self.place_again(&record.name, lost).await?;
+                moved |= self.place_again(&record.name, lost).await?.is_some();
             }
         }
         Ok(moved)
@@ -121,17 +122,16 @@ impl Fleet {
         &self,
         name: &DeploymentName,
         lost: &BTreeSet<NodeName>,
-    ) -> Result<bool, FleetError> {
+    ) -> Result<Option<Recorded>, FleetError> {
         let mut snapshot = self.snapshot().await?;
         snapshot.lost = lost.clone();
-        let Some(kept) = snapshot.deployments.get(name) else { return Ok(false) };
+        let Some(kept) = snapshot.deployments.get(name) else { return Ok(None) };
         let before = kept.value.clone();
         let module = self.release(&before.current.wish.release).await?;
-        let mut proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
+        let proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
         if proposal.record.current.placements == before.current.placements {
-            return Ok(false);
+            return Ok(None);
         }
-        proposal.record.previous = before.previous.clone();
-        Ok(self.record(&snapshot, proposal, Action::Move).await?.is_some())
+        self.record(&snapshot, proposal, Action::Move).await
     }
 }

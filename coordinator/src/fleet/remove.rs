@@ -43,10 +43,10 @@ impl Fleet {
                 self.forget_history(name).await?;
                 fault::point("remove.forgotten");
                 return Ok(Recorded {
-                    leaving: kept.value.current.placements.clone(),
                     record: emptied(&kept.value),
                     touched,
                     away: snapshot.away(),
+                    _hold: None,
                 });
             }
         }
@@ -64,7 +64,7 @@ impl Fleet {
 
 fn emptied(record: &DeploymentRecord) -> DeploymentRecord {
     let mut record = record.clone();
-    record.current.placements.clear();
+    record.leaving.extend(std::mem::take(&mut record.current.placements));
     record.unplaced.clear();
     record
 }

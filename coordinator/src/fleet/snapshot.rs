@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto::ids::{DeploymentName, NodeName};
+use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 use sha2::{Digest as _, Sha256};
 
@@ -37,6 +37,16 @@ impl Snapshot {
 
     pub fn report(&self, node: &NodeName) -> Option<&v1::Report> {
         self.observed.get(node).and_then(Observed::report)
+    }
+
+    /// Whether the node has taken its last spec and reports the instance no more.
+    pub fn has_left(&self, id: &InstanceId, node: &NodeName) -> bool {
+        let wanted = self.desired.get(node).map_or(0, |kept| kept.value.generation);
+        let is_gone = |report: &v1::Report| {
+            report.generation == wanted
+                && !report.instances.iter().any(|instance| instance.id == id.to_string())
+        };
+        !self.nodes.contains_key(node) || self.report(node).is_some_and(is_gone)
     }
 
     /// Deployments that nodes are still to run and that nobody wants any more.

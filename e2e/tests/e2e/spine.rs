@@ -134,11 +134,11 @@ fn the_first_deploy_needs_no_node_and_no_configuration() {
     assert_eq!(hello["state"], "healthy");
 }
 
-fn status(cli: &Orchestrator, deployment: &str) -> Value {
+pub fn status(cli: &Orchestrator, deployment: &str) -> Value {
     cli.run(&format!("status {deployment} -o json")).json()[0].take()
 }
 
-fn instances(deployment: &Value) -> &Vec<Value> {
+pub fn instances(deployment: &Value) -> &Vec<Value> {
     deployment["instances"].as_array().unwrap_or_else(|| panic!("no instances in {deployment}"))
 }
 
