@@ -52,6 +52,9 @@ fn part(part: &Part, look: &Look) -> String {
 /// The changes of a dry run, one line per instance.
 pub fn plan(plan: &Plan, look: &Look) -> String {
     let release = plan.release.as_ref().map_or_else(String::new, release);
+    if plan.changes.is_empty() {
+        return format!("{release} as {} would wait: no node can run it now\n", plan.deployment);
+    }
     if plan.changes.iter().all(|change| change.kind() == Kind::Keep) {
         return format!("nothing would change: {} runs {release} already\n", plan.deployment);
     }
