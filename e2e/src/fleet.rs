@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::iter;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,7 +10,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 
 use crate::etcd::Etcd;
-use crate::host::{Host, ip, sh};
+use crate::host::{Host, Kind, ip, pi, sh};
 use crate::orchestrator::binaries;
 use crate::ssh;
 use crate::stage::Stage;
@@ -21,7 +22,10 @@ const DESK: &str = "desk";
 /// What a fleet should be like.
 #[derive(Debug, Clone)]
 pub struct Wish {
+    /// How many hosts without systemd; their names come first, then those of the other kinds.
     pub hosts: u8,
+    pub systemd_hosts: u8,
+    pub pis: u8,
     pub disk_bytes: u64,
     /// Lets the hosts reach what this machine reaches, through NAT; turns on IP forwarding on this machine.
     pub internet: bool,
@@ -29,7 +33,12 @@ pub struct Wish {
 
 impl Wish {
     pub fn hosts(hosts: u8) -> Wish {
-        Wish { hosts, disk_bytes: DISK, internet: false }
+        Wish { hosts, systemd_hosts: 0, pis: 0, disk_bytes: DISK, internet: false }
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        let counts = [(Kind::Plain, self.hosts), (Kind::Systemd, self.systemd_hosts), (Kind::Pi, self.pis)];
+        counts.into_iter().flat_map(|(kind, count)| iter::repeat_n(kind, usize::from(count))).collect()
     }
 }
 
@@ -126,9 +135,13 @@ impl Fleet {
     }
 
     fn build(stage: Stage, wish: &Wish) -> Result<Fleet> {
-        ensure!((1..=200).contains(&wish.hosts), "a fleet has 1 to 200 hosts");
-        let fleet = Fleet::plan(stage, wish.hosts);
+        let count = wish.kinds().len();
+        ensure!((1..=200).contains(&count), "a fleet has 1 to 200 hosts");
+        let fleet = Fleet::plan(stage, u8::try_from(count)?);
         fleet.make_bridge()?;
+        if wish.pis > 0 {
+            pi::emulate(&fleet.stage.folder(), fleet.slot())?;
+        }
         if wish.internet {
             fleet.allow_internet()?;
         }
@@ -147,7 +160,11 @@ impl Fleet {
         let authorized = fs::read_to_string(key.with_extension("pub"))?;
         let name = |host: &Host| format!("{} {}\n", host.address(), host.name());
         let names: String = self.hosts.values().map(name).collect();
-        each(self.machines(), |host| host.install(wish.disk_bytes, &authorized, &names))?;
+        let kinds = wish.kinds();
+        each(self.machines(), |host| {
+            let kind = kinds.get(host.number().wrapping_sub(1)).copied().unwrap_or(Kind::Plain);
+            host.install(kind, wish.disk_bytes, &authorized, &names)
+        })?;
         let hosts: Vec<_> = self.hosts.values().cloned().collect();
         ssh::install_client(&self.desk.disk().upper("/root/.ssh"), "/root", key, &hosts)?;
         let home = self.stage.folder().join("home");

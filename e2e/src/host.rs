@@ -2,8 +2,10 @@
 
 mod delay;
 mod disk;
+mod kind;
 mod link;
 mod namespaces;
+pub(crate) mod pi;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -17,10 +19,10 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::ssh;
 use crate::stage;
 pub use disk::Disk;
+pub use kind::Kind;
 pub use link::{Link, Refusal};
 pub(crate) use link::{ip, sh};
 
-const BOOT: &str = include_str!("host/boot.sh");
 const BOOT_DEADLINE: Duration = Duration::from_secs(20);
 /// The search path a login on a Debian machine has.
 pub const PATH: &str = "/opt/orchestrator:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,6 +45,11 @@ impl Host {
         &self.name
     }
 
+    /// Hosts are counted from 1; the desk is 0.
+    pub(crate) fn number(&self) -> usize {
+        usize::from(self.number)
+    }
+
     pub fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 213, self.slot, 10 + self.number)
     }
@@ -55,8 +62,18 @@ impl Host {
         Link { slot: self.slot, number: self.number, namespace: format!("oe{}-{}", self.slot, self.name) }
     }
 
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.folder)
+    }
+
     /// Makes the disk and what is on it; the host is still off.
-    pub(crate) fn install(&self, disk_bytes: u64, authorized_key: &str, names: &str) -> Result<()> {
+    pub(crate) fn install(
+        &self,
+        kind: Kind,
+        disk_bytes: u64,
+        authorized_key: &str,
+        names: &str,
+    ) -> Result<()> {
         fs::create_dir_all(self.folder.join("root"))?;
         let disk = self.disk();
         disk.mount(disk_bytes)?;
@@ -67,6 +84,7 @@ impl Host {
         disk.write("/etc/resolv.conf", &name_servers(), 0o644)?;
         // Images for containers forbid packages to start their services; a real machine starts them.
         disk.hide("/usr/sbin/policy-rc.d")?;
+        kind.install(&self.folder, &disk)?;
         ssh::install_server(&disk, authorized_key)
     }
 
@@ -83,21 +101,22 @@ impl Host {
         let binaries = fs::read_to_string(self.folder.join("binaries")).unwrap_or_default();
         let log = File::create(self.boot_log())?;
         let mut command = Command::new("sh");
-        command.args(["-c", BOOT, "boot"]).arg(&self.folder).args([&self.name, &binaries]);
+        command.args(["-c", self.kind().boot_script(), "boot"]).arg(&self.folder);
+        command.args([&self.name, &link.namespace, &binaries]);
         command.env_clear().env("PATH", PATH);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let network = File::open(Path::new("/run/netns").join(&link.namespace))?;
-        let init = namespaces::found(command, network).context("could not make the namespaces of a host")?;
-        self.await_ssh(init.id())
+        let first = namespaces::found(command, network).context("could not make the namespaces of a host")?;
+        self.await_ssh(first.id())
     }
 
     /// Takes the power away: the line goes dead, then all processes are gone at once, nothing is told to anyone.
     pub fn power_off(&self) -> Result<()> {
-        let init = self.init()?;
+        let first = self.first()?;
         self.link().unplug()?;
         // SAFETY: kill takes two integers.
-        unsafe { libc::kill(init as i32, libc::SIGKILL) };
-        stage::reap(init as i32);
+        unsafe { libc::kill(first as i32, libc::SIGKILL) };
+        stage::reap(first as i32);
         while self.is_on() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -105,11 +124,22 @@ impl Host {
     }
 
     pub fn is_on(&self) -> bool {
-        self.init().is_ok()
+        self.first().is_ok()
     }
 
-    /// The pid, on this machine, of the host's first process.
+    /// The pid, on this machine, of the process that is 1 on the host.
     pub fn init(&self) -> Result<u32> {
+        let first = self.first()?;
+        match self.kind() {
+            Kind::Plain | Kind::Pi => Ok(first),
+            Kind::Systemd => {
+                namespaces::founded_by(first).with_context(|| format!("{} is only starting", self.name))
+            }
+        }
+    }
+
+    /// The process that made the host's namespaces, and whose end is the host's.
+    fn first(&self) -> Result<u32> {
         let off = || format!("{} is off", self.name);
         let recorded = fs::read_to_string(self.folder.join("init")).with_context(off)?;
         let pid = recorded.split(' ').next().and_then(|pid| pid.parse().ok()).with_context(off)?;
@@ -256,10 +286,10 @@ impl Host {
         self.folder.join("boot.log")
     }
 
-    fn await_ssh(&self, init: u32) -> Result<()> {
+    fn await_ssh(&self, first: u32) -> Result<()> {
         let deadline = Instant::now() + BOOT_DEADLINE;
         while !answers_ssh(self.address()) {
-            let ended = !Path::new(&format!("/proc/{init}/root/proc")).exists();
+            let ended = !Path::new(&format!("/proc/{first}/root/proc")).exists();
             if Instant::now() > deadline || ended {
                 let log = fs::read_to_string(self.boot_log()).unwrap_or_default();
                 bail!("{} did not start:\n{log}", self.name);

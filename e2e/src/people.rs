@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use e2e::fleet::{DISK, Fleet, Wish};
-use e2e::host::{Host, Refusal};
+use e2e::host::{Host, Kind, Refusal};
 use e2e::stage::{self, Stage};
 
 #[derive(Subcommand)]
@@ -60,9 +60,15 @@ pub enum FleetCommand {
 
 #[derive(Args)]
 pub struct Up {
-    /// How many hosts
+    /// How many hosts without systemd
     #[arg(default_value_t = 3)]
     hosts: u8,
+    /// How many hosts with systemd besides
+    #[arg(long, default_value_t = 0)]
+    systemd: u8,
+    /// How many emulated 64-bit Raspberry Pis besides; `make test-pi` installs what they need
+    #[arg(long, default_value_t = 0)]
+    pi: u8,
     /// Also starts an etcd on the fleet's bridge
     #[arg(long)]
     etcd: bool,
@@ -134,7 +140,13 @@ impl Target {
 }
 
 fn up(wish: &Up) -> Result<()> {
-    let plan = Wish { hosts: wish.hosts, disk_bytes: wish.disk << 20, internet: wish.internet };
+    let plan = Wish {
+        hosts: wish.hosts,
+        systemd_hosts: wish.systemd,
+        pis: wish.pi,
+        disk_bytes: wish.disk << 20,
+        internet: wish.internet,
+    };
     let fleet = Fleet::up_detached(&plan)?;
     let etcd = if wish.etcd { Some(fleet.etcd()?) } else { None };
     describe(&fleet);
@@ -160,7 +172,13 @@ fn up(wish: &Up) -> Result<()> {
 fn describe(fleet: &Fleet) {
     println!("fleet {}:", fleet.slot());
     for host in fleet.hosts().chain([fleet.desk()]) {
-        println!("  {:<5} {:<15} {}", host.name(), host.address(), if host.is_on() { "on" } else { "off" });
+        let kind = match host.kind() {
+            Kind::Plain => "",
+            Kind::Systemd => "systemd",
+            Kind::Pi => "aarch64",
+        };
+        let state = if host.is_on() { "on" } else { "off" };
+        println!("  {:<5} {:<15} {state:<4} {kind}", host.name(), host.address());
     }
 }
 

@@ -43,12 +43,17 @@ impl Disk {
             if !Path::new("/").join(path).exists() {
                 continue;
             }
-            let folder = self.upper(path);
-            fs::create_dir_all(&folder)?;
-            fs::set_permissions(&folder, Permissions::from_mode(mode))?;
-            hide_lower(&folder).with_context(|| format!("could not make /{path} opaque"))?;
+            self.cover(path, mode)?;
         }
         Ok(())
+    }
+
+    /// Puts an empty folder in the place of one of the machine's, before the host runs.
+    pub fn cover(&self, path: &str, mode: u32) -> Result<()> {
+        let folder = self.upper(path);
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, Permissions::from_mode(mode))?;
+        hide_lower(&folder).with_context(|| format!("could not make {path} opaque"))
     }
 
     /// Where the host's file `path` is kept, as long as the host does not run.

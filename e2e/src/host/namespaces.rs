@@ -1,6 +1,6 @@
 //! Starting processes in the namespaces of a host: the first one, which makes them, and any later one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -33,6 +33,17 @@ pub fn enter(mut command: Command, init: u32) -> io::Result<Child> {
     unsafe { command.pre_exec(move || check(libc::setns(descriptor, flags))) };
     // SAFETY: `host` is open.
     spawn_after(command, || check(unsafe { libc::setns(descriptor, libc::CLONE_NEWPID) }))
+}
+
+/// The child of `first` that is process 1 of a PID namespace below that of `first`.
+pub fn founded_by(first: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
+    let is_founder = |pid: &&str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        numbers.split_whitespace().count() > 2 && numbers.ends_with("\t1")
+    };
+    children.split_whitespace().find(is_founder)?.parse().ok()
 }
 
 /// A PID namespace is for the children of the thread that chose it, so a thread of its own chooses and spawns.

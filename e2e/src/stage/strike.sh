@@ -26,9 +26,17 @@ for name in /run/netns/oe"$slot"-*; do
     [ -e "$name" ] && ip netns delete "${name##*/}" 2>/dev/null
 done
 ip link delete "oe$slot" 2>/dev/null
-if [ -e "$folder/internet" ]; then
-    sh "$folder/internet" 2>/dev/null
-fi
+for undo in "$folder/internet" "$folder/emulation"; do
+    [ -e "$undo" ] && sh "$undo" 2>/dev/null
+done
+# Its processes are dying, and a cgroup can be removed when the last one is gone.
+for tree in /sys/fs/cgroup/oe"$slot"-* /sys/fs/cgroup/*/oe"$slot"-*; do
+    tries=200
+    while [ -e "$tree" ] && [ $tries -gt 0 ]; do
+        find "$tree" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.02
+        tries=$((tries - 1))
+    done
+done
 for disk in "$folder"/hosts/*/disk; do
     [ -e "$disk" ] && umount -l "$disk" 2>/dev/null
 done

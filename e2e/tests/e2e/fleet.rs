@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::fleet::Fleet;
+use e2e::fleet::{Fleet, Wish};
 use e2e::host::{Host, Refusal};
 use e2e::orchestrator::eventually;
 use e2e::stage;
@@ -146,7 +146,7 @@ fn eight_hosts_start_within_a_second() {
 
 #[test]
 fn nothing_is_left_when_a_fleet_is_dropped() {
-    let fleet = Fleet::up(2).unwrap();
+    let fleet = one_of_each().unwrap();
     let _etcd = fleet.etcd().unwrap();
     let slot = fleet.slot();
     assert!(!traces(slot).is_empty());
@@ -184,10 +184,14 @@ fn nothing_is_left_after_a_sweep_when_the_guardian_was_killed_too() {
 #[test]
 #[ignore = "started by other tests"]
 fn makes_a_fleet_and_waits() {
-    let fleet = Fleet::up(2).unwrap();
+    let fleet = one_of_each().unwrap();
     let _etcd = fleet.etcd().unwrap();
     println!("fleet {}", fleet.slot());
     std::thread::sleep(Duration::from_secs(600));
+}
+
+fn one_of_each() -> Result<Fleet, anyhow::Error> {
+    Fleet::up_with(&Wish { systemd_hosts: 1, ..Wish::hosts(1) })
 }
 
 fn owner() -> (Child, u8) {
@@ -205,7 +209,7 @@ fn traces(slot: u8) -> Vec<String> {
     let script = format!(
         "ls -d /run/orchestrator-e2e/{slot} 2>/dev/null; ls /run/netns 2>/dev/null | grep '^oe{slot}-'; \
          ls /sys/class/net | grep -x 'oe{slot}\\(h[0-9]*\\)\\?'; grep '/run/orchestrator-e2e/{slot}/' /proc/mounts; \
-         pgrep -a etcd | grep '/{slot}/'"
+         pgrep -a 'etcd|nspawn' | grep '/{slot}/'; find /sys/fs/cgroup -maxdepth 2 -name 'oe{slot}-*'"
     );
     let found = Command::new("sh").args(["-c", &script]).output().unwrap();
     String::from_utf8_lossy(&found.stdout).lines().map(str::to_string).collect()

@@ -8,3 +8,4 @@ mod fleet;
 mod kills;
 mod offline;
 mod spine;
+mod systemd;

@@ -1,19 +1,4 @@
-# The start of a host: runs as process 1 of new PID, mount, UTS, IPC and network namespaces, makes the disk the
-# root, and becomes sshd. Arguments: the host's folder, its name, a folder with our binaries or nothing.
-set -eu
-dir=$1 name=$2 binaries=$3
-
-# /proc is still the machine's own here, so this is the pid that the machine sees.
-read -r stat </proc/self/stat
-pid=${stat%% *}
-# shellcheck disable=SC2086
-set -- ${stat##*) }
-shift 19
-echo "$pid $1" >"$dir/init.new"
-mv "$dir/init.new" "$dir/init"
-
-mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/disk/upper,workdir=$dir/disk/work" "$dir/root"
-cd "$dir/root"
+# Then, for a host without systemd: everything a machine mounts, and sshd becomes process 1.
 hostname "$name"
 mount -t proc proc proc
 mount -t sysfs sysfs sys
