@@ -1,6 +1,8 @@
 //! A machine reached by the system's ssh, so that people's keys, `~/.ssh/config`, jump hosts and known_hosts count.
 //! One connection per machine, made on first use, shared by all commands and made anew when it has died.
 
+use std::error::Error;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +57,7 @@ impl Remote {
         let sessions = Arc::clone(&self.sessions);
         let permit = sessions.acquire_owned().await.expect("the semaphore is never closed");
         let child = match self.try_spawn(command).await {
-            Err(SshError::Disconnected) => {
+            Err(cause) if is_disconnected(&cause) => {
                 self.connect().await?;
                 self.try_spawn(command).await
             }
@@ -79,7 +81,7 @@ impl Remote {
     fn failed(&self, cause: SshError) -> HostError {
         let host = self.contact.to_string();
         match cause {
-            SshError::Disconnected => HostError::Lost { host },
+            cause if is_disconnected(&cause) => HostError::Lost { host },
             cause => HostError::Run { host, cause: Arc::new(cause) },
         }
     }
@@ -157,6 +159,14 @@ impl Host for Remote {
     ) -> Result<CommandOutput, HostError> {
         self.transfer(script, input, sent, FEED_LIMIT).await
     }
+}
+
+/// Says whether the connection was dead before the command was started. A machine that lost its power tells so only
+/// when it is asked for a session, and then the master ends instead of answering.
+fn is_disconnected(cause: &SshError) -> bool {
+    let SshError::SshMux(cause) = cause else { return matches!(cause, SshError::Disconnected) };
+    let failure = cause.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    failure.is_some_and(|io| matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe))
 }
 
 /// Finds the line that says whom to kill; start-up files of the login shell may have said something before.
