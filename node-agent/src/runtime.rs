@@ -8,4 +8,5 @@ pub mod process;
 pub mod procfs;
 pub mod reaper;
 pub mod record;
+mod sock_diag;
 pub mod spawn;

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::runtime::sock_diag;
+
 /// How long ago a process with this start time was started.
 pub fn age(start: u64) -> Duration {
     let uptime = read_small("/proc/uptime").unwrap_or_default();
@@ -128,7 +130,7 @@ pub struct Listener {
 
 pub fn listeners() -> Vec<Listener> {
     const LISTEN: &str = "0A";
-    sockets(&["/proc/net/tcp", "/proc/net/tcp6"], LISTEN)
+    sock_diag::listeners().unwrap_or_else(|_| sockets(&["/proc/net/tcp", "/proc/net/tcp6"], LISTEN))
 }
 
 pub fn udp_sockets() -> Vec<Listener> {
