@@ -1,7 +1,13 @@
 //! Quoting: scripts are POSIX sh, but the login shell that gets them first may be fish or csh.
 
-/// The text as one word of POSIX sh.
+/// The text as one word of POSIX sh. A plain one stays as it is: scripts without quotes take fewer processes on
+/// the other side.
 pub fn quote(text: &str) -> String {
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '@' | ',');
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
