@@ -106,14 +106,20 @@ impl Fleet {
             cause: cause.into(),
         })?;
         let host = self.hosts.get(&node.contact);
-        let script = agent_command(node, &format!("receive --digest {digest} --size {total}"));
+        let receive = agent_command(node, &format!("receive --digest {digest} --size {total}"));
         let sent = |bytes| {
             progress.transfer(node.name.as_str(), bytes, total);
             fault::point("ship.mid");
         };
         fault::point("ship.before");
-        host.feed(&script, Box::pin(file), &sent).await?.checked(host.as_ref(), "receiving the package")?;
+        let fed = host.feed(&format!("exec {receive}"), Box::pin(file), &sent).await?;
+        let received = fed.checked(host.as_ref(), "receiving the package");
         fault::point("ship.after");
+        if received.is_err() {
+            // If it is damaged here, every node refuses it, now and later.
+            self.check_package(digest).await?;
+        }
+        received?;
         Ok(())
     }
 }

@@ -85,11 +85,15 @@ impl Fleet {
         }
     }
 
-    /// The bytes of a package, checked against its digest.
+    /// The bytes of a package, for a node, which compares them with the digest.
     pub(super) async fn package(&self, digest: &str) -> Result<Fetched, FleetError> {
-        let digest = Digest::parse(digest)
-            .map_err(|cause| FleetError::Unreadable { what: digest.to_owned(), cause: cause.into() })?;
-        Ok(self.blobs.fetch(&digest).await?)
+        Ok(self.blobs.open(&parse_digest(digest)?).await?)
+    }
+
+    /// Sets a package aside where its bytes are not what its digest says, and says so.
+    pub(super) async fn check_package(&self, digest: &str) -> Result<(), FleetError> {
+        self.blobs.fetch(&parse_digest(digest)?).await?;
+        Ok(())
     }
 
     /// Takes a package in, checks it, and registers its release. Its version comes to mean it, unless that version
@@ -190,6 +194,11 @@ impl Fleet {
     async fn added(&self) -> Result<Vec<Stored<ModuleRecord>>, FleetError> {
         Ok(list_json(self.store.as_ref(), keys::MODULES).await?.entries)
     }
+}
+
+fn parse_digest(digest: &str) -> Result<Digest, FleetError> {
+    Digest::parse(digest)
+        .map_err(|cause| FleetError::Unreadable { what: digest.to_owned(), cause: cause.into() })
 }
 
 fn resolved(record: ModuleRecord) -> Resolved {
