@@ -51,7 +51,7 @@ const BASIC: &str = "aG9tZTpwNDogJHggInlceicgIzE=";
 
 #[test]
 fn the_built_in_modules_are_installed_used_and_removed() {
-    let wish = Wish { hosts: 2, disk_bytes: DISK, internet: true };
+    let wish = Wish { disk_bytes: DISK, internet: true, ..Wish::hosts(2) };
     let fleet = Fleet::up_with(&wish).unwrap();
     let cli = Orchestrator::on(fleet.desk()).unwrap();
     fleet.desk().write("/root/password", &format!("{PASSWORD}\n")).unwrap();
