@@ -51,7 +51,7 @@ fn runtime_name(runtime: &Runtime) -> &'static str {
     }
 }
 
-/// The plain values of the configuration, defaults included.
+/// The plain values of the configuration, defaults included. A secret that nobody gave is empty, so it is plain.
 fn plain_config(
     name: &DeploymentName,
     module: &Resolved,
@@ -62,7 +62,10 @@ fn plain_config(
         ..module.spec.clone()
     };
     let resolved = plain.resolve_config(&wish.config, &BTreeMap::new());
-    resolved.map(|resolved| resolved.values).map_err(|errors| invalid(name, &errors))
+    let mut values = resolved.map_err(|errors| invalid(name, &errors))?.values;
+    let secrets = module.spec.config.iter().filter(|item| item.secret).map(|item| item.name.to_string());
+    values.extend(secrets.filter(|name| !wish.secrets.contains_key(name)).map(|name| (name, String::new())));
+    Ok(values)
 }
 
 fn invalid(name: &DeploymentName, errors: &ConfigErrors) -> FleetError {

@@ -39,9 +39,8 @@ fn on_systemd_the_agent_is_a_unit_that_needs_no_coordinator() {
     cli.ok("remove hello-web");
     cli.ok("node remove a");
     let left =
-        format!("systemctl cat {UNIT} 2>&1; ls -d {DATA}/*; find /etc/systemd -name 'orchestrator*'; true");
-    let left = a.run(&left).unwrap();
-    assert!(left.contains("No files found") && left.lines().count() == 2, "{left}");
+        format!("systemctl cat {UNIT} 2>&1; ls -d {DATA}; find /etc/systemd -name 'orchestrator*'; true");
+    assert_eq!(a.run(&left).unwrap(), format!("No files found for {UNIT}.\n"));
     let processes = a.processes().unwrap();
     assert!(!processes.iter().any(|(_, command)| command.contains("node-agent")), "{processes:?}");
 }
@@ -62,6 +61,24 @@ fn an_agent_that_crashes_or_is_killed_is_started_again_by_systemd() {
         cli.run("status hello-web -o json").json()[0]["state"] == "healthy"
     });
     assert_eq!(server(a), before, "the instance has lived on");
+}
+
+#[test]
+fn a_service_that_apt_brings_is_neither_started_nor_enabled() {
+    let (fleet, cli) = one_host(true);
+    let a = fleet.host("a");
+    // Not installed on the host, whatever this machine has; and without the policy that containers have.
+    a.run("dpkg --purge mosquitto mosquitto-clients 2>/dev/null; rm -rf /etc/mosquitto; true").unwrap();
+    cli.ok("node add a --ssh a");
+    cli.ok("deploy mosquitto");
+    let asked = a.run("systemctl is-enabled mosquitto; systemctl is-active mosquitto; true").unwrap();
+    assert_eq!(asked, "disabled\ninactive\n");
+    assert!(matches!(&brokers(a)[..], [ours] if ours.contains(DATA)), "{:?}", brokers(a));
+    a.power_off().unwrap();
+    a.power_on().unwrap();
+    eventually("ours is back", Duration::from_secs(15), || !brokers(a).is_empty());
+    assert!(matches!(&brokers(a)[..], [ours] if ours.contains(DATA)), "{:?}", brokers(a));
+    assert_eq!(a.run("systemctl is-active mosquitto; true").unwrap(), "inactive\n");
 }
 
 /// Takes the power away and gives it back; asks nobody but the page itself.
@@ -86,6 +103,11 @@ fn server(host: &Host) -> (u32, String) {
     let processes = host.processes().unwrap();
     let is_server = |(_, command): &&(u32, String)| command.contains("/www") && command.contains("bin/");
     processes.iter().find(is_server).unwrap_or_else(|| panic!("no server in {processes:?}")).clone()
+}
+
+fn brokers(host: &Host) -> Vec<String> {
+    let commands = host.processes().unwrap().into_iter().map(|(_, command)| command);
+    commands.filter(|command| command.starts_with("mosquitto ") || command.contains("/mosquitto ")).collect()
 }
 
 fn url(cli: &Orchestrator) -> String {
