@@ -1,6 +1,7 @@
 //! How an instance is executed. Only processes so far: started so that they outlive the agent, found again
 //! after it was killed, and stopped with everything they ever started.
 
+pub mod account;
 pub mod cgroup;
 pub mod kill;
 pub mod once;

@@ -15,8 +15,9 @@ use crate::disk::{self, DiskError, Durability};
 use crate::health::Probe;
 use crate::logs;
 use crate::ports::PortBook;
+use crate::runtime::account::Account;
 use crate::runtime::kill::{self, TOKEN_VARIABLE};
-use crate::runtime::spawn::{Account, Launch};
+use crate::runtime::spawn::Launch;
 
 mod binding;
 mod environment;
@@ -99,7 +100,9 @@ impl Scene {
         kept: &BTreeMap<String, u16>,
     ) -> Result<Self, SceneError> {
         let mut scene = Self::draft(ground, id, spec, kept)?;
-        scene.account = owner::account(&scene.render("user", &scene.process.user)?)?;
+        let needs_low_port = scene.ports.values().any(|(port, _)| *port < 1024);
+        let account = owner::account(&scene.render("user", &scene.process.user)?)?;
+        scene.account = account.map(|account| Account { binds_low_ports: needs_low_port, ..account });
         Ok(scene)
     }
 

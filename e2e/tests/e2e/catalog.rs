@@ -116,8 +116,8 @@ fn use_nginx(cli: &Orchestrator, host: &Host) {
     host.write(&format!("{DATA}/volumes/nginx.0/www/notes/today.txt"), "milk").unwrap();
     assert_eq!(fetch(&format!("{url}/notes/today.txt")).as_deref(), Some("milk"));
     assert_eq!(fetch(&format!("{url}/notes/")), None, "folders are not listed unless asked for");
-    cli.ok("deploy nginx --node a --set listing=on");
-    assert!(fetch(&format!("{url}/notes/")).unwrap().contains("today.txt"));
+    cli.ok("deploy nginx --node a --set listing=on --set port=80");
+    assert!(fetch(&format!("http://{}:80/notes/", host.address())).unwrap().contains("today.txt"));
     cli.ok("logs nginx").says("GET /notes/today.txt");
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
 use crate::fault;
+use crate::runtime::account::Account;
 use crate::runtime::reaper::{self, Exit};
 
 /// Why a process could not be started.
@@ -36,14 +37,6 @@ pub enum SpawnError {
     },
     #[error("could not record the process")]
     Record(#[source] io::Error),
-}
-
-/// Whom a process runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub uid: u32,
-    pub gid: u32,
-    pub groups: Vec<u32>,
 }
 
 /// All that is needed to start a process.
@@ -175,9 +168,7 @@ unsafe fn restrict(launch: &Launch) -> i32 {
             }
         }
         if let Some(account) = &launch.account
-            && (libc::setgroups(account.groups.len() as _, account.groups.as_ptr()) < 0
-                || libc::setgid(account.gid) < 0
-                || libc::setuid(account.uid) < 0)
+            && account.become_it().is_err()
         {
             return -1;
         }
@@ -259,22 +250,4 @@ fn c_string(text: &OsStr) -> Result<CString, SpawnError> {
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
-}
-
-/// Looks an account up by name.
-pub fn account(name: &str) -> Option<Account> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = passwd
-        .lines()
-        .map(|line| line.split(':'))
-        .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
-    let uid = fields.nth(1)?.parse().ok()?;
-    let gid = fields.next()?.parse().ok()?;
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let member_of = groups.lines().filter_map(|line| {
-        let mut fields = line.split(':').skip(2);
-        let gid = fields.next()?.parse().ok()?;
-        fields.next()?.split(',').any(|member| member == name).then_some(gid)
-    });
-    Some(Account { uid, gid, groups: std::iter::once(gid).chain(member_of).collect() })
 }

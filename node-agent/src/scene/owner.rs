@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::SceneError;
 use crate::disk::{self, DiskError};
-use crate::runtime::spawn::{self, Account};
+use crate::runtime::account::Account;
 
 /// The account of a user name; none when the agent's own is meant. An agent that is not root has no choice: all
 /// that it starts runs as its own user, who has no more rights than the one asked for.
@@ -16,7 +16,7 @@ pub fn account(name: &str) -> Result<Option<Account>, SceneError> {
     if name.is_empty() || unsafe { libc::geteuid() } != 0 {
         return Ok(None);
     }
-    spawn::account(name).map(Some).ok_or_else(|| SceneError::UnknownUser(name.to_owned()))
+    Account::find(name).map(Some).ok_or_else(|| SceneError::UnknownUser(name.to_owned()))
 }
 
 /// Makes a volume, or gives one that another user had, with all that is in it, to this one. A folder outside of
