@@ -32,7 +32,7 @@ mod snapshot;
 mod spec;
 mod status;
 mod views;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::proposal::Recorded;
+use super::snapshot::lacks_package;
 use super::{Fleet, FleetError, Progress};
 use crate::domain::deployment::DeploymentRecord;
 use crate::domain::placement::Liveness;
@@ -77,25 +78,26 @@ impl Fleet {
     /// Applies the node's spec, then tells each of its reports; after a failure, tries again until dropped.
     async fn drive(&self, node: &NodeName, news: mpsc::Sender<(NodeName, News)>, progress: &Progress) {
         loop {
-            let latest = match self.apply(node, progress).await {
-                Ok(()) => self.follow(node, &news).await,
-                Err(error) if error.is_absence() => News::Away { reason: one_line(&error) },
-                Err(error) => News::Refused { reason: one_line(&error) },
+            let trouble = match self.apply(node, progress).await {
+                Ok(()) => match self.follow_reports(node, &news).await {
+                    // The agent may only have been restarted: applying again tells whether the node is away.
+                    Ok(()) => None,
+                    Err(error) if error.is_absence() => None,
+                    Err(error) => Some(News::Away { reason: one_line(&error) }),
+                },
+                Err(error) if error.is_absence() => Some(News::Away { reason: one_line(&error) }),
+                Err(error) => Some(News::Refused { reason: one_line(&error) }),
             };
-            // Nobody listens any more once the verdict is found.
-            let _ = news.send((node.clone(), latest)).await;
+            if let Some(trouble) = trouble {
+                // Nobody listens any more once the verdict is found.
+                let _ = news.send((node.clone(), trouble)).await;
+            }
             sleep(REDIAL).await;
         }
     }
 
-    /// Passes the node's reports on until the stream ends; says why it did.
-    async fn follow(&self, node: &NodeName, news: &mpsc::Sender<(NodeName, News)>) -> News {
-        match self.follow_reports(node, news).await {
-            Ok(()) => News::Away { reason: "the connection ended".to_owned() },
-            Err(error) => News::Away { reason: one_line(&error) },
-        }
-    }
-
+    /// Passes the node's reports on until the stream ends, or until the node lacks what `apply` had brought it, as
+    /// when a removal came in between.
     async fn follow_reports(
         &self,
         node: &NodeName,
@@ -104,8 +106,13 @@ impl Fleet {
         let agent = self.dial(&self.node(node).await?).await?;
         let mut reports = agent.watch(HEARTBEAT).await?;
         while let Some(report) = reports.next().await {
-            let _ = news.send((node.clone(), News::Report(Box::new(report?)))).await;
+            let report = report?;
+            let lacks_package = lacks_package(&report);
+            let _ = news.send((node.clone(), News::Report(Box::new(report)))).await;
             fault::point("watch.reported");
+            if lacks_package {
+                break;
+            }
         }
         Ok(())
     }

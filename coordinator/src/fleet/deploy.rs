@@ -38,6 +38,7 @@ impl Fleet {
             let proposal = Proposal::new(&snapshot, &name, wish, &module)?;
             fault::point("deploy.placed");
             progress.plan(proposal.plan(&snapshot));
+            proposal.check_replaces(&snapshot)?;
             if request.dry_run {
                 return Ok(proposal.would_be());
             }

@@ -24,9 +24,13 @@ impl Fleet {
         fault::point("drain.cordoned");
         let mut stuck = BTreeSet::new();
         for name in self.living_on(&node).await? {
-            let finished = self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await?;
-            if finished.outcome() != v1::Outcome::Done {
-                stuck.insert(format!("{name} ({})", finished.message));
+            match self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await {
+                Ok(finished) if finished.outcome() == v1::Outcome::Done => {}
+                Ok(finished) => drop(stuck.insert(format!("{name} ({})", finished.message))),
+                Err(error @ FleetError::NoPlaceInstead { .. }) => {
+                    drop(stuck.insert(format!("{name} ({error})")))
+                }
+                Err(error) => return Err(error),
             }
         }
         let (outcome, message, hint) = if stuck.is_empty() {
@@ -61,6 +65,7 @@ impl Fleet {
             let wish = kept.value.current.wish.clone();
             let module = self.release(&wish.release).await?;
             let proposal = Proposal::away_from(&snapshot, name, wish, &module, node)?;
+            proposal.check_replaces(&snapshot)?;
             progress.plan(proposal.plan(&snapshot));
             if let Some(recorded) = self.record(&snapshot, proposal, Action::Move).await? {
                 return self.finish(recorded, timeout, progress).await;

@@ -5,7 +5,7 @@ use proto::ids::{DeploymentName, IdError, NodeName};
 
 use crate::agents::AgentError;
 use crate::blobs::BlobError;
-use crate::domain::placement::SelectorError;
+use crate::domain::placement::{Explanation, SelectorError};
 use crate::ssh::HostError;
 use crate::store::StoreError;
 
@@ -56,6 +56,8 @@ pub enum FleetError {
     Busy { deployment: DeploymentName },
     #[error("the fleet has changed since the dry run")]
     StateMoved,
+    #[error("no node fits {}, so nothing was changed and what runs goes on", instances.join(", "))]
+    NoPlaceInstead { deployment: DeploymentName, instances: Vec<String>, explanation: Box<Explanation> },
     #[error("{deployment} has nothing to roll back to")]
     NothingToRollBackTo { deployment: DeploymentName },
     #[error("{deployment} has no generation {generation} to roll back to")]
@@ -113,7 +115,9 @@ impl FleetError {
             | FleetError::ModuleInUse { .. }
             | FleetError::SecretInUse { .. }
             | FleetError::NodeInUse { .. } => Code::Conflict,
-            FleetError::NothingToRollBackTo { .. } | FleetError::Unwritable { .. } => Code::Failed,
+            FleetError::NothingToRollBackTo { .. }
+            | FleetError::NoPlaceInstead { .. }
+            | FleetError::Unwritable { .. } => Code::Failed,
             FleetError::Unreadable { .. } => Code::Internal,
         }
     }
@@ -150,6 +154,9 @@ impl FleetError {
             }
             FleetError::Busy { .. } => Some("try again".to_owned()),
             FleetError::StateMoved => Some("look at a new dry run, then deploy again".to_owned()),
+            FleetError::NoPlaceInstead { deployment, .. } => Some(format!(
+                "ask for less or make room; to give up what runs, `orchestrator remove {deployment}` first"
+            )),
             FleetError::NothingToRollBackTo { deployment } => {
                 Some(format!("`orchestrator history {deployment}` shows what ran before"))
             }
@@ -167,6 +174,14 @@ impl FleetError {
             | FleetError::RuntimeNotSupported { .. }
             | FleetError::Unwritable { .. }
             | FleetError::Unreadable { .. } => None,
+        }
+    }
+
+    /// Why each node was not chosen, where that is the trouble.
+    pub fn explanation(&self) -> Option<&Explanation> {
+        match self {
+            FleetError::NoPlaceInstead { explanation, .. } => Some(explanation),
+            _ => None,
         }
     }
 

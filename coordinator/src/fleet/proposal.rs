@@ -24,6 +24,8 @@ pub struct Proposal {
     /// The instances of `record`, by node.
     instances: BTreeMap<NodeName, Vec<v1::InstanceSpec>>,
     before: Option<DeploymentRecord>,
+    /// Instances that get their new place once they have left the old one.
+    stopping_first: BTreeSet<InstanceId>,
 }
 
 /// A wish that is in the store now, and the nodes it touched.
@@ -70,13 +72,14 @@ impl Proposal {
         let before = snapshot.deployments.get(name).map(|kept| kept.value.clone());
         let fleet = views::placement_snapshot(snapshot);
         let mut decision = place(asked, &fleet);
-        if module.spec.exclusive {
-            stop_before_start(snapshot, before.as_ref(), &mut decision);
-        }
+        let stopping_first = match module.spec.exclusive {
+            true => stop_before_start(snapshot, before.as_ref(), &mut decision),
+            false => BTreeSet::new(),
+        };
         let explanation = explain(asked, &fleet, &decision);
         let record = next_record(snapshot, name, wish, module, &decision, explanation)?;
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before })
+        Ok(Self { record, instances, before, stopping_first })
     }
 
     /// For draining: like `new`, but nothing may stay on `node`.
@@ -101,7 +104,7 @@ impl Proposal {
     ) -> Result<Self, FleetError> {
         let before = snapshot.deployments.get(&record.name).map(|kept| kept.value.clone());
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before })
+        Ok(Self { record, instances, before, stopping_first: BTreeSet::new() })
     }
 
     /// Whether the fleet is already wanted to be just so, and was seen so.
@@ -111,6 +114,28 @@ impl Proposal {
                 && before.current.wish == self.record.current.wish
                 && before.current.placements == self.record.current.placements
                 && before.unplaced == self.record.unplaced
+        })
+    }
+
+    /// What runs is not given up for a wish that fits nowhere.
+    ///
+    /// # Errors
+    /// Where an instance of a deployment that was healthy would lose its place and find no other.
+    pub fn check_replaces(&self, snapshot: &Snapshot) -> Result<(), FleetError> {
+        let Some(good) = self.before.as_ref().and_then(last_good) else { return Ok(()) };
+        let has_place = |id: &&InstanceId| {
+            let place = good.placements.get(id);
+            place.is_some_and(|node| snapshot.nodes.contains_key(node) && !snapshot.lost.contains(node))
+        };
+        let displaced: Vec<_> =
+            self.record.unplaced.difference(&self.stopping_first).filter(has_place).collect();
+        if displaced.is_empty() {
+            return Ok(());
+        }
+        Err(FleetError::NoPlaceInstead {
+            deployment: self.record.name.clone(),
+            instances: displaced.into_iter().map(ToString::to_string).collect(),
+            explanation: Box::new(self.record.explanation.clone()),
         })
     }
 
@@ -268,12 +293,19 @@ fn leaving(
 }
 
 /// An exclusive instance gets its new place only when it is known to have left the old one.
-fn stop_before_start(snapshot: &Snapshot, before: Option<&DeploymentRecord>, decision: &mut Decision) {
+fn stop_before_start(
+    snapshot: &Snapshot,
+    before: Option<&DeploymentRecord>,
+    decision: &mut Decision,
+) -> BTreeSet<InstanceId> {
+    let mut stopping = BTreeSet::new();
     for id in leaving(snapshot, before, &decision.placements).into_keys() {
         if decision.placements.remove(&id).is_some() {
-            decision.unplaced.insert(id);
+            decision.unplaced.insert(id.clone());
+            stopping.insert(id);
         }
     }
+    stopping
 }
 
 /// What to go back to when the next wish fails: the last one that was seen healthy.

@@ -129,7 +129,8 @@ impl Fleet {
         let before = kept.value.clone();
         let module = self.release(&before.current.wish.release).await?;
         let proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
-        if proposal.record.current.placements == before.current.placements {
+        let is_same = proposal.record.current.placements == before.current.placements;
+        if is_same || proposal.check_replaces(&snapshot).is_err() {
             return Ok(None);
         }
         self.record(&snapshot, proposal, Action::Move).await

@@ -51,9 +51,14 @@ impl Fleet {
         fault::point("rollback.resolved");
         for _ in 0..super::deploy::TRIES {
             let snapshot = self.snapshot().await?;
+            if !snapshot.deployments.contains_key(name) {
+                // Removed by somebody else meanwhile.
+                return Err(self.no_such_deployment(name, &snapshot));
+            }
             let proposal = Proposal::new(&snapshot, name, wish.clone(), &module)?;
             fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));
+            proposal.check_replaces(&snapshot)?;
             if let Some(recorded) = self.record(&snapshot, proposal, action).await? {
                 return self.finish(recorded, timeout, progress).await;
             }

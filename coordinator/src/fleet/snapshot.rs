@@ -65,10 +65,11 @@ impl Snapshot {
         unreached.collect()
     }
 
-    /// Nodes whose agent has not yet taken what is wanted of it.
+    /// Nodes whose agent has not yet taken what is wanted of it, or lacks a package for it.
     pub fn behind(&self) -> BTreeSet<NodeName> {
         let is_behind = |node: &NodeName, wanted: &v1::NodeSpec| {
-            self.report(node).is_none_or(|report| report.generation != wanted.generation)
+            self.report(node)
+                .is_none_or(|report| report.generation != wanted.generation || lacks_package(report))
         };
         self.desired
             .iter()
@@ -76,6 +77,15 @@ impl Snapshot {
             .map(|(node, _)| node.clone())
             .collect()
     }
+}
+
+/// Whether an instance cannot start for want of its release.
+pub(super) fn lacks_package(report: &v1::Report) -> bool {
+    report.instances.iter().any(|instance| {
+        let is_here = |digest: &str| report.releases.iter().any(|present| present == digest);
+        let lacks = instance.release.as_ref().is_some_and(|release| !is_here(&release.digest));
+        instance.phase() == v1::Phase::Waiting && lacks
+    })
 }
 
 impl Fleet {

@@ -6,7 +6,7 @@ use prost::Message;
 use proto::v1;
 use tonic::Status;
 
-use crate::fleet::FleetError;
+use crate::fleet::{FleetError, wire};
 
 /// The status a client sees for `error`.
 pub fn to_status(error: &FleetError) -> Status {
@@ -14,7 +14,7 @@ pub fn to_status(error: &FleetError) -> Status {
         code: error.code().as_str().to_owned(),
         message: causes(error).join("\n"),
         hint: error.hint().unwrap_or_default(),
-        explanation: None,
+        explanation: error.explanation().map(wire::explanation),
     };
     Status::with_details(error.code().grpc(), error.to_string(), problem.encode_to_vec().into())
 }
