@@ -26,9 +26,11 @@ impl Fleet {
         for name in self.living_on(&node).await? {
             match self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await {
                 Ok(finished) if finished.outcome() == v1::Outcome::Done => {}
-                Ok(finished) => drop(stuck.insert(format!("{name} ({})", finished.message))),
+                Ok(finished) => {
+                    stuck.insert(format!("{name} ({})", finished.message));
+                }
                 Err(error @ FleetError::NoPlaceInstead { .. }) => {
-                    drop(stuck.insert(format!("{name} ({error})")))
+                    stuck.insert(format!("{name} ({error})"));
                 }
                 Err(error) => return Err(error),
             }
