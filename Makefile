@@ -3,7 +3,11 @@
 # The toolchain of rustup wins over that of the distribution, as in scripts/setup.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help demo test verify bench build agent-aarch64
+# The agent carries its C library, so it runs on machines with an older one, or another.
+static = -C target-feature=+crt-static
+host = $(shell PATH="$(PATH)" rustc -vV | sed -n "s/^host: //p")
+
+.PHONY: help demo test test-pi verify bench build agent-aarch64
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -15,6 +19,10 @@ demo: ## Builds, deploys hello-web on this machine and asks it for its page
 test: ## Installs what the tests need and runs all of them
 	@scripts/setup --test
 	@scripts/test
+
+test-pi: agent-aarch64 ## Tests the agent for 64-bit Raspberry Pis on an emulated one (minutes, and a big download)
+	@scripts/setup --pi
+	@scripts/test --pi
 
 verify: ## What must be green before a commit: format, lints, licences, tests
 	cargo fmt --all -- --check
@@ -35,14 +43,15 @@ bench: ## Measures placement, the agent, and deploying beside raw ssh and Ansibl
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo
 	cargo build --release -p coordinator
-	cargo build --profile agent -p node-agent
-	@! grep -l ORCHESTRATOR_FAULT target/release/orchestrator target/agent/node-agent || \
+	RUSTFLAGS="$(static) -C link-arg=-Wl,-z,pack-relative-relocs" \
+	cargo build --profile agent -p node-agent --target $(host)
+	@! grep -l ORCHESTRATOR_FAULT target/release/orchestrator target/$(host)/agent/node-agent || \
 	{ echo "these can be killed at named points, which only tests may do" >&2; exit 1; }
-	install -D -t dist target/release/orchestrator target/agent/node-agent
+	install -D -t dist target/release/orchestrator target/$(host)/agent/node-agent
 
 agent-aarch64: ## Also the node agent for 64-bit Raspberry Pis, in dist/
 	@scripts/setup --aarch64
-	RUSTC=/usr/bin/rustc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+	RUSTC=/usr/bin/rustc RUSTFLAGS="$(static)" CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 	cargo build --profile agent -p node-agent --target aarch64-unknown-linux-gnu
 	install -D target/aarch64-unknown-linux-gnu/agent/node-agent dist/node-agent-aarch64

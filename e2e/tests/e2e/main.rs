@@ -7,5 +7,6 @@ mod exclusive;
 mod fleet;
 mod kills;
 mod offline;
+mod pi;
 mod spine;
 mod systemd;

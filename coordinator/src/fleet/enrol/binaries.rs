@@ -149,5 +149,8 @@ mod tests {
         assert!(error.to_string().contains("armv7"), "{error}");
         let hint = error.hint().expect("hint");
         assert!(hint.contains("node-agent-armv7 is for x86_64") && hint.contains("cargo build"), "{hint}");
+        fs::remove_file(dir.path().join("node-agent-aarch64")).expect("removed");
+        let hint = binaries.find("aarch64").expect_err("gone").hint().expect("hint");
+        assert!(hint.contains("/node-agent-aarch64") && hint.contains("`make agent-aarch64`"), "{hint}");
     }
 }

@@ -139,22 +139,63 @@ fn no_binary(arch: &str, wanted: &std::path::Path, unfit: &[String]) -> String {
         "armv6" => "arm-unknown-linux-gnueabihf".to_owned(),
         other => format!("{other}-unknown-linux-gnu"),
     };
-    let build = format!(
-        "put it at {} (or into ${VARIABLE}); build it with `cargo build --profile agent -p node-agent --target {target}`",
-        wanted.display()
-    );
+    let command = match arch {
+        "aarch64" => "make agent-aarch64".to_owned(),
+        _ => format!("cargo build --profile agent -p node-agent --target {target}"),
+    };
+    let build = format!("put it at {} (or into ${VARIABLE}); build it with `{command}`", wanted.display());
     if unfit.is_empty() { build } else { format!("{}; {build}", unfit.join(", ")) }
 }
 
 fn does_not_run(said: &str) -> Option<String> {
-    if said.contains("GLIBC") || said.contains("not found") {
-        return Some(
-            "its C library is older than the agent's: build the agent on an older system, or for musl"
-                .to_owned(),
-        );
+    if let Some(version) = wanted_glibc(said) {
+        return Some(format!(
+            "this agent needs glibc {version}, and the machine's is older: `make build` (or `make agent-aarch64`) \
+             makes one that needs none"
+        ));
+    }
+    if said.contains("not found") {
+        return Some("it misses a library there: `make build` makes an agent that needs none".to_owned());
     }
     if said.contains("ermission denied") {
         return Some("the file system of the agent's folder is mounted noexec: mount it without".to_owned());
     }
     None
+}
+
+/// The newest version in the linker's complaints, such as "version `GLIBC_2.34' not found".
+fn wanted_glibc(said: &str) -> Option<String> {
+    let number = |text: &str| text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>();
+    let wanted = said.split("GLIBC_").skip(1).filter_map(|rest| {
+        let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        Some((number(&rest[..end])?, &rest[..end]))
+    });
+    wanted.max().map(|(_, version)| version.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_the_agent_from_running_is_told_from_its_words() {
+        let cases = [
+            (
+                "./a: /lib/libc.so.6: version `GLIBC_2.9' not found (required by ./a)\n\
+                 ./a: /lib/libc.so.6: version `GLIBC_2.34' not found (required by ./a)",
+                Some("needs glibc 2.34"),
+            ),
+            ("sh: ./a: not found", Some("misses a library")),
+            ("sh: ./a: Permission denied", Some("noexec")),
+            ("Illegal instruction", None),
+        ];
+        for (said, expected) in cases {
+            let hint = does_not_run(said);
+            let fits = match expected {
+                Some(words) => hint.as_ref().is_some_and(|hint| hint.contains(words)),
+                None => hint.is_none(),
+            };
+            assert!(fits, "{said}: {hint:?}");
+        }
+    }
 }

@@ -276,6 +276,26 @@ async fn another_binary_is_sent_and_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_for_a_newer_glibc_is_refused_with_its_version() {
+    let machine = Machine::new();
+    let desk = Desk::new(&machine.0).await;
+    let mut newer = fs::read(agent_folder().join("node-agent")).expect("binary");
+    let (present, wanted) = (b"\0GLIBC_2.34\0", b"\0GLIBC_9.99\0");
+    let places: Vec<_> = newer.windows(present.len()).enumerate().filter(|(_, at)| *at == present).collect();
+    let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
+    assert!(!places.is_empty(), "it is built for this machine's glibc");
+    for place in places {
+        newer[place..place + wanted.len()].copy_from_slice(wanted);
+    }
+    fs::create_dir(desk.dir.path().join("agents")).expect("made");
+    fs::write(desk.dir.path().join("agents/node-agent"), &newer).expect("written");
+    let error = add(&desk.again(&machine.0, 0), &machine.request("attic")).await.expect_err("refused");
+    assert!(matches!(error, EnrolError::DoesNotRun { .. }), "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("glibc 9.99")), "{:?}", error.hint());
+    assert!(!machine.data().join("bin/node-agent").exists(), "nothing was installed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_enrolment_cut_off_anywhere_is_completed_by_the_next() {
     let machine = Machine::new();
     let desk = Desk::new(&machine.0).await;
