@@ -26,8 +26,9 @@ pub(crate) fn emulate(stage: &Path, slot: u8) -> Result<()> {
     // How to take it back is written first: the strike runs it.
     let undo = format!("echo -1 >{list}/oe{slot}\numount {list}\n");
     fs::write(stage.join("emulation"), undo)?;
-    // `F` opens qemu now, so that it need not be found in a host.
-    let entry = format!(":oe{slot}:M::{MAGIC}:{MASK}:{QEMU}:F");
+    // `F` opens qemu now, so that it need not be found in a host; `P` keeps argv[0], by which busybox knows what
+    // it is to be.
+    let entry = format!(":oe{slot}:M::{MAGIC}:{MASK}:{QEMU}:FP");
     sh(&format!("mount -t binfmt_misc binfmt_misc {list} && printf %s '{entry}' >{list}/register"))
         .context("the kernel does not let programs for aarch64 be emulated (binfmt_misc)")
 }
