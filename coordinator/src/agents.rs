@@ -69,7 +69,7 @@ pub enum AgentError {
     },
     #[error("the agent of {node} could not {operation}: {}", status.message())]
     Call { node: NodeName, operation: &'static str, status: Box<tonic::Status> },
-    #[error("the agent of {node} did not answer {operation} within {} s", after.as_secs_f32())]
+    #[error("the agent of {node} did not answer within {} s ({operation})", after.as_secs_f32())]
     TimedOut { node: NodeName, operation: &'static str, after: Duration },
 }
 
@@ -84,6 +84,20 @@ impl AgentError {
             AgentError::Renewal { code, .. } | AgentError::NoCredentials { code, .. } => *code,
             AgentError::Call { status, .. } => Code::from_grpc(status.code()),
             AgentError::TimedOut { .. } => Code::TimedOut,
+        }
+    }
+
+    /// Whether the node could not be reached, as opposed to: was reached and cannot or may not do it.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            AgentError::Unreachable { .. } | AgentError::NoWay { .. } | AgentError::TimedOut { .. } => true,
+            AgentError::Call { status, .. } => Code::from_grpc(status.code()).retryable(),
+            AgentError::Start { .. }
+            | AgentError::CertificateExpired { .. }
+            | AgentError::Renewal { .. }
+            | AgentError::NotOurs { .. }
+            | AgentError::RefusedUs { .. }
+            | AgentError::NoCredentials { .. } => false,
         }
     }
 

@@ -85,6 +85,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         blobs: Blobs::local(&data_dir.join("packages"))?,
         hosts,
         agents,
+        absences: Arc::default(),
         enrolment,
         keyring,
         catalog: Catalog::built_in(),

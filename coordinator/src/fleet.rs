@@ -19,7 +19,7 @@ pub mod keyring;
 pub mod keys;
 mod logs;
 mod nodes;
-mod observe;
+pub(crate) mod observe;
 mod progress;
 mod proposal;
 mod reconcile;
@@ -56,6 +56,7 @@ pub struct Fleet {
     pub(crate) blobs: Blobs,
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) agents: Arc<Agents>,
+    pub(crate) absences: Arc<observe::Absences>,
     pub(crate) enrolment: Enrolment,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) catalog: &'static Catalog,

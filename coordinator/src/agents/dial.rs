@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use proto::ids::NodeName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,7 +20,9 @@ use crate::ssh::hosts::Hosts;
 use crate::ssh::shell::quote;
 use crate::ssh::{Host, HostError};
 
-/// A port that does not answer by then is taken for filtered, and SSH is tried.
+/// A port that does not answer by then may be filtered, and SSH is tried beside.
+const HEAD_START: Duration = Duration::from_millis(400);
+/// A port that does not answer by then is taken for filtered.
 const DIRECT_LIMIT: Duration = Duration::from_millis(1500);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 32;
@@ -191,9 +194,11 @@ impl Dialer {
         if way == Way::Tunnel {
             return self.through_tunnel(record).await;
         }
-        let refused = match connect_port(&record.address).await {
-            Ok(stream) => return self.shake_hands(record, stream, Way::Direct).await,
-            Err(error) => error,
+        let mut direct = Box::pin(connect_port(&record.address));
+        let refused = match tokio::time::timeout(HEAD_START, &mut direct).await {
+            Ok(Ok(stream)) => return self.shake_hands(record, stream, Way::Direct).await,
+            Ok(Err(error)) => error,
+            Err(_) => return self.race(record, direct).await,
         };
         tracing::debug!(node = %record.name, address = record.address, %refused, "the agent's port does not answer");
         if refused.kind() == io::ErrorKind::ConnectionRefused {
@@ -203,6 +208,24 @@ impl Dialer {
             }
         }
         self.through_tunnel(record).await
+    }
+
+    /// The port is slow to answer, perhaps filtered: SSH is tried beside, and the first way that works is taken.
+    async fn race(
+        &self,
+        record: &NodeRecord,
+        direct: impl Future<Output = io::Result<TcpStream>> + Unpin,
+    ) -> Result<Live, AgentError> {
+        let tunnel = Box::pin(self.through_tunnel(record));
+        match select(direct, tunnel).await {
+            Either::Left((Ok(stream), _)) => self.shake_hands(record, stream, Way::Direct).await,
+            Either::Left((Err(_), tunnel)) => tunnel.await,
+            Either::Right((Ok(live), _)) => Ok(live),
+            Either::Right((Err(error), direct)) => match direct.await {
+                Ok(stream) => self.shake_hands(record, stream, Way::Direct).await,
+                Err(_) => Err(error),
+            },
+        }
     }
 
     async fn through_tunnel(&self, record: &NodeRecord) -> Result<Live, AgentError> {

@@ -82,7 +82,14 @@ pub async fn run(context: &Context, command: NodeCommand) -> Result<u8, Failure>
 async fn cordon(context: &Context, node: String, cordoned: bool) -> Result<u8, Failure> {
     let request = context.request(v1::CordonRequest { node, cordoned });
     let node = context.connect().await?.cordon(request).await?.into_inner();
-    finished(context, &node)
+    context.print_or(&json::Node::from(&node), |look| {
+        let name = look.paint(Style::Bold, &node.name);
+        match cordoned {
+            true => format!("{name} is cordoned: it keeps what it runs and gets nothing new\n"),
+            false => format!("{name} takes instances again\n"),
+        }
+    })?;
+    Ok(0)
 }
 
 /// Prints the node a command has changed.

@@ -188,13 +188,7 @@ impl FleetError {
     /// Whether a node could not be reached, as opposed to: was reached and cannot do it.
     pub fn is_absence(&self) -> bool {
         match self {
-            FleetError::Agent(error) => match error {
-                AgentError::Unreachable { .. } | AgentError::NoWay { .. } | AgentError::TimedOut { .. } => {
-                    true
-                }
-                AgentError::Call { status, .. } => Code::from_grpc(status.code()).retryable(),
-                _ => false,
-            },
+            FleetError::Agent(error) => error.is_absence(),
             FleetError::Host(error) => !matches!(error, HostError::Status { .. }),
             FleetError::Store(error) => error.code().retryable(),
             _ => false,

@@ -52,7 +52,15 @@ impl Fleet {
         match verdict {
             Verdict::Done if record.unplaced.is_empty() => {
                 self.conclude(record, State::Settled, OutcomeWord::Healthy, "").await?;
-                self.finished(&record.name, v1::Outcome::Done, String::new(), String::new()).await
+                match self.overtaken(record).await? {
+                    None => {
+                        self.finished(&record.name, v1::Outcome::Done, String::new(), String::new()).await
+                    }
+                    Some(how) => {
+                        let hint = format!("`orchestrator history {}` shows who wanted what", record.name);
+                        self.finished(&record.name, v1::Outcome::Failed, how, hint).await
+                    }
+                }
             }
             Verdict::Done => self.wait_for_place(record).await,
             Verdict::Waiting { nodes } => {
@@ -72,6 +80,20 @@ impl Fleet {
             }
             Verdict::Failed { reason } => self.go_back(record, reason, progress).await,
         }
+    }
+
+    /// How somebody else came to want something else, while this change was carried out.
+    async fn overtaken(&self, record: &DeploymentRecord) -> Result<Option<String>, FleetError> {
+        let Some(now) =
+            get_json::<DeploymentRecord>(self.store.as_ref(), &keys::deployment(&record.name)).await?
+        else {
+            return Ok(Some(format!("{} was removed meanwhile", record.name)));
+        };
+        let (ours, theirs) = (&record.current, &now.value.current);
+        let is_ours = ours.generation == theirs.generation || ours.wish == theirs.wish;
+        Ok((!is_ours).then(|| {
+            format!("{} was changed meanwhile: generation {} is wanted now", record.name, theirs.generation.0)
+        }))
     }
 
     async fn wait_for_place(&self, record: &DeploymentRecord) -> Result<Finished, FleetError> {

@@ -16,7 +16,7 @@ impl Fleet {
         let name = DeploymentName::parse(&request.deployment)?;
         self.deployment(&name).await?;
         let entries = list_json::<HistoryEntry>(self.store.as_ref(), &keys::history(&name)).await?.entries;
-        Ok(entries.into_iter().rev().map(|kept| entry(kept.value)).collect())
+        Ok(told(entries.into_iter().map(|kept| kept.value).collect()))
     }
 
     pub(super) async fn deployment(
@@ -36,6 +36,18 @@ impl Fleet {
             similar: suggest::closest(name.as_str(), known).map(str::to_owned),
         }
     }
+}
+
+/// From oldest first to newest first. What had no outcome when the next change came will have none any more.
+fn told(entries: Vec<HistoryEntry>) -> Vec<Entry> {
+    let nexts: Vec<_> = entries.iter().skip(1).map(|next| Some(next.started_at)).chain([None]).collect();
+    let entries = entries.into_iter().zip(nexts).map(|(kept, next)| match (&kept.outcome, next) {
+        (None, Some(finished_unix_ms)) => {
+            Entry { outcome: "superseded".to_owned(), finished_unix_ms, ..entry(kept) }
+        }
+        _ => entry(kept),
+    });
+    entries.rev().collect()
 }
 
 fn entry(entry: HistoryEntry) -> Entry {

@@ -23,6 +23,7 @@ impl Fleet {
         events: &Events,
     ) -> Result<v1::NodeEvent, FleetError> {
         let record = self.enrolment.add(request, &|note| tell(events, note)).await?;
+        self.absences.forget(&record.name);
         self.finished_node(&record.name).await
     }
 

@@ -15,8 +15,10 @@ use super::snapshot::Snapshot;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A node that has not answered for this long is lost.
-const LEASE: Duration = Duration::from_secs(8);
+/// A node that was not heard of for this long is lost.
+const LEASE: Duration = Duration::from_secs(10);
+/// One that has not answered is asked again before that, even where it was not asked for long.
+const DOUBT: Duration = Duration::from_secs(4);
 
 impl Fleet {
     /// Keeps the fleet as wished until `stop`. Trouble with one round is logged; the next one tries again.
@@ -38,22 +40,26 @@ impl Fleet {
     }
 }
 
-/// Since when nodes have not answered.
+/// When nodes were last heard of, and since when they have not answered.
 #[derive(Default)]
 struct Absences {
+    heard: BTreeMap<NodeName, Instant>,
     since: BTreeMap<NodeName, Instant>,
 }
 
 impl Absences {
     fn lost(&self) -> BTreeSet<NodeName> {
-        let is_lost = |since: &Instant| since.elapsed() >= LEASE;
-        self.since.iter().filter(|(_, since)| is_lost(since)).map(|(node, _)| node.clone()).collect()
+        let is_lost = |node: &NodeName, since: &Instant| {
+            since.elapsed() >= DOUBT && self.heard.get(node).unwrap_or(since).elapsed() >= LEASE
+        };
+        self.since.iter().filter(|(node, since)| is_lost(node, since)).map(|(node, _)| node.clone()).collect()
     }
 
     fn note(&mut self, snapshot: &Snapshot) {
         for (node, observed) in &snapshot.observed {
             match observed {
                 Observed::Report { .. } => {
+                    self.heard.insert(node.clone(), Instant::now());
                     if self.since.remove(node).is_some() {
                         info!(%node, "answers again");
                     }
@@ -67,5 +73,6 @@ impl Absences {
             }
         }
         self.since.retain(|node, _| snapshot.nodes.contains_key(node));
+        self.heard.retain(|node, _| snapshot.nodes.contains_key(node));
     }
 }

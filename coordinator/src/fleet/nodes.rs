@@ -20,13 +20,15 @@ use crate::store::{StoreError, Txn};
 impl Fleet {
     /// All nodes, or the one that is named, as they are now.
     pub async fn list_nodes(&self, request: &v1::ListNodesRequest) -> Result<Vec<v1::Node>, FleetError> {
-        let snapshot = self.snapshot().await?;
+        let mut snapshot = self.recall().await?;
         if !request.name.is_empty() && !snapshot.nodes.keys().any(|name| name.as_str() == request.name) {
             return Err(no_such_node(&request.name, &snapshot));
         }
         let records = snapshot.nodes.values().map(|kept| &kept.value);
+        let is_asked = |record: &&NodeRecord| request.name.is_empty() || record.name.as_str() == request.name;
+        snapshot.observed = self.observe_all(records.clone().filter(is_asked)).await;
         let now = self.clock.now();
-        let shown = records.filter(|record| request.name.is_empty() || record.name.as_str() == request.name);
+        let shown = snapshot.nodes.values().map(|kept| &kept.value).filter(is_asked);
         Ok(shown.map(|record| describe(&snapshot, record, now)).collect())
     }
 
@@ -136,6 +138,9 @@ pub(super) fn describe(snapshot: &Snapshot, record: &NodeRecord, now: UnixMillis
     let (state, message) = match observed {
         Some(Observed::Unreachable(_)) if snapshot.lost.contains(&record.name) => {
             (State::Lost, "does not answer".to_owned())
+        }
+        Some(Observed::Unreachable(error)) if record.cordoned => {
+            (State::Unknown, format!("cordoned; {error}"))
         }
         Some(Observed::Unreachable(error)) => (State::Unknown, error.to_string()),
         None => (State::Unknown, "was not asked".to_owned()),

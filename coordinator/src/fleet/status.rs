@@ -1,6 +1,8 @@
 //! `orchestrator status`: the wish beside what the agents say, and nothing that was not seen.
 
-use proto::ids::{DeploymentName, NodeName};
+use std::collections::BTreeMap;
+
+use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 use proto::v1::deployment::Instance;
 
@@ -53,7 +55,12 @@ pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::De
         attempt: record.attempt,
     });
     let wanted: Vec<Wanted> = carry_out::wanted(record).into_iter().chain(unplaced).collect();
-    let observed = snapshot.nodes.keys().map(|node| (node.clone(), seen(snapshot, node))).collect();
+    let remembered = remembered(record);
+    let seen = |node| {
+        let seen = seen(snapshot, node);
+        Seen { report: seen.report.or(Some(&remembered)), ..seen }
+    };
+    let observed = snapshot.nodes.keys().map(|node| (node.clone(), seen(node))).collect();
     let so_far = rollout::assess(&wanted, &[], &observed);
     let (state, message) = amounts_to(record, so_far.state, so_far.message);
     v1::Deployment {
@@ -66,6 +73,20 @@ pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::De
         replicas: Some(wire::replicas(record.current.wish.replicas)),
         explanation: Some(wire::explanation(&record.explanation)),
     }
+}
+
+/// What every node had reported when the change was settled: none of it waits for a node that has gone since.
+fn remembered(record: &DeploymentRecord) -> v1::Report {
+    let taken = match record.progress {
+        Progress::Settled => &record.current.placements,
+        Progress::Rolling | Progress::RolledBack { .. } | Progress::Failed { .. } => &BTreeMap::new(),
+    };
+    let report = |id: &InstanceId| v1::InstanceReport {
+        id: id.to_string(),
+        attempt: record.attempt,
+        ..Default::default()
+    };
+    v1::Report { instances: taken.keys().map(report).collect(), ..Default::default() }
 }
 
 fn seen<'a>(snapshot: &'a Snapshot, node: &NodeName) -> Seen<'a> {

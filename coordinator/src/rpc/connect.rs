@@ -11,8 +11,9 @@ use proto::v1::coordinator_server::CoordinatorServer;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server};
+use tracing::info;
 
-use super::service::{CoordinatorService, serve_unix};
+use super::service::{CoordinatorService, bind_private, serve_unix};
 use crate::app::{self, StartError};
 use crate::config::Settings;
 
@@ -48,6 +49,9 @@ impl ConnectError {
     pub fn hint(&self) -> Option<String> {
         match self {
             ConnectError::Unreachable { .. } => Some("`orchestrator serve` starts one".into()),
+            ConnectError::Serve { cause, .. } if cause.kind() == std::io::ErrorKind::AddrInUse => {
+                Some("one is enough: commands of this machine use it; for another, choose --socket".into())
+            }
             ConnectError::Serve { .. } => None,
             ConnectError::Start(error) => error.hint(),
         }
@@ -111,7 +115,18 @@ async fn in_process(service: CoordinatorService) -> Result<Client, ConnectError>
 /// Serves commands on a socket and keeps the fleet as wished, until told to stop.
 pub async fn serve(settings: &Settings, socket: &Path, stop: CancellationToken) -> Result<(), ConnectError> {
     let fleet = app::start(settings).await?;
-    let serving = serve_unix(CoordinatorService::new(Arc::clone(&fleet)), socket, stop.clone());
-    let (served, ()) = tokio::join!(serving, fleet.keep(stop.clone()));
-    served.map_err(|cause| ConnectError::Serve { socket: socket.to_owned(), cause })
+    let failed = |cause| ConnectError::Serve { socket: socket.to_owned(), cause };
+    let listener = bind_private(socket).map_err(failed)?;
+    info!(socket = %socket.display(), store = fleet.store_name(), "serving, and keeping the fleet as wished");
+    let service = CoordinatorService::new(Arc::clone(&fleet));
+    let (served, ()) = tokio::join!(
+        async {
+            let served = serve_unix(service, listener, socket, stop.clone()).await;
+            stop.cancel();
+            served
+        },
+        fleet.keep(stop.clone())
+    );
+    info!("stopped");
+    served.map_err(failed)
 }

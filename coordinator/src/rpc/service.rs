@@ -53,16 +53,13 @@ impl CoordinatorService {
     }
 }
 
-/// Serves on a Unix socket that only its owner may use, until `stop`.
-///
-/// # Errors
-/// Where the socket cannot be made.
+/// Serves on the socket until `stop`, then takes it away.
 pub async fn serve_unix(
     service: CoordinatorService,
+    listener: UnixListener,
     socket: &Path,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let listener = bind_private(socket)?;
     tonic::transport::Server::builder()
         .add_service(CoordinatorServer::new(service))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
@@ -72,8 +69,11 @@ pub async fn serve_unix(
     Ok(())
 }
 
-/// A socket left by a dead daemon is replaced; one that answers is not.
-fn bind_private(socket: &Path) -> std::io::Result<UnixListener> {
+/// A Unix socket that only its owner may use. One left by a dead daemon is replaced; one that answers is not.
+///
+/// # Errors
+/// Where the socket cannot be made.
+pub fn bind_private(socket: &Path) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "a coordinator already serves there"));

@@ -39,7 +39,7 @@ fn table(nodes: &[Node], look: &Look) -> String {
         ("STATE", Fit::Keep),
         ("ADDRESS", Fit::Cut),
         ("ARCH", Fit::Keep),
-        ("CPU", Fit::Keep),
+        ("CPU BUSY", Fit::Keep),
         ("MEMORY FREE", Fit::Keep),
         ("DISK FREE", Fit::Keep),
         ("INSTANCES", Fit::Keep),
@@ -93,7 +93,7 @@ fn detail(node: &Node, look: &Look, now: UnixMillis) -> String {
     let seen = match (node.seen_unix_ms, load) {
         (1.., _) => ago(node.seen_unix_ms, now),
         (_, Some(_)) => "just now".into(),
-        (_, None) => "never".into(),
+        (_, None) => String::new(),
     };
     let through = if node.tunnelled { " (through SSH)" } else { "" };
     let rows: [(&str, Cell); 15] = [
@@ -104,9 +104,9 @@ fn detail(node: &Node, look: &Look, now: UnixMillis) -> String {
         ("agent", format!("{} at {}{through}", facts.agent_version, node.address).into()),
         ("ssh", (&node.ssh).into()),
         ("certificate", certificate(node, now)),
-        ("system", format!("{}, {}, {}", facts.os, facts.arch, facts.kernel).into()),
+        ("system", system(&facts).into()),
         ("host name", (&facts.hostname).into()),
-        ("cpu", cpu(node, &facts).into()),
+        ("cpu busy", cpu(node, &facts).into()),
         (
             "memory",
             load.map_or_else(String::new, |l| free(l.memory_available_bytes, facts.memory_bytes)).into(),
@@ -121,6 +121,11 @@ fn detail(node: &Node, look: &Look, now: UnixMillis) -> String {
         table.row_unless_empty(name, value);
     }
     table.render(look)
+}
+
+fn system(facts: &NodeFacts) -> String {
+    let known = [&facts.os, &facts.arch, &facts.kernel].into_iter().filter(|fact| !fact.is_empty());
+    known.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn free(free: u64, total: u64) -> String {
@@ -191,7 +196,7 @@ mod tests {
     #[test]
     fn a_node_that_is_not_reached_shows_no_load_but_the_reason() {
         assert_snapshot!(table(&sample(), &Look::default()), @r"
-        NODE    STATE  ADDRESS        ARCH     CPU       MEMORY FREE         DISK FREE  INSTANCES  LABELS      MESSAGE
+        NODE    STATE  ADDRESS        ARCH     CPU BUSY  MEMORY FREE         DISK FREE  INSTANCES  LABELS      MESSAGE
         attic   ready  10.0.0.7:7644  aarch64  0.3 of 4  3.0 GiB of 4.0 GiB  20.0 GiB   2          room=attic
         cellar  lost   10.0.0.8:7644  aarch64                                           0                      not reached for 3m: connection refused
         ");
@@ -208,7 +213,7 @@ mod tests {
         certificate   valid for 59d
         system        Debian GNU/Linux 12, aarch64, 6.6.31
         host name     raspberrypi
-        cpu           0.3 of 4
+        cpu busy      0.3 of 4
         memory        3.0 GiB free of 4.0 GiB
         disk          20.0 GiB free of 29.0 GiB
         labels        room=attic
