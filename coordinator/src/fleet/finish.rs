@@ -50,7 +50,7 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         match verdict {
-            Verdict::Done if record.unplaced.is_empty() => {
+            Verdict::Done if record.unplaced.is_empty() && !record.current.placements.is_empty() => {
                 self.conclude(record, State::Settled, OutcomeWord::Healthy, "").await?;
                 match self.overtaken(record).await? {
                     None => {
@@ -98,7 +98,8 @@ impl Fleet {
 
     async fn wait_for_place(&self, record: &DeploymentRecord) -> Result<Finished, FleetError> {
         let ids: Vec<_> = record.unplaced.iter().map(ToString::to_string).collect();
-        let message = format!("no node fits {}: {}", ids.join(", "), why(&record.explanation));
+        let wanted = if ids.is_empty() { record.name.to_string() } else { ids.join(", ") };
+        let message = format!("no node fits {wanted}: {}", why(&record.explanation));
         self.conclude(record, State::Settled, OutcomeWord::Waiting, &message).await?;
         let hint = format!(
             "`orchestrator status {}` shows why, node by node; it is placed when a node fits",
