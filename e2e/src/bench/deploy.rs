@@ -121,7 +121,8 @@ fn note(figures: &mut Figures, times: &Times) {
     }
 }
 
-/// Where both took part.
+/// The median of the rounds' ratios, of the rounds in which both took part: the machine's other load changes from
+/// round to round, and must not stand on one side of the ratio only.
 fn note_ratio(
     figures: &mut Figures,
     seconds: &BTreeMap<Contestant, Vec<f64>>,
@@ -129,7 +130,7 @@ fn note_ratio(
     other: Contestant,
     bound: Bound,
 ) {
-    let (Some(numerator), Some(denominator)) = (seconds.get(&one), seconds.get(&other)) else { return };
-    let what = format!("{} / {}", one.short_name(), other.short_name());
-    figures.note(what, median(numerator) / median(denominator), "×", bound);
+    let (Some(numerators), Some(denominators)) = (seconds.get(&one), seconds.get(&other)) else { return };
+    let ratios: Vec<f64> = numerators.iter().zip(denominators).map(|(one, other)| one / other).collect();
+    figures.note(format!("{} / {}", one.short_name(), other.short_name()), median(&ratios), "×", bound);
 }
