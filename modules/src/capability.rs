@@ -31,6 +31,11 @@ pub enum CapabilityError {
 impl Capability {
     pub const PATTERN: &str = "^(label:)?[A-Za-z0-9._/-]+(=[A-Za-z0-9._/-]+)?$";
 
+    /// Offered where Docker or Podman answers.
+    pub const CONTAINER: &str = "container";
+    /// Offered where systemd runs.
+    pub const SYSTEMD: &str = "systemd";
+
     /// # Errors
     /// When the text is not `name`, `name=value`, `label:name` or `label:name=value`.
     pub fn parse(text: &str) -> Result<Self, CapabilityError> {

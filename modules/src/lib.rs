@@ -7,6 +7,7 @@ pub mod capability;
 #[cfg(feature = "pack")]
 pub mod catalog;
 pub mod digest;
+pub mod image;
 pub mod item_name;
 pub mod name;
 #[cfg(feature = "pack")]

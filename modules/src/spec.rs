@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::capability::Capability;
 use crate::item_name::ItemName;
 use crate::name::ModuleName;
 use crate::version::Version;
@@ -11,6 +12,7 @@ use crate::version::Version;
 pub mod action;
 mod check;
 pub mod config;
+pub mod container;
 pub mod error;
 pub mod health;
 pub mod install;
@@ -25,6 +27,7 @@ mod schema;
 mod tests;
 pub mod units;
 pub mod update;
+pub mod volume;
 pub(crate) mod yaml;
 
 pub use schema::json_schema;
@@ -37,8 +40,9 @@ use install::InstallStep;
 use network::Port;
 use read::Spot;
 use requires::{Dependency, Requires};
-use runtime::{Process, Runtime, Volume};
+use runtime::{Process, Runtime};
 use update::{Limits, Permissions, Update};
+use volume::Volume;
 
 /// A module, as its MODULE.yaml describes it. Only `name`, `version` and `runtime` are required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +157,19 @@ impl ModuleSpec {
 
     pub fn config_item(&self, name: &str) -> Option<&ConfigItem> {
         self.config.iter().find(|item| item.name.as_str() == name)
+    }
+
+    /// What a node must offer to run the module: what it requires, and what its runtime implies.
+    pub fn capabilities(&self) -> Vec<Capability> {
+        let implied = match &self.runtime {
+            Runtime::Process(_) => None,
+            Runtime::Container(_) | Runtime::Compose(_) => Some(Capability::CONTAINER),
+            Runtime::Systemd(_) => Some(Capability::SYSTEMD),
+        };
+        let implied = implied.map(|name| Capability::parse(name).expect("a good capability"));
+        let mut capabilities = self.requires.capabilities.clone();
+        capabilities.extend(implied.filter(|implied| !self.requires.capabilities.contains(implied)));
+        capabilities
     }
 
     /// Reads what can be read; what could not is reported and has a stand-in.

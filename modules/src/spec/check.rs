@@ -14,6 +14,8 @@ use super::update::Strategy;
 use crate::item_name::ItemName;
 use crate::suggest::closest;
 
+mod containers;
+
 /// Which lists were read as a whole. What refers to the others cannot be judged.
 #[derive(Clone, Copy)]
 struct Sound {
@@ -36,6 +38,7 @@ pub fn check(spec: &ModuleSpec, report: &mut Report) {
     check_paths(spec, report, sound);
     check_health(spec, report, sound);
     check_update(spec, report);
+    containers::check(spec, report, sound);
     if sound.depends && sound.config && sound.ports && sound.volumes {
         check_references(spec, report);
     }
@@ -173,12 +176,7 @@ fn check_runtime(spec: &ModuleSpec, report: &mut Report) {
                 );
             }
         }
-        Runtime::Container(container) => {
-            if container.image.contains(char::is_whitespace) || container.image.starts_with('-') {
-                let found = format!("{:?}", container.image);
-                report.at("runtime.container.image", found, "an image such as name:tag", None);
-            }
-        }
+        Runtime::Container(_) => {}
     }
 }
 
@@ -241,8 +239,17 @@ fn check_references(spec: &ModuleSpec, report: &mut Report) {
             texts.text("runtime.process.user", user, Visibility::Public, &[]);
         }
         Runtime::Container(container) => {
-            texts.command("runtime.container.command", &container.command, &[]);
-            texts.env("runtime.container.env", &container.env);
+            let field = |name: &str| format!("runtime.container.{name}");
+            texts.command(&field("entrypoint"), &container.entrypoint, &[]);
+            texts.command(&field("command"), &container.command, &[]);
+            texts.env(&field("env"), &container.env);
+            for (name, text) in [
+                ("user", &container.user),
+                ("working_dir", &container.working_dir),
+                ("hostname", &container.hostname),
+            ] {
+                texts.text(&field(name), text.as_deref().unwrap_or_default(), Visibility::Public, &[]);
+            }
         }
         Runtime::Compose(compose) => texts.env("runtime.compose.env", &compose.env),
         Runtime::Systemd(_) => {}

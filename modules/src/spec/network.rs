@@ -19,6 +19,13 @@ pub struct Port {
     pub port: PortNumber,
     #[serde(default)]
     pub protocol: Protocol,
+    /// The port inside the container, where it is another one than `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub target: Option<u16>,
+    /// Whose port it is, for runtime compose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// What listens there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -33,13 +40,29 @@ impl Port {
         let port = fields.required(report, "port").and_then(|spot| report.parsed(&spot, expected, parse));
         let protocols = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
         let protocol = fields.get(report, "protocol").and_then(|spot| report.choice(&spot, &protocols));
+        let parse = |text: &str| parse_port(text).ok_or("a port is a number from 1 to 65535");
+        let target = fields.get(report, "target");
+        let target = target.and_then(|spot| report.parsed(&spot, "a port number", parse));
+        let service = fields.get(report, "service").and_then(|spot| report.short_text(&spot, 128));
         let description = fields.get(report, "description").and_then(|spot| report.text(&spot));
         fields.finish(report);
         Some(Self {
             name: name?,
             port: port?,
             protocol: protocol.unwrap_or_default(),
+            target,
+            service,
             description: description.unwrap_or_default(),
+        })
+    }
+}
+
+impl Port {
+    /// The port inside the container: `target`, or `port` where that is a plain number.
+    pub fn inside(&self) -> Option<u16> {
+        self.target.or(match self.port {
+            PortNumber::Number(number) => Some(number),
+            PortNumber::Auto | PortNumber::Config(_) => None,
         })
     }
 }

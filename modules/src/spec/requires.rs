@@ -75,6 +75,15 @@ fn read_cores(report: &mut Report, spot: &Spot<'_>) -> Option<f64> {
     report.parsed(spot, "a number of cores such as 0.1", parse)
 }
 
+/// At least a hundredth of a core, the least that can be given.
+pub(super) fn read_some_cores(report: &mut Report, spot: &Spot<'_>) -> Option<f64> {
+    let parse = |text: &str| {
+        let fits = |cores: &f64| (0.01..=MAX_CORES).contains(cores);
+        text.parse().ok().filter(fits).ok_or("cores are a number from 0.01 to 1024, without unit")
+    };
+    report.parsed(spot, "a number of cores such as 1.5", parse)
+}
+
 const MAX_CORES: f64 = 1024.0;
 const CORES: &str = "cores are a number from 0 to 1024, without unit";
 

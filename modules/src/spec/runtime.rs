@@ -1,4 +1,4 @@
-//! How an instance is executed: process, container, compose, systemd; and its volumes.
+//! How an instance is executed: process, container, compose, systemd.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::container::Container;
 use super::error::Report;
 use super::read::{Fields, Spot};
 use super::schema::{DurationText, Scalar};
 use super::units;
-use crate::item_name::ItemName;
 
 /// How an instance is executed; exactly one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,35 +45,19 @@ pub struct Process {
     pub stop_timeout: Duration,
 }
 
-/// A container of Docker or Podman.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Container {
-    /// The image, such as `eclipse-mosquitto:2`.
-    pub image: String,
-    /// Arguments in place of the image's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<String>,
-    /// Environment variables.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, Scalar>")]
-    pub env: BTreeMap<String, String>,
-    /// How long it has to end by itself before it is killed.
-    #[serde(default = "stop_timeout", with = "units::duration")]
-    #[schemars(with = "DurationText")]
-    pub stop_timeout: Duration,
-}
-
 /// A compose project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compose {
     /// The compose file in the package.
     pub file: String,
-    /// Environment variables.
+    /// What the `${…}` of the compose file stand for, besides what a `.env` file beside it says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Scalar>")]
     pub env: BTreeMap<String, String>,
+    /// The profiles to start, besides the services that have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
 }
 
 /// A unit that systemd runs.
@@ -86,7 +70,7 @@ pub struct Systemd {
 
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn stop_timeout() -> Duration {
+pub(super) fn stop_timeout() -> Duration {
     STOP_TIMEOUT
 }
 
@@ -144,24 +128,7 @@ impl Process {
     }
 }
 
-impl Container {
-    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
-        let mut fields = report.fields(spot, "a container, such as {image: eclipse-mosquitto:2}")?;
-        let image = fields.required(report, "image").and_then(|spot| report.short_text(&spot, 512));
-        let command = fields.get(report, "command").and_then(|spot| report.command(&spot));
-        let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
-        let stop_timeout = read_stop_timeout(report, &mut fields);
-        fields.finish(report);
-        Some(Self {
-            image: image?,
-            command: command.unwrap_or_default(),
-            env: env.unwrap_or_default(),
-            stop_timeout,
-        })
-    }
-}
-
-fn read_stop_timeout(report: &mut Report, fields: &mut Fields<'_>) -> Duration {
+pub(super) fn read_stop_timeout(report: &mut Report, fields: &mut Fields<'_>) -> Duration {
     let written = fields.get(report, "stop_timeout");
     written.and_then(|spot| report.duration(&spot, STOP_TIMEOUTS)).unwrap_or(STOP_TIMEOUT)
 }
@@ -171,8 +138,9 @@ impl Compose {
         let mut fields = report.fields(spot, "a compose project, such as {file: compose.yaml}")?;
         let file = fields.required(report, "file").and_then(|spot| report.short_text(&spot, 1024));
         let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
+        let profiles = fields.get(report, "profiles").and_then(|spot| report.words(&spot));
         fields.finish(report);
-        Some(Self { file: file?, env: env.unwrap_or_default() })
+        Some(Self { file: file?, env: env.unwrap_or_default(), profiles: profiles.unwrap_or_default() })
     }
 }
 
@@ -182,29 +150,5 @@ impl Systemd {
         let unit = fields.required(report, "unit").and_then(|spot| report.short_text(&spot, 256));
         fields.finish(report);
         Some(Self { unit: unit? })
-    }
-}
-
-/// Data kept over updates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Volume {
-    /// The volume's name, for `${volume.<name>}`.
-    pub name: ItemName,
-    /// Relative to the instance's volume folder, or an absolute path on the node.
-    pub path: String,
-    /// Whether it belongs in backups.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub backup: bool,
-}
-
-impl Volume {
-    pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
-        let mut fields = report.fields(spot, "a volume, such as {name: data, path: data}")?;
-        let name = fields.required(report, "name").and_then(|spot| report.item_name(&spot));
-        let path = fields.required(report, "path").and_then(|spot| report.short_text(&spot, 1024));
-        let backup = fields.get(report, "backup").and_then(|spot| report.flag(&spot));
-        fields.finish(report);
-        Some(Self { name: name?, path: path?, backup: backup.unwrap_or_default() })
     }
 }

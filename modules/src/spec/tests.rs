@@ -31,10 +31,12 @@ fn every_field_is_read() {
 
 #[test]
 fn a_spec_reads_back_what_it_writes() {
+    let full_container = include_str!("../../tests/container.yaml");
     let systemd = SMALL.replace("{process: {command: [./run]}}", "{systemd: {unit: m.service}}");
     let container = SMALL.replace("{process: {command: [./run]}}", "{container: {image: m:2, env: {A: 1}}}");
-    let compose = SMALL.replace("{process: {command: [./run]}}", "{compose: {file: compose.yaml}}");
-    for text in [FULL, SMALL, &systemd, &container, &compose] {
+    let compose =
+        SMALL.replace("{process: {command: [./run]}}", "{compose: {file: compose.yaml, profiles: [a]}}");
+    for text in [FULL, SMALL, full_container, &systemd, &container, &compose] {
         let spec = parse(text);
         assert_eq!(parse(&spec.to_yaml()), spec, "{}", spec.to_yaml());
         let json = serde_json::to_string(&spec).expect("JSON");
@@ -98,6 +100,52 @@ update: {strategy: start-first}
 exclusive: true
 ";
     insta::assert_snapshot!(errors(text));
+}
+
+#[test]
+fn containers_have_what_only_containers_can_have() {
+    let container = "\
+name: m
+version: 1.0.0
+config: [{name: port, type: port, default: 80}, {name: token}]
+ports:
+  - {name: web, port: '${config.port}'}
+  - {name: admin, port: auto, target: 90, service: x}
+  - {name: other, port: 90}
+volumes: [{name: data, path: data}, {name: a, path: a, target: /a/}, {name: b, path: /b, target: /a}, {name: c, path: c, target: ../c}]
+runtime:
+  container:
+    image: m:2
+    load: ../image.tar
+    env: {discovery.type: '${config.tokne}', 'a b': x}
+    cap_add: [net_admin]
+    sysctls: {x: 1}
+    tmpfs: [run]
+    extra_hosts: [a, 'b:host-gateway', 'c:1.2.3']
+    pull_secret: token
+    hostname: '${config.name}'
+limits: {cpu: 0}
+";
+    let process = "\
+name: m
+version: 1.0.0
+ports: [{name: web, port: 80, target: 80, service: x}]
+volumes: [{name: data, path: data, target: /data, read_only: true}]
+limits: {cpu: 1.5}
+runtime: {process: {command: [./run]}}
+";
+    let closed = "\
+name: m
+version: 1.0.0
+ports: [{name: web, port: 80}]
+health: {tcp: {port: web}}
+runtime: {container: {image: 'm:2', network: none}}
+";
+    let host = closed.replace("port: 80", "port: auto, target: 80").replace("network: none", "network: host");
+    let all: Vec<String> = [container, process, closed, &host].iter().map(|text| errors(text)).collect();
+    insta::assert_snapshot!(all.join("\n---\n"));
+    let needed = parse(include_str!("../../tests/container.yaml")).capabilities();
+    assert_eq!(needed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["gpio", "container"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Report;
 use super::read::Spot;
-use super::requires::read_size;
+use super::requires::{read_size, read_some_cores};
 use super::schema::DurationText;
 use super::units::{self, ByteSize};
 
@@ -100,7 +100,7 @@ impl Permissions {
     }
 }
 
-fn read_absolute_path(report: &mut Report, spot: &Spot<'_>) -> Option<String> {
+pub(super) fn read_absolute_path(report: &mut Report, spot: &Spot<'_>) -> Option<String> {
     let parse = |text: &str| {
         let fits = text.starts_with('/') && !text.split('/').any(|part| part == "..");
         fits.then(|| text.to_owned()).ok_or("it begins with / and has no ..")
@@ -123,11 +123,15 @@ impl Permissions {
 }
 
 /// What an instance may use at most; nothing said is no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<ByteSize>,
+    /// Processor cores, such as 1.5; for containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.01, max = 1024.0))]
+    pub cpu: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 1_048_576))]
     pub open_files: Option<u32>,
@@ -146,10 +150,11 @@ impl Limits {
     pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
         let mut fields = report.fields(spot, "what an instance may use")?;
         let memory = fields.get(report, "memory").and_then(|spot| read_size(report, &spot));
+        let cpu = fields.get(report, "cpu").and_then(|spot| read_some_cores(report, &spot));
         let open_files =
             fields.get(report, "open_files").and_then(|spot| report.number(&spot, 16..=1_048_576));
         let processes = fields.get(report, "processes").and_then(|spot| report.number(&spot, 1..=1_048_576));
         fields.finish(report);
-        Some(Self { memory, open_files, processes })
+        Some(Self { memory, cpu, open_files, processes })
     }
 }
