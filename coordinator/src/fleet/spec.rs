@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use modules::spec::ModuleSpec;
-use modules::spec::health::Check;
-use modules::spec::install::InstallStep;
 use modules::spec::network::{Port, PortNumber, Protocol};
 use modules::spec::resolve::{ConfigErrors, Secret};
 use modules::spec::runtime::Runtime;
@@ -17,6 +15,8 @@ use super::snapshot::Snapshot;
 use super::{FleetError, depends, secrets, wire};
 use crate::domain::deployment::{DeploymentRecord, Footprint, Release, SecretRef, Wish};
 use crate::domain::placement::HostPort;
+
+mod runtime;
 
 /// A release and what its MODULE.yaml says.
 #[derive(Debug, Clone)]
@@ -32,23 +32,14 @@ pub fn check(
     config: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<(), FleetError> {
-    if !matches!(module.spec.runtime, Runtime::Process(_)) {
+    if matches!(module.spec.runtime, Runtime::Compose(_)) {
         return Err(FleetError::RuntimeNotSupported {
             module: module.release.module.clone(),
             version: module.release.version.clone(),
-            runtime: runtime_name(&module.spec.runtime).to_owned(),
+            runtime: "compose".to_owned(),
         });
     }
     module.spec.resolve_config(config, secrets).map(|_| ()).map_err(|errors| invalid(name, &errors))
-}
-
-fn runtime_name(runtime: &Runtime) -> &'static str {
-    match runtime {
-        Runtime::Process(_) => "process",
-        Runtime::Container(_) => "container",
-        Runtime::Compose(_) => "compose",
-        Runtime::Systemd(_) => "systemd",
-    }
 }
 
 /// The plain values of the configuration, defaults included. A secret that nobody gave is empty, so it is plain.
@@ -123,9 +114,9 @@ pub fn instance(
             .iter()
             .map(|v| v1::Volume { name: v.name.to_string(), path: v.path.clone() })
             .collect(),
-        install: spec.install.iter().map(install_step).collect(),
-        runtime: runtime(&spec.runtime),
-        health: spec.health.as_ref().map(health),
+        install: spec.install.iter().map(runtime::install_step).collect(),
+        runtime: runtime::runtime(spec),
+        health: spec.health.as_ref().map(runtime::health),
         update: Some(v1::Update {
             strategy: match spec.update.strategy {
                 Strategy::StopFirst => v1::update::Strategy::StopFirst.into(),
@@ -137,6 +128,7 @@ pub fn instance(
             memory_bytes: spec.limits.memory.map_or(0, |size| size.0),
             open_files: spec.limits.open_files.unwrap_or(0),
             processes: spec.limits.processes.unwrap_or(0),
+            cpus: spec.limits.cpu.unwrap_or(0.0),
         }),
         depends: depends::addresses(snapshot, record, module)?,
         config: values,
@@ -144,52 +136,20 @@ pub fn instance(
 }
 
 fn port(port: &Port, number: String) -> v1::Port {
-    let protocol = match port.protocol {
-        Protocol::Tcp => v1::port::Protocol::Tcp,
-        Protocol::Udp => v1::port::Protocol::Udp,
-    };
-    v1::Port { name: port.name.to_string(), port: number, protocol: protocol.into() }
-}
-
-fn install_step(step: &InstallStep) -> v1::InstallStep {
-    use v1::install_step::{Packages, Step};
-    let packages = |names: &[String]| Packages { names: names.to_vec() };
-    let step = match step {
-        InstallStep::Apt(names) => Step::Apt(packages(names)),
-        InstallStep::Pip(names) => Step::Pip(packages(names)),
-        InstallStep::Npm(names) => Step::Npm(packages(names)),
-        InstallStep::Run(argv) => Step::Run(v1::Command { argv: argv.clone() }),
-    };
-    v1::InstallStep { step: Some(step) }
-}
-
-fn runtime(runtime: &Runtime) -> Option<v1::instance_spec::Runtime> {
-    match runtime {
-        Runtime::Process(process) => Some(v1::instance_spec::Runtime::Process(v1::ProcessRuntime {
-            command: process.command.clone(),
-            env: process.env.clone(),
-            working_dir: process.working_dir.clone().unwrap_or_default(),
-            stop_timeout_ms: millis(process.stop_timeout),
-            user: process.user.clone().unwrap_or_default(),
-        })),
-        // Refused by `check` before a wish is recorded.
-        Runtime::Container(_) | Runtime::Compose(_) | Runtime::Systemd(_) => None,
+    let protocol = self::protocol(port.protocol);
+    v1::Port {
+        name: port.name.to_string(),
+        port: number,
+        protocol: protocol.into(),
+        target: port.inside().map_or(0, u32::from),
+        service: port.service.clone().unwrap_or_default(),
     }
 }
 
-fn health(health: &modules::spec::health::Health) -> v1::Health {
-    use v1::health::{Check as Wire, Http, Tcp};
-    let check = match &health.check {
-        Check::Http(http) => Wire::Http(Http { port: http.port.to_string(), path: http.path.clone() }),
-        Check::Tcp(tcp) => Wire::Tcp(Tcp { port: tcp.port.to_string() }),
-        Check::Exec(exec) => Wire::Exec(v1::Command { argv: exec.command.clone() }),
-    };
-    v1::Health {
-        check: Some(check),
-        interval_ms: millis(health.interval),
-        timeout_ms: millis(health.timeout),
-        retries: health.retries,
-        start_period_ms: millis(health.start_period),
+fn protocol(protocol: Protocol) -> v1::port::Protocol {
+    match protocol {
+        Protocol::Tcp => v1::port::Protocol::Tcp,
+        Protocol::Udp => v1::port::Protocol::Udp,
     }
 }
 

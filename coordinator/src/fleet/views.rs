@@ -39,7 +39,7 @@ pub fn placement_wish(
             cpu_cores: requires.cpu,
             memory_bytes: requires.memory.0,
             disk_bytes: requires.disk.0,
-            capabilities: requires.capabilities.iter().map(ToString::to_string).collect(),
+            capabilities: module.spec.capabilities().iter().map(ToString::to_string).collect(),
         },
         nodes: wish.nodes.clone(),
         selector: Selector::parse(&wish.selector)

@@ -151,7 +151,10 @@ fn describe(pid: i32, candidate: &Candidate, restarts: u32) -> io::Result<Record
     let stat = procfs::stat(pid).ok_or_else(|| io::Error::other("the new process is not in /proc"))?;
     let asked = match &candidate.spec.runtime {
         Some(proto::v1::instance_spec::Runtime::Process(process)) => process.stop_timeout_ms,
-        None => 0,
+        Some(
+            proto::v1::instance_spec::Runtime::Containers(_) | proto::v1::instance_spec::Runtime::Systemd(_),
+        )
+        | None => 0,
     };
     Ok(Record {
         pid,

@@ -82,7 +82,12 @@ fn spec() -> InstanceSpec {
     InstanceSpec {
         id: "web/0".into(),
         release: Some(proto::v1::Release { digest: "sha256:00".into(), ..Default::default() }),
-        ports: vec![Port { name: "web".into(), port: "${config.port}".into(), protocol: 0 }],
+        ports: vec![Port {
+            name: "web".into(),
+            port: "${config.port}".into(),
+            protocol: 0,
+            ..Default::default()
+        }],
         volumes: vec![Volume { name: "data".into(), path: "state".into() }],
         runtime: Some(instance_spec::Runtime::Process(runtime)),
         ..Default::default()

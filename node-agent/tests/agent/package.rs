@@ -74,7 +74,8 @@ pub fn web_spec(package: &Package, attempt: u64) -> InstanceSpec {
     let http = health::Http { port: "web".into(), path: "/".into() };
     let mut spec = spec(package, attempt);
     spec.config = BTreeMap::from([("port".to_owned(), "auto".to_owned())]);
-    spec.ports = vec![Port { name: "web".into(), port: "${config.port}".into(), protocol: 0 }];
+    spec.ports =
+        vec![Port { name: "web".into(), port: "${config.port}".into(), protocol: 0, ..Default::default() }];
     process(&mut spec).command = argv.map(String::from).to_vec();
     if let Some(health) = &mut spec.health {
         health.check = Some(health::Check::Http(http));
