@@ -23,6 +23,8 @@ use crate::fault;
 /// Buckets want parts of one size, of more than 5 MiB.
 const PART: usize = 8 << 20;
 const SET_ASIDE: &str = "damaged";
+/// With the mark of what is not whole.
+const ARRIVING: &str = "arriving#";
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -81,6 +83,22 @@ impl Fetched {
     }
 }
 
+/// A file for a package that arrives, gone with us.
+pub struct Arrival {
+    file: NamedTempFile,
+    _claim: Option<File>,
+}
+
+impl Arrival {
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    pub fn reopen(&self) -> io::Result<File> {
+        self.file.reopen()
+    }
+}
+
 #[derive(Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
@@ -112,6 +130,15 @@ impl Blobs {
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(cause) => Err(self.failed("look for a package", cause)),
         }
+    }
+
+    /// Makes room for a package that arrives: beside the others, so that what a killed command leaves is swept, too.
+    pub async fn arrival(&self) -> Result<Arrival, BlobError> {
+        let claim = self.claim().await?;
+        let place = self.folder.clone().unwrap_or_else(std::env::temp_dir);
+        let file = tempfile::Builder::new().prefix(ARRIVING).tempfile_in(&place);
+        let file = file.map_err(|cause| failure("store a package", &place.display().to_string(), cause))?;
+        Ok(Arrival { file, _claim: claim })
     }
 
     /// Stores what `content` gives, all or nothing. What is there already is not written again.

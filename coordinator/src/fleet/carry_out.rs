@@ -11,17 +11,20 @@ use proto::v1;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::proposal::Recorded;
+use super::recorded::Recorded;
 use super::snapshot::lacks_package;
-use super::{Fleet, FleetError, Progress};
+use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::DeploymentRecord;
 use crate::domain::placement::Liveness;
 use crate::domain::rollout::{self, Leaving, Observed, Wanted};
 use crate::fault;
+use crate::store::json::get_json;
 
 /// How long a node that went away rests before it is tried again, while others are still being waited for.
 const REDIAL: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often it is asked whether the change still counts.
+const RECALL: Duration = Duration::from_millis(500);
 /// News that may queue up; each node sends one at a time.
 const QUEUE: usize = 64;
 
@@ -41,6 +44,8 @@ pub enum Verdict {
     Progressing {
         message: String,
     },
+    /// Somebody wants something else of the deployment by now; that is theirs to see through.
+    Superseded,
 }
 
 /// The latest of one node.
@@ -70,8 +75,21 @@ impl Fleet {
         let drives = join_all(recorded.touched.iter().map(|node| self.drive(node, sender.clone(), progress)));
         tokio::select! {
             verdict = await_verdict(recorded, receiver, deadline, progress) => verdict,
+            () = self.until_superseded(recorded) => Verdict::Superseded,
             // Without a node to drive there is nothing to wait for.
             _ = drives => Verdict::Done,
+        }
+    }
+
+    /// Ends once the store no longer has the change that was recorded. A store in trouble is no reason to give up.
+    async fn until_superseded(&self, recorded: &Recorded) {
+        loop {
+            sleep(RECALL).await;
+            let key = keys::deployment(&recorded.record.name);
+            let Ok(kept) = get_json::<DeploymentRecord>(self.store.as_ref(), &key).await else { continue };
+            if kept.map(|kept| kept.value.attempt) != recorded.attempt {
+                return;
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use proto::code::Code;
@@ -151,23 +152,27 @@ impl Keyring {
     }
 }
 
-/// Two processes may do this at once: the file appears whole, and the first one stays.
+/// Two processes may do this at once: the file appears whole, and the first one stays. What a killed one left is
+/// overwritten by the next.
 fn make_key_file(path: &Path) -> Result<(), KeyringError> {
     let mut bytes = [0; KEY_LEN];
     SystemRandom::new().fill(&mut bytes).map_err(|_| KeyringError::NoRandomness)?;
     let dir = path.parent().unwrap_or(Path::new("."));
     let make = || {
         fs::create_dir_all(dir)?;
-        // Private from the start: this is how tempfile makes its files.
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        writeln!(file, "{}", encode_hex(&bytes))?;
-        file.as_file().sync_all()?;
-        fault::point("key.written");
-        match file.persist_noclobber(path) {
-            Ok(_) => fs::File::open(dir)?.sync_all(),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error.error),
+        let folder = fs::File::open(dir)?;
+        folder.lock()?;
+        if path.exists() {
+            return Ok(());
         }
+        let new = path.with_extension("key.new");
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        writeln!(file, "{}", encode_hex(&bytes))?;
+        file.sync_all()?;
+        fault::point("key.written");
+        fs::rename(&new, path)?;
+        folder.sync_all()
     };
     make().map_err(|cause| KeyringError::File { operation: "make", path: path.to_owned(), cause })
 }

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
-use proto::v1::change::Kind;
 
 use super::change::Next;
-use super::hold::Hold;
+use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
-use super::{Fleet, FleetError, keys, views, wire};
+use super::{Fleet, FleetError, keys, views};
 use crate::domain::deployment::{
     Action, Carrier, DeploymentRecord, HistoryEntry, Placed, Progress as State, Wish,
 };
@@ -23,27 +22,9 @@ pub struct Proposal {
     pub record: DeploymentRecord,
     /// The instances of `record`, by node.
     instances: BTreeMap<NodeName, Vec<v1::InstanceSpec>>,
-    before: Option<DeploymentRecord>,
+    pub(super) before: Option<DeploymentRecord>,
     /// Instances that get their new place once they have left the old one.
     stopping_first: BTreeSet<InstanceId>,
-}
-
-/// A wish that is in the store now, and the nodes it touched.
-pub struct Recorded {
-    pub record: DeploymentRecord,
-    pub touched: BTreeSet<NodeName>,
-    /// Nodes that were not reached just before, and why.
-    pub away: BTreeMap<NodeName, String>,
-    /// Keeps the reconcile loop of this process off it.
-    pub _hold: Option<Hold>,
-}
-
-impl Recorded {
-    /// A change that somebody else recorded.
-    pub fn of(record: &DeploymentRecord, snapshot: &Snapshot) -> Self {
-        let touched = record.current.placements.values().chain(record.leaving.values()).cloned().collect();
-        Self { record: record.clone(), touched, away: snapshot.away(), _hold: None }
-    }
 }
 
 impl Proposal {
@@ -138,61 +119,6 @@ impl Proposal {
             explanation: Box::new(self.record.explanation.clone()),
         })
     }
-
-    /// The plan as people see it.
-    pub fn plan(&self, snapshot: &Snapshot) -> v1::deploy_event::Plan {
-        v1::deploy_event::Plan {
-            deployment: self.record.name.to_string(),
-            release: Some(wire::release(&self.record.current.wish.release)),
-            changes: self.changes(),
-            explanation: Some(wire::explanation(&self.record.explanation)),
-            state: snapshot.token(),
-        }
-    }
-
-    fn changes(&self) -> Vec<v1::Change> {
-        let none = BTreeMap::new();
-        let before = self.before.as_ref().map_or(&none, |before| &before.current.placements);
-        let after = &self.record.current.placements;
-        let ids: BTreeSet<&InstanceId> =
-            before.keys().chain(after.keys()).chain(&self.record.unplaced).collect();
-        ids.into_iter().map(|id| self.change_of(id, before.get(id), after.get(id))).collect()
-    }
-
-    fn change_of(&self, id: &InstanceId, before: Option<&NodeName>, after: Option<&NodeName>) -> v1::Change {
-        let wish_before = self.before.as_ref().map(|record| &record.current.wish);
-        let same_wish = wish_before.is_some_and(|before| before.runs_as(&self.record.current.wish));
-        let kind = match (before, after) {
-            (Some(old), Some(new)) if old != new => Kind::Move,
-            (Some(_), Some(_)) if same_wish => Kind::Keep,
-            (Some(_), Some(_)) => Kind::Update,
-            (None, Some(_)) => Kind::Start,
-            (Some(_), None) if !self.record.unplaced.contains(id) => Kind::Stop,
-            (_, None) => Kind::Wait,
-        };
-        v1::Change {
-            instance: id.to_string(),
-            node: after.or(before).map(ToString::to_string).unwrap_or_default(),
-            kind: kind.into(),
-            from: before.and(wish_before).map(|wish| wire::release(&wish.release)),
-            to: after.map(|_| wire::release(&self.record.current.wish.release)),
-        }
-    }
-
-    /// What a dry run ends with.
-    pub fn would_be(&self) -> v1::deploy_event::Finished {
-        let waiting = &self.record.unplaced;
-        let (outcome, message) = if waiting.is_empty() {
-            (v1::Outcome::Done, "dry run: nothing was changed".to_owned())
-        } else {
-            let ids: Vec<_> = waiting.iter().map(ToString::to_string).collect();
-            (
-                v1::Outcome::Waiting,
-                format!("dry run: nothing was changed; {} would find no node", ids.join(", ")),
-            )
-        };
-        v1::deploy_event::Finished { outcome: outcome.into(), deployment: None, message, hint: String::new() }
-    }
 }
 
 impl Fleet {
@@ -202,6 +128,17 @@ impl Fleet {
         snapshot: &Snapshot,
         proposal: Proposal,
         action: Action,
+    ) -> Result<Option<Recorded>, FleetError> {
+        self.record_with(snapshot, proposal, action, Vec::new()).await
+    }
+
+    /// Like `record`; what else belongs to it is written with it.
+    pub(super) async fn record_with(
+        &self,
+        snapshot: &Snapshot,
+        proposal: Proposal,
+        action: Action,
+        mut more: Vec<Op>,
     ) -> Result<Option<Recorded>, FleetError> {
         if proposal.is_unchanged() {
             return Ok(Some(Recorded::of(&proposal.before.unwrap_or(proposal.record), snapshot)));
@@ -219,10 +156,11 @@ impl Fleet {
             by: self.by.clone(),
             started_at: record.changed_at,
         };
-        let entry = put_json(keys::history_entry(&record.name, record.current.generation), &entry)?;
-        let Some(mut touched) = self.write(snapshot, &next, vec![entry]).await? else { return Ok(None) };
+        more.push(put_json(keys::history_entry(&record.name, record.current.generation), &entry)?);
+        let Some(mut touched) = self.write(snapshot, &next, more).await? else { return Ok(None) };
         touched.extend(record.leaving.values().filter(|node| snapshot.nodes.contains_key(node)).cloned());
-        Ok(Some(Recorded { record, touched, away: snapshot.away(), _hold: Some(hold) }))
+        let attempt = Some(record.attempt);
+        Ok(Some(Recorded { record, attempt, touched, away: snapshot.away(), _hold: Some(hold) }))
     }
 
     /// Writes what is missing on the nodes of a change that was recorded by somebody who has died since.
@@ -254,6 +192,13 @@ impl Fleet {
     }
 }
 
+/// Grows with time, also when the deployment is removed and made anew: what a node reports of an earlier life must
+/// not be taken for this one's.
+pub(super) fn next_attempt(snapshot: &Snapshot, before: Option<&DeploymentRecord>) -> u64 {
+    let now = u64::try_from(snapshot.at).unwrap_or_default();
+    before.map_or(now, |before| now.max(before.attempt + 1))
+}
+
 fn next_record(
     snapshot: &Snapshot,
     name: &DeploymentName,
@@ -272,7 +217,7 @@ fn next_record(
         progress: State::Rolling,
         unplaced: decision.unplaced.clone(),
         leaving: leaving(snapshot, before, &decision.placements),
-        attempt: generation.0,
+        attempt: next_attempt(snapshot, before),
         explanation,
         footprint,
         carrier: Carrier::default(),
@@ -281,7 +226,7 @@ fn next_record(
 }
 
 /// Where instances were, are not wanted any more, and may still run.
-fn leaving(
+pub(super) fn leaving(
     snapshot: &Snapshot,
     before: Option<&DeploymentRecord>,
     after: &BTreeMap<InstanceId, NodeName>,

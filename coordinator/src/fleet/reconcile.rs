@@ -9,10 +9,11 @@ use proto::ids::{DeploymentName, NodeName};
 use tracing::{info, warn};
 
 use super::carry_out::Verdict;
-use super::proposal::{Proposal, Recorded};
+use super::proposal::Proposal;
+use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, Progress, carrier, carry_out};
-use crate::domain::deployment::{Action, DeploymentRecord, Progress as State};
+use crate::domain::deployment::{Action, Carrier, DeploymentRecord, Progress as State};
 use crate::domain::placement::Replicas;
 
 /// How long a round waits for an interrupted change to settle before it leaves it to the next round.
@@ -34,8 +35,7 @@ impl Fleet {
     /// Writes what interrupted changes have not yet written; most of the time there is nothing of the kind.
     async fn completed(&self, mut snapshot: Snapshot) -> Result<Snapshot, FleetError> {
         let records = snapshot.deployments.values().map(|kept| &kept.value);
-        let halfway =
-            records.filter(|record| record.progress == State::Rolling && !self.is_in_other_hands(record));
+        let halfway = records.filter(|record| is_under_way(record) && !self.is_in_other_hands(record));
         for record in halfway {
             self.complete_record(&snapshot, record).await?;
         }
@@ -71,10 +71,9 @@ impl Fleet {
     }
 
     fn is_in_other_hands(&self, record: &DeploymentRecord) -> bool {
-        let is_changing = matches!(record.progress, State::Rolling | State::RolledBack { .. });
         let by_another =
             || carrier::is_at_work(&record.carrier, &self.carrier, record.changed_at, self.clock.now());
-        self.holds.contains(&record.name) || (is_changing && by_another())
+        self.holds.contains(&record.name) || (is_under_way(record) && by_another())
     }
 
     /// Sees interrupted changes through to their end, if they reach it within this round.
@@ -82,10 +81,15 @@ impl Fleet {
         let mut carried = false;
         for kept in snapshot.deployments.values() {
             let record = &kept.value;
-            if record.progress != State::Rolling || self.is_in_other_hands(record) {
+            if !is_under_way(record) || self.is_in_other_hands(record) {
                 continue;
             }
             let recorded = Recorded::of(record, snapshot);
+            if let State::RolledBack { reason, .. } = &record.progress {
+                self.carry_on_going_back(&recorded, reason, ROUND).await?;
+                carried = true;
+                continue;
+            }
             match self.carry_out(&recorded, ROUND, &Progress::unheard()).await {
                 Verdict::Progressing { .. } => {}
                 verdict => {
@@ -134,5 +138,14 @@ impl Fleet {
             return Ok(None);
         }
         self.record(&snapshot, proposal, Action::Move).await
+    }
+}
+
+/// Whether a change, or the way back from it, was recorded and not yet concluded.
+fn is_under_way(record: &DeploymentRecord) -> bool {
+    match record.progress {
+        State::Rolling => true,
+        State::RolledBack { .. } => record.carrier != Carrier::default(),
+        State::Settled | State::Failed { .. } => false,
     }
 }

@@ -15,7 +15,6 @@ use modules::version::Version;
 use proto::v1;
 use proto::v1::put_package_request::Part;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tonic::Streaming;
 
@@ -102,7 +101,7 @@ impl Fleet {
         &self,
         mut parts: Streaming<v1::PutPackageRequest>,
     ) -> Result<v1::Release, FleetError> {
-        let arrived = NamedTempFile::new().map_err(unwritable)?;
+        let arrived = self.blobs.arrival().await?;
         let announced = receive(&mut parts, arrived.reopen().map_err(unwritable)?).await?;
         fault::point("package.arrived");
         let path = arrived.path().to_owned();

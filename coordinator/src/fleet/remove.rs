@@ -10,7 +10,7 @@ use proto::v1::deploy_event::Finished;
 use super::carry_out::Verdict;
 use super::change::Next;
 use super::deploy::wait;
-use super::proposal::Recorded;
+use super::recorded::Recorded;
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::DeploymentRecord;
 use crate::fault;
@@ -29,7 +29,7 @@ impl Fleet {
         Ok(farewell(&name, verdict, wait(request.timeout_ms, false)))
     }
 
-    /// Takes the deployment out of the wish.
+    /// Takes the deployment out of the wish, and its history with it.
     async fn forget(&self, name: &DeploymentName, purge: bool) -> Result<Recorded, FleetError> {
         loop {
             let snapshot = self.recall().await?;
@@ -38,12 +38,12 @@ impl Fleet {
             };
             let instances = BTreeMap::new();
             let next = Next { name, record: None, instances: &instances, purge };
-            if let Some(touched) = self.write(&snapshot, &next, Vec::new()).await? {
+            let history = self.latest_history(name).await?;
+            if let Some(touched) = self.write(&snapshot, &next, history).await? {
                 fault::point("remove.recorded");
-                self.forget_history(name).await?;
-                fault::point("remove.forgotten");
                 return Ok(Recorded {
                     record: emptied(&kept.value),
+                    attempt: None,
                     touched,
                     away: snapshot.away(),
                     _hold: None,
@@ -52,13 +52,15 @@ impl Fleet {
         }
     }
 
-    async fn forget_history(&self, name: &DeploymentName) -> Result<(), FleetError> {
+    /// Deletes what is too old to go with the removal in one transaction; gives what is to go with it.
+    async fn latest_history(&self, name: &DeploymentName) -> Result<Vec<Op>, FleetError> {
         let entries = self.store.list(&keys::history(name)).await?.entries;
-        for some in entries.chunks(MAX_OPS) {
-            let ops = some.iter().map(|(key, _)| Op::Delete { key: key.clone() }).collect();
-            self.store.commit(Txn { preconditions: Vec::new(), ops }).await?;
+        let mut ops: Vec<Op> = entries.into_iter().map(|(key, _)| Op::Delete { key }).collect();
+        let latest = ops.split_off(ops.len().saturating_sub(MAX_OPS / 2 - 1));
+        for some in ops.chunks(MAX_OPS) {
+            self.store.commit(Txn { preconditions: Vec::new(), ops: some.to_vec() }).await?;
         }
-        Ok(())
+        Ok(latest)
     }
 }
 
@@ -86,6 +88,7 @@ fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finis
             format!("{name} has not stopped within {} s: {message}", timeout.as_secs()),
             "",
         ),
+        Verdict::Superseded => (v1::Outcome::Failed, format!("{name} was deployed again meanwhile"), ""),
         Verdict::Failed { reason } => {
             (v1::Outcome::Failed, format!("{name} could not be stopped: {reason}"), "")
         }

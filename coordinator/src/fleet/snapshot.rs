@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::observe::Observed;
 use super::record::decode_spec;
 use super::{Fleet, FleetError, keys};
+use crate::clock::UnixMillis;
 use crate::domain::deployment::DeploymentRecord;
 use crate::domain::node::NodeRecord;
 use crate::store::json::{Stored, list_json};
@@ -20,6 +21,7 @@ pub struct Snapshot {
     pub observed: BTreeMap<NodeName, Observed>,
     /// Nodes that have not answered for longer than the lease; only `serve` watches long enough to know.
     pub lost: BTreeSet<NodeName>,
+    pub at: UnixMillis,
 }
 
 impl Snapshot {
@@ -104,6 +106,7 @@ impl Fleet {
                 .collect::<Result<_, _>>()?,
             observed: BTreeMap::new(),
             lost: BTreeSet::new(),
+            at: self.clock.now(),
         })
     }
 

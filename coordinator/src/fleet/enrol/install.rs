@@ -15,7 +15,7 @@ pub fn upload_script(node: &NodeRecord, binary: &AgentBinary) -> String {
     format!(
         r#"set -e; umask 022; {SHA256}
 mkdir -p {data_dir}/bin; cd {data_dir}/bin
-find . -name '.node-agent.*' -mmin +10 -exec rm -f {{}} + 2>/dev/null || :
+for f in .node-agent.*; do kill -0 "${{f##*.}}" 2>/dev/null || rm -f "$f"; done
 t=./.node-agent.$$; trap 'rm -f "$t"' EXIT; trap 'exit 1' HUP INT TERM
 e=$(dd of="$t" bs=65536 conv=fsync 2>&1) || {{ echo "$e" >&2; exit 1; }}
 [ "$(sum256 <"$t")" = {digest} ] || {{ echo "the upload did not arrive whole" >&2; exit 1; }}
@@ -31,7 +31,7 @@ pub fn enrol_script(node: &NodeRecord) -> String {
     let data_dir = quote(&node.data_dir.to_string_lossy());
     format!(
         r#"set -e; umask 022; cd {data_dir}
-[ -s machine ] || {{ cat /proc/sys/kernel/random/uuid >.machine.$$; mv -f .machine.$$ machine; }}
+[ -s machine ] || {{ cat /proc/sys/kernel/random/uuid >.machine.new; mv -f .machine.new machine || [ -s machine ]; }}
 echo "machine=$(cat machine)"
 exec ./bin/node-agent enrol --node {name} --data-dir {data_dir}"#,
         name = node.name,

@@ -1,0 +1,138 @@
+//! What a failure comes to: what was healthy before is wanted again, everywhere.
+
+use std::time::Duration;
+
+use proto::v1;
+use proto::v1::deploy_event::Finished;
+
+use super::carry_out::Verdict;
+use super::proposal::{Proposal, leaving, next_attempt};
+use super::recorded::Recorded;
+use super::{Fleet, FleetError, Progress, spec};
+use crate::domain::deployment::{Action, Carrier, DeploymentRecord, OutcomeWord, Progress as State};
+use crate::fault;
+use crate::store::json::Stored;
+
+/// Going back must not hang where the old release, too, has trouble.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Fleet {
+    /// Wants again what was healthy before, everywhere, and sees it through.
+    pub(super) async fn go_back(
+        &self,
+        failed: &DeploymentRecord,
+        reason: String,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        let Some(previous) = failed.previous.clone() else {
+            let state = State::Failed { reason: reason.clone() };
+            self.conclude(failed, state, OutcomeWord::Failed, &reason).await?;
+            let hint = format!("`orchestrator logs {}` shows what it said", failed.name);
+            return self.finished(&failed.name, v1::Outcome::Failed, reason, hint).await;
+        };
+        let release = &failed.current.wish.release;
+        progress.note(format!(
+            "{} {} failed ({reason}): going back to {}",
+            release.module, release.version, previous.wish.release.version
+        ));
+        let module = self.release(&previous.wish.release).await?;
+        fault::point("back.decided");
+        loop {
+            let snapshot = self.recall().await?;
+            let is_ours = |kept: &Stored<DeploymentRecord>| kept.value.attempt == failed.attempt;
+            if !snapshot.deployments.get(&failed.name).is_some_and(is_ours) {
+                let how = self.overtaken(failed).await?;
+                let how = how.unwrap_or_else(|| format!("{} was changed meanwhile", failed.name));
+                let how = if how.starts_with(&reason) { how } else { format!("{reason}; {how}") };
+                return self.superseded(failed, how).await;
+            }
+            let mut record = failed.clone();
+            record.current = previous.clone();
+            record.current.generation = failed.current.generation.next();
+            record.attempt = next_attempt(&snapshot, Some(failed));
+            record.previous = None;
+            record.leaving = leaving(&snapshot, Some(failed), &record.current.placements);
+            record.footprint = spec::footprint(&record.name, &module, &record.current.wish)?;
+            record.progress = State::RolledBack { failed: release.clone(), reason: reason.clone() };
+            let proposal = Proposal::restore(&snapshot, record, &module)?;
+            let outcome = self.outcome_op(failed, OutcomeWord::RolledBack, &reason).await?;
+            let outcome = outcome.into_iter().map(|(_, op)| op).collect();
+            let recorded = self.record_with(&snapshot, proposal, Action::Rollback, outcome).await?;
+            let Some(recorded) = recorded else { continue };
+            fault::point("back.recorded");
+            let verdict = self.carry_out(&recorded, ROLLBACK_TIMEOUT, progress).await;
+            fault::point("back.carried_out");
+            return self.settle_going_back(&recorded, &reason, verdict).await;
+        }
+    }
+
+    /// Goes on with a rollback that somebody recorded who has died since; leaves it to the next round where it takes
+    /// its time.
+    pub(super) async fn carry_on_going_back(
+        &self,
+        recorded: &Recorded,
+        reason: &str,
+        round: Duration,
+    ) -> Result<(), FleetError> {
+        let verdict = self.carry_out(recorded, round, &Progress::unheard()).await;
+        let age = self.clock.now().saturating_sub(recorded.record.changed_at);
+        let may_take_longer = u128::try_from(age).unwrap_or_default() < ROLLBACK_TIMEOUT.as_millis();
+        if may_take_longer && matches!(verdict, Verdict::Progressing { .. }) {
+            return Ok(());
+        }
+        self.settle_going_back(recorded, reason, verdict).await.map(drop)
+    }
+
+    /// Records what came of a rollback and says it.
+    async fn settle_going_back(
+        &self,
+        recorded: &Recorded,
+        reason: &str,
+        verdict: Verdict,
+    ) -> Result<Finished, FleetError> {
+        let version = &recorded.record.current.wish.release.version;
+        let (word, message) = match verdict {
+            Verdict::Done => (OutcomeWord::Healthy, format!("{reason}; {version} runs again")),
+            Verdict::Waiting { nodes } => {
+                let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
+                (
+                    OutcomeWord::Waiting,
+                    format!("{reason}; {version} runs again, except on {}, which is away", nodes.join(", ")),
+                )
+            }
+            Verdict::Progressing { message } => (
+                OutcomeWord::Failed,
+                format!("{reason}; going back to {version}, which is not healthy yet: {message}"),
+            ),
+            Verdict::Failed { reason: again } => {
+                (OutcomeWord::Failed, format!("{reason}; going back to {version} failed, too: {again}"))
+            }
+            Verdict::Superseded => {
+                let how = self.overtaken(&recorded.record).await?;
+                let how = how.unwrap_or_else(|| format!("{version} is wanted by somebody else, too"));
+                return self.superseded(&recorded.record, format!("{reason}; {how}")).await;
+            }
+        };
+        self.conclude_going_back(&recorded.record, word, &message).await?;
+        let hint = format!("`orchestrator logs {}` shows what it said", recorded.record.name);
+        self.finished(&recorded.record.name, v1::Outcome::Failed, message, hint).await
+    }
+
+    /// From now on nobody carries the rollback out.
+    async fn conclude_going_back(
+        &self,
+        record: &DeploymentRecord,
+        word: OutcomeWord,
+        message: &str,
+    ) -> Result<(), FleetError> {
+        let kept = self.kept(&record.name).await?;
+        let Some(kept) = kept.filter(|kept| kept.value.attempt == record.attempt) else { return Ok(()) };
+        let mut after = DeploymentRecord { carrier: Carrier::default(), ..kept.value.clone() };
+        if word == OutcomeWord::Healthy {
+            after.leaving.clear();
+        }
+        let outcome = self.outcome_op(record, word, message).await?;
+        self.amend(&kept, &after, outcome.map(|(_, op)| op)).await?;
+        Ok(())
+    }
+}

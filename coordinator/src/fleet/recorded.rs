@@ -1,0 +1,30 @@
+//! A change that is in the store now and is to be carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::ids::NodeName;
+
+use super::hold::Hold;
+use super::snapshot::Snapshot;
+use crate::domain::deployment::DeploymentRecord;
+
+/// A wish that is in the store now, and the nodes it touched.
+pub struct Recorded {
+    pub record: DeploymentRecord,
+    /// The attempt that the store has as long as this is what is wanted; none after a removal.
+    pub attempt: Option<u64>,
+    pub touched: BTreeSet<NodeName>,
+    /// Nodes that were not reached just before, and why.
+    pub away: BTreeMap<NodeName, String>,
+    /// Keeps the reconcile loop of this process off it.
+    pub _hold: Option<Hold>,
+}
+
+impl Recorded {
+    /// A change that somebody else recorded.
+    pub fn of(record: &DeploymentRecord, snapshot: &Snapshot) -> Self {
+        let touched = record.current.placements.values().chain(record.leaving.values()).cloned().collect();
+        let attempt = Some(record.attempt);
+        Self { record: record.clone(), attempt, touched, away: snapshot.away(), _hold: None }
+    }
+}
