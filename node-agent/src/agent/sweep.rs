@@ -35,6 +35,7 @@ impl Agent {
             let is_clean = self.write(Ledger::flush).await.is_ok_and(|flushed| flushed.is_ok());
             let pause = if is_clean { ROUND } else { RETRY };
             let _ = tokio::time::timeout(pause, self.sweep.notified()).await;
+            self.sweep_uploads();
             self.sweep_releases().await;
             self.purge_volumes();
             logs::rotate(&self.data.log());
@@ -56,6 +57,11 @@ impl Agent {
                 let _ = disk::remove_tree(&path);
             }
         }
+        self.sweep_uploads();
+    }
+
+    /// Uploads that were killed; those under way are left alone.
+    fn sweep_uploads(&self) {
         if let Err(error) = modules::unpack::sweep(&self.data.releases()) {
             tracing::warn!(%error, "interrupted uploads could not be removed");
         }
