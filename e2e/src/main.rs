@@ -34,8 +34,11 @@ enum Command {
         #[command(flatten)]
         agent: AgentFigures,
     },
-    /// Strikes deploys at random moments and checks what is left
+    /// Strikes commands at random moments and checks what is left
     KillMatrix {
+        /// Kills both programs at every named point instead, once in each thing a person does
+        #[arg(long)]
+        sweep: bool,
         #[arg(long, default_value_t = 100)]
         schedules: u64,
         /// Where the schedules follow from; the time of day when it is not given
@@ -105,7 +108,8 @@ fn main() -> Result<()> {
             bench::agent(&agent.wish(), figures)?;
             bench::deploy(&deploy.wish(), figures)
         }),
-        Command::KillMatrix { schedules, seed, only } => {
+        Command::KillMatrix { sweep: true, .. } => kill_matrix::sweep_all(),
+        Command::KillMatrix { schedules, seed, only, .. } => {
             let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
             let indices = only.map_or(0..schedules, |index| index..index + 1);
             kill_matrix::run(seed.unwrap_or_else(clock), indices)

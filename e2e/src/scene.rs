@@ -76,19 +76,25 @@ impl Page {
 
     /// Writes the folder `~/page` on a desk.
     pub fn write(&self, desk: &Host) -> Result<()> {
-        desk.run("rm -rf /root/page")?;
-        desk.write("/root/page/MODULE.yaml", &MODULE.replace("VERSION", &self.version))?;
-        desk.write("/root/page/serve.sh", &SERVE.replace("VERSION", &self.version))?;
-        desk.write("/root/page/www/index.html", &self.text())?;
+        self.write_to(desk, "page")
+    }
+
+    /// Writes a folder in the home of a desk.
+    pub fn write_to(&self, desk: &Host, folder: &str) -> Result<()> {
+        let folder = format!("/root/{folder}");
+        desk.run(&format!("rm -rf {folder}"))?;
+        desk.write(&format!("{folder}/MODULE.yaml"), &MODULE.replace("VERSION", &self.version))?;
+        desk.write(&format!("{folder}/serve.sh"), &SERVE.replace("VERSION", &self.version))?;
+        desk.write(&format!("{folder}/www/index.html"), &self.text())?;
         let status = if self.is_healthy { "200 OK" } else { "503 Service Unavailable" };
         desk.write(
-            "/root/page/www/cgi-bin/health",
+            &format!("{folder}/www/cgi-bin/health"),
             &HEALTH.replace("STATUS", status).replace("VERSION", &self.version),
         )?;
-        desk.run("chmod +x /root/page/serve.sh /root/page/www/cgi-bin/health")?;
-        if self.ballast > 0 {
-            desk.run(&format!("head -c {} /dev/urandom >/root/page/ballast", self.ballast))?;
-        }
+        let ballast = self.ballast;
+        desk.run(&format!(
+            "cd {folder} && chmod +x serve.sh www/cgi-bin/health && head -c {ballast} /dev/urandom >ballast"
+        ))?;
         Ok(())
     }
 }
@@ -103,6 +109,8 @@ ports:
   - {name: web, port: \"${config.port}\"}
 volumes:
   - {name: data, path: data}
+install:
+  - run: [sh, -c, echo page VERSION is installed]
 runtime:
   process: {command: [./serve.sh], stop_timeout: 2s}
 health: {http: {path: /cgi-bin/health, port: web}, interval: 1s, timeout: 1s, retries: 2, start_period: 1s}

@@ -1,14 +1,13 @@
-//! What can happen to a fleet in the middle of a deploy, and how it ends.
+//! What can happen to a host in the middle of something, and how it ends.
 
 use anyhow::Result;
 
+use super::inventory;
 use crate::host::Host;
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blow {
-    /// `kill -9` of the command line.
-    KillCoordinator,
     /// `kill -9` of the agent; its supervisor lives.
     KillAgent,
     /// `kill -9` of the agent and of all its relatives but the instances.
@@ -19,43 +18,48 @@ pub enum Blow {
     DiskFull,
     /// Packets go nowhere.
     LinkCut,
+    /// Every fifth packet is lost.
+    LinkBad,
 }
 
 impl Blow {
     pub const ALL: [Blow; 6] = [
-        Blow::KillCoordinator,
         Blow::KillAgent,
         Blow::KillAgentAndSupervisor,
         Blow::PowerLoss,
         Blow::DiskFull,
         Blow::LinkCut,
+        Blow::LinkBad,
     ];
 
     pub fn strike(self, host: &Host) -> Result<()> {
         match self {
-            Blow::KillCoordinator => Ok(()),
-            Blow::KillAgent => kill_agents(host, "node-agent run"),
-            Blow::KillAgentAndSupervisor => kill_agents(host, "node-agent"),
+            Blow::KillAgent => kill(host, "node-agent run"),
+            Blow::KillAgentAndSupervisor => kill(host, "node-agent"),
             Blow::PowerLoss => host.power_off(),
             Blow::DiskFull => host.fill_disk_but(16 << 10),
             Blow::LinkCut => host.cut(),
+            Blow::LinkBad => host.drop_share(20),
         }
     }
 
     pub fn repair(self, host: &Host) -> Result<()> {
         match self {
-            Blow::KillCoordinator | Blow::KillAgent | Blow::KillAgentAndSupervisor => Ok(()),
+            Blow::KillAgent | Blow::KillAgentAndSupervisor => Ok(()),
             Blow::PowerLoss => host.power_on(),
             Blow::DiskFull => host.free_disk(),
-            Blow::LinkCut => host.heal(),
+            Blow::LinkCut | Blow::LinkBad => host.heal(),
         }
     }
 }
 
 /// Kills the processes whose command line says so; there may be none at this moment.
-fn kill_agents(host: &Host, pattern: &str) -> Result<()> {
-    let is_meant = |command: &str| command.contains(pattern) && !command.starts_with("ps ");
-    let pids = host.processes()?.into_iter().filter(|(_, command)| is_meant(command));
-    let pids: Vec<_> = pids.map(|(pid, _)| pid.to_string()).collect();
-    host.run(&format!("kill -9 {} 2>/dev/null || true", pids.join(" "))).map(drop)
+fn kill(host: &Host, pattern: &str) -> Result<()> {
+    for process in inventory::processes(host) {
+        if process.command.contains(pattern) {
+            // SAFETY: kill takes two integers.
+            unsafe { libc::kill(process.pid as i32, libc::SIGKILL) };
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Numbers that follow from a seed alone, on every machine and in every version (SplitMix64).
 
+use std::collections::BTreeSet;
+
 /// A stream of numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -26,5 +28,9 @@ impl Random {
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[(self.next() % from.len() as u64) as usize]
+    }
+
+    pub fn pick_of(&mut self, from: &BTreeSet<String>) -> String {
+        from.iter().nth((self.next() % from.len().max(1) as u64) as usize).cloned().unwrap_or_default()
     }
 }

@@ -1,14 +1,40 @@
-//! The kill matrix, as many schedules as the time of a test run allows. Longer: `e2e kill-matrix`.
+//! The kill matrix: every named point of both programs, and as many random schedules as the time of a test run
+//! allows. Longer: `e2e kill-matrix`.
 
 use std::time::SystemTime;
 
-use e2e::kill_matrix;
+use e2e::kill_matrix::{self, Store, Victim};
 
 #[test]
-fn whatever_is_killed_the_next_command_finds_one_release_and_nothing_twice() {
+fn whatever_happens_the_next_command_finds_one_release_and_nothing_twice() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let seed = variable("ORCHESTRATOR_E2E_SEED").unwrap_or_else(clock);
     let schedules = variable("ORCHESTRATOR_E2E_SCHEDULES").unwrap_or(10);
     kill_matrix::run(seed, 0..schedules).unwrap();
+}
+
+#[test]
+fn the_coordinator_may_die_at_every_point_of_every_command() {
+    kill_matrix::sweep(Victim::Coordinator, Store::Etcd, 0, 2).unwrap();
+}
+
+#[test]
+fn the_coordinator_may_die_at_every_other_point_too() {
+    kill_matrix::sweep(Victim::Coordinator, Store::Sqlite, 1, 2).unwrap();
+}
+
+#[test]
+fn the_agent_may_die_at_every_point_of_every_command() {
+    kill_matrix::sweep(Victim::Agent, Store::Etcd, 0, 1).unwrap();
+}
+
+#[test]
+fn both_may_die_at_every_point_of_joining_and_leaving() {
+    kill_matrix::sweep_enrolment().unwrap();
+}
+
+#[test]
+fn every_point_is_reached_by_a_sweep() {
+    kill_matrix::every_point_is_swept().unwrap();
 }

@@ -1,0 +1,310 @@
+//! A random schedule: what people ask for, one after the other or at the same time, and what strikes meanwhile.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::blow::Blow;
+use super::random::Random;
+use super::state::{Act, State};
+use super::sweep::points_of;
+use super::world::World;
+use crate::host::Host;
+use crate::orchestrator::{Outcome, Running};
+use crate::scene::DATA;
+
+/// All that happens between two rests. Times are shares of what a deploy takes.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    begins_serving: bool,
+    asked: Vec<Asked>,
+    blows: Vec<Timed>,
+    /// A point at which the agent of a node dies.
+    agent_fault: Option<(&'static str, String)>,
+    next: Next,
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    wish: Wish,
+    /// When it begins; the second may do so while the first is at work.
+    at: f64,
+    death: Death,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Deploy { is_healthy: bool, count: Option<usize>, ballast: usize },
+    Rollback,
+    Restart,
+    Remove,
+}
+
+/// How the coordinator ends.
+#[derive(Debug, Clone)]
+enum Death {
+    Natural,
+    KilledAfter(f64),
+    KilledAt(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Timed {
+    blow: Blow,
+    host: &'static str,
+    at: f64,
+    lasts: f64,
+}
+
+/// What comes next when all is repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Status,
+    SameAgain,
+    Serve,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Ask(usize),
+    Kill(usize),
+    Strike(usize),
+    Repair(usize),
+}
+
+impl Schedule {
+    pub fn draw(seed: u64, index: u64) -> Schedule {
+        let mut random = Random::new(seed, index);
+        let begins_serving = random.share() < 0.8;
+        let mut asked = vec![Asked::draw(&mut random, 0.0, begins_serving)];
+        if random.share() < 0.4 {
+            let at = random.pick(&[0.0, 0.1, 0.3, 0.6, 0.9, 1.5]);
+            asked.push(Asked::draw(&mut random, at, true));
+        }
+        let mut blows = Vec::new();
+        for (host, chance) in [("a", 0.6), ("b", 0.35), ("desk", 0.08)] {
+            if random.share() < chance {
+                blows.push(Timed::draw(&mut random, host));
+            }
+        }
+        let agent_fault = (random.share() < 0.3).then(|| {
+            (random.pick(&["a", "b"]), random.pick_of(&points_of("node-agent").unwrap_or_default()))
+        });
+        let next = random.pick(&[Next::Status, Next::Status, Next::SameAgain, Next::Serve]);
+        Schedule { begins_serving, asked, blows, agent_fault, next }
+    }
+
+    /// Lets it happen and waits for the fleet to come to rest.
+    pub fn play(&self, world: &mut World) -> Result<()> {
+        world.begin_with(self.begins_serving)?;
+        let acts = self.asked.iter().map(|asked| asked.wish.act(world)).collect::<Result<Vec<_>>>()?;
+        if let Some((host, point)) = &self.agent_fault {
+            world.scene.fleet.host(host).write(&format!("{DATA}/fault"), point)?;
+        }
+        let outcomes = self.happen(world, &acts)?;
+        for host in world.scene.fleet.hosts() {
+            host.run(&format!("rm -f {DATA}/fault"))?;
+        }
+        let mut allowed = self.allowed(world, &acts, &outcomes);
+        let said: String = outcomes.iter().map(Outcome::to_string).collect();
+        match (self.next, acts.last()) {
+            (Next::SameAgain, Some(act @ Act::Deploy { page, .. })) => {
+                let again = world.cli().run(&act.line());
+                world.is_as_told(act, &again).with_context(|| said.clone())?;
+                let expected = if page.is_healthy { 0 } else { 1 };
+                ensure!(
+                    again.code == Some(expected),
+                    "{expected} was expected of the next\n{again}\nafter\n{said}"
+                );
+                if page.is_healthy {
+                    allowed = act.results(&world.state, &world.past, world.nodes());
+                }
+                world.rest_in(&allowed).with_context(|| said)
+            }
+            (Next::Serve, _) => serve(world, &allowed).with_context(|| said),
+            (Next::Status | Next::SameAgain, _) => world.rest_in(&allowed).with_context(|| said),
+        }
+    }
+
+    fn happen(&self, world: &World, acts: &[Act]) -> Result<Vec<Outcome>> {
+        let begin = Instant::now();
+        let mut running: Vec<Option<Running>> = acts.iter().map(|_| None).collect();
+        let mut outcomes: Vec<Option<Outcome>> = acts.iter().map(|_| None).collect();
+        let mut open: Vec<usize> = Vec::new();
+        for (at, event) in self.events() {
+            let due = begin + world.window.mul_f64(at);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            match event {
+                Event::Ask(index) => running[index] = Some(self.asked[index].start(world, &acts[index])),
+                Event::Kill(index) => outcomes[index] = running[index].take().map(Running::kill),
+                Event::Strike(index) => {
+                    let timed = &self.blows[index];
+                    timed.blow.strike(timed.host(world)).with_context(|| format!("{timed:?}"))?;
+                    open.push(index);
+                }
+                Event::Repair(index) => {
+                    self.blows[index].repair(world)?;
+                    open.retain(|it| *it != index);
+                }
+            }
+        }
+        for (index, running) in running.into_iter().enumerate() {
+            let Some(running) = running else { continue };
+            let outcome = running.wait();
+            if open.is_empty() && acts.len() == 1 {
+                world.is_as_told(&acts[index], &outcome)?;
+            }
+            outcomes[index] = Some(outcome);
+        }
+        for index in open {
+            self.blows[index].repair(world)?;
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// In the order of time. What lasts too long is repaired when everything else is over.
+    fn events(&self) -> Vec<(f64, Event)> {
+        let mut events = Vec::new();
+        for (index, asked) in self.asked.iter().enumerate() {
+            events.push((asked.at, Event::Ask(index)));
+            if let Death::KilledAfter(share) = asked.death {
+                events.push((asked.at + share, Event::Kill(index)));
+            }
+        }
+        for (index, timed) in self.blows.iter().enumerate() {
+            events.push((timed.at, Event::Strike(index)));
+            if timed.lasts < Timed::LONG {
+                events.push((timed.at + timed.lasts, Event::Repair(index)));
+            }
+        }
+        events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        events
+    }
+
+    /// The states that may come of it: the one before, and what each act could make of any of these.
+    fn allowed(&self, world: &World, acts: &[Act], outcomes: &[Outcome]) -> Vec<State> {
+        let nodes = world.nodes();
+        if let ([act], [outcome]) = (acts, outcomes) {
+            let is_back = outcome.code == Some(1) && matches!(act, Act::Deploy { .. });
+            let is_desk_well = self.blows.iter().all(|timed| timed.host != "desk");
+            match outcome.code {
+                Some(0) => return act.results(&world.state, &world.past, nodes),
+                // Failed means: back to what ran before.
+                _ if is_back && is_desk_well && world.state.is_serving() => return vec![world.state.clone()],
+                _ => {}
+            }
+        }
+        let mut allowed = vec![world.state.clone()];
+        let mut past = world.past.clone();
+        for _ in acts {
+            for act in acts {
+                for before in allowed.clone() {
+                    let results = act.results(&before, &past, nodes);
+                    allowed.extend(results);
+                }
+            }
+            past.extend(allowed.iter().filter(|state| state.is_serving()).cloned());
+            if allowed.contains(&State::Absent) {
+                // A first deploy that could not be carried out has nothing to go back to.
+                allowed.push(State::Failed);
+            }
+        }
+        allowed
+    }
+}
+
+impl Asked {
+    fn draw(random: &mut Random, at: f64, may_be_there: bool) -> Asked {
+        let wish = match (random.share(), may_be_there) {
+            (share, true) if share > 0.92 => Wish::Remove,
+            (share, true) if share > 0.84 => Wish::Rollback,
+            (share, true) if share > 0.76 => Wish::Restart,
+            _ => Wish::Deploy {
+                is_healthy: random.share() < 0.7,
+                count: random.pick(&[None, None, Some(1), Some(2), Some(3)]),
+                ballast: random.pick(&[0, 64 << 10, 3 << 20]),
+            },
+        };
+        let death = match random.share() {
+            share if share < 0.3 => Death::KilledAfter(1.2 * random.share()),
+            share if share < 0.55 => {
+                Death::KilledAt(random.pick_of(&points_of("coordinator").unwrap_or_default()))
+            }
+            _ => Death::Natural,
+        };
+        Asked { wish, at, death }
+    }
+
+    fn start(&self, world: &World, act: &Act) -> Running {
+        let cli = world.cli().clone();
+        match &self.death {
+            Death::KilledAt(point) => cli.with("ORCHESTRATOR_FAULT", point),
+            Death::Natural | Death::KilledAfter(_) => cli,
+        }
+        .start(&act.line())
+    }
+}
+
+impl Wish {
+    fn act(self, world: &mut World) -> Result<Act> {
+        match self {
+            Wish::Deploy { is_healthy, count, ballast } => world.deploy(is_healthy, count, ballast),
+            Wish::Rollback => Ok(Act::Rollback),
+            Wish::Restart => Ok(Act::Restart),
+            Wish::Remove => Ok(Act::Remove),
+        }
+    }
+}
+
+impl Timed {
+    /// Lasts until the commands have ended.
+    const LONG: f64 = 3.0;
+
+    fn draw(random: &mut Random, host: &'static str) -> Timed {
+        let blow = if host == "desk" { Blow::DiskFull } else { random.pick(&Blow::ALL) };
+        let lasts = random.pick(&[0.05, 0.3, 1.0, 2.0, Timed::LONG]);
+        Timed { blow, host, at: 1.2 * random.share(), lasts }
+    }
+
+    fn host<'a>(&self, world: &'a World) -> &'a Host {
+        match self.host {
+            "desk" => world.scene.fleet.desk(),
+            name => world.scene.fleet.host(name),
+        }
+    }
+
+    fn repair(&self, world: &World) -> Result<()> {
+        self.blow.repair(self.host(world)).with_context(|| format!("repairing {self:?}"))
+    }
+}
+
+/// The daemon brings the fleet to rest, too.
+fn serve(world: &mut World, allowed: &[State]) -> Result<()> {
+    let daemon = world.cli().start("serve");
+    let answer = world.rest_in(allowed);
+    daemon.signal(libc::SIGTERM);
+    let ended = daemon.wait();
+    ensure!(answer.is_err() || ended.code == Some(0), "the daemon did not end in order\n{ended}");
+    answer.with_context(|| ended.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_follows_from_its_seed_and_index_alone() {
+        let drawn = |seed, index| format!("{:?}", Schedule::draw(seed, index));
+        assert_eq!(drawn(1, 2), drawn(1, 2));
+        assert_ne!(drawn(1, 2), drawn(1, 3));
+        assert_ne!(drawn(1, 2), drawn(2, 2));
+    }
+
+    #[test]
+    fn two_blows_never_hit_the_same_host() {
+        for index in 0..200 {
+            let hosts: Vec<_> = Schedule::draw(7, index).blows.iter().map(|timed| timed.host).collect();
+            assert!(hosts.iter().all(|host| hosts.iter().filter(|it| *it == host).count() == 1));
+        }
+    }
+}

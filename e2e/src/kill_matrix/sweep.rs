@@ -1,0 +1,186 @@
+//! The deterministic part: every named point of the coordinator and of the agent, once in each thing a person does.
+//!
+//! Which points there are is found out by tracing one life of a deployment, so a new point is swept by itself.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+
+use super::state::{Act, State};
+use super::world::{Store, World};
+use crate::host::Host;
+use crate::orchestrator::{Outcome, repository};
+use crate::scene::DATA;
+
+/// A life of a deployment; each step once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    First,
+    Update,
+    Failing,
+    Rollback,
+    Restart,
+    Remove,
+}
+
+const LIFE: [Step; 6] =
+    [Step::First, Step::Update, Step::Failing, Step::Rollback, Step::Restart, Step::Remove];
+
+/// Who dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    Coordinator,
+    Agent,
+}
+
+/// Kills the victim at every point of every step, and looks each time how the fleet comes to rest. With several
+/// sweeps side by side, each takes its share of the points.
+pub fn sweep(victim: Victim, store: Store, share: usize, of: usize) -> Result<()> {
+    let mut sweep = Sweep { victim, world: World::new(store)? };
+    let mut points = Vec::new();
+    for step in LIFE {
+        let reached = sweep.trace(step)?;
+        points.push((step, reached.into_iter().skip(share).step_by(of).collect::<Vec<_>>()));
+    }
+    let most = points.iter().map(|(_, points)| points.len()).max().unwrap_or_default();
+    for index in 0..most {
+        for (step, points) in &points {
+            let Some(point) = points.get(index) else { continue };
+            println!("{victim:?} dies at {point} in {step:?}");
+            let struck = sweep.strike(*step, point);
+            struck.with_context(|| format!("{point} in {step:?}\n{}", sweep.world.evidence()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The points that a life without any blow reaches.
+pub fn points(victim: Victim) -> Result<BTreeSet<String>> {
+    let mut sweep = Sweep { victim, world: World::new(Store::Etcd)? };
+    let mut points = BTreeSet::new();
+    for step in LIFE {
+        points.extend(sweep.trace(step)?);
+    }
+    Ok(points)
+}
+
+struct Sweep {
+    victim: Victim,
+    world: World,
+}
+
+impl Sweep {
+    /// Does one step undisturbed; gives the points that were reached, in order.
+    fn trace(&mut self, step: Step) -> Result<Vec<String>> {
+        let act = self.prepare(step)?;
+        self.arm("trace")?;
+        let outcome = self.run(&act, "trace:/root/reached");
+        let expected = if step == Step::Failing { 1 } else { 0 };
+        ensure!(outcome.code == Some(expected), "{step:?} failed without any blow\n{outcome}");
+        let results = act.results(&self.world.state, &self.world.past, self.world.nodes());
+        self.disarm()?;
+        let (host, file) = match self.victim {
+            Victim::Coordinator => (self.world.scene.fleet.desk(), "/root/reached".to_owned()),
+            Victim::Agent => (self.node(), format!("{DATA}/fault.reached")),
+        };
+        let reached = take_points(host, &file)?;
+        self.world.rest_in(&results)?;
+        Ok(reached)
+    }
+
+    fn strike(&mut self, step: Step, point: &str) -> Result<()> {
+        let act = self.prepare(step)?;
+        self.arm(point)?;
+        let outcome = self.run(&act, point);
+        let has_died = match self.victim {
+            Victim::Coordinator => outcome.code.is_none(),
+            Victim::Agent => !self.node().exists(&format!("{DATA}/fault")),
+        };
+        if !has_died {
+            // What is there from before decides some ways, such as whether a package is to be sent.
+            println!("  not on the way this time");
+            let expected = if step == Step::Failing { 1 } else { 0 };
+            ensure!(outcome.code == Some(expected), "nothing was struck, but this failed\n{outcome}");
+            self.disarm()?;
+        }
+        self.world.is_as_told(&act, &outcome)?;
+        let mut allowed = act.results(&self.world.state, &self.world.past, self.world.nodes());
+        if outcome.code != Some(0) {
+            allowed.push(self.world.state.clone());
+        }
+        if outcome.code == Some(1) && self.world.state == State::Absent {
+            allowed.push(State::Failed);
+        }
+        self.world.rest_in(&allowed).with_context(|| format!("after\n{outcome}"))
+    }
+
+    fn prepare(&mut self, step: Step) -> Result<Act> {
+        self.world.begin_with(step != Step::First)?;
+        match step {
+            // Large enough to come in several pieces.
+            Step::First | Step::Update => self.world.deploy(true, None, 300_000),
+            Step::Failing => self.world.deploy(false, None, 0),
+            Step::Rollback => {
+                if self.world.past.len() < 2 {
+                    let update = self.world.deploy(true, None, 0)?;
+                    self.world.undisturbed(&update)?;
+                }
+                Ok(Act::Rollback)
+            }
+            Step::Restart => Ok(Act::Restart),
+            Step::Remove => Ok(Act::Remove),
+        }
+    }
+
+    fn run(&self, act: &Act, fault: &str) -> Outcome {
+        // So that two nodes need two transactions.
+        let cli = self.world.cli().clone().with("ORCHESTRATOR_FAULT_BATCH", "1");
+        match self.victim {
+            Victim::Coordinator => cli.with("ORCHESTRATOR_FAULT", fault).run(&act.line()),
+            Victim::Agent => cli.run(&act.line()),
+        }
+    }
+
+    fn arm(&self, what: &str) -> Result<()> {
+        match self.victim {
+            Victim::Coordinator => Ok(()),
+            Victim::Agent => self.node().write(&format!("{DATA}/fault"), what),
+        }
+    }
+
+    fn disarm(&self) -> Result<()> {
+        self.node().run(&format!("rm -f {DATA}/fault")).map(drop)
+    }
+
+    /// The node whose agent dies; another one goes on.
+    fn node(&self) -> &Host {
+        self.world.scene.fleet.host("a")
+    }
+}
+
+/// The points in a trace, each once, in order; the trace is gone then.
+pub fn take_points(host: &Host, file: &str) -> Result<Vec<String>> {
+    let trace = host.read(file)?;
+    host.run(&format!("rm {file}"))?;
+    let mut known = BTreeSet::new();
+    Ok(trace.lines().filter(|point| known.insert(*point)).map(str::to_owned).collect())
+}
+
+/// All points that the sources of a crate name.
+pub fn points_of(package: &str) -> Result<BTreeSet<String>> {
+    let mut points = BTreeSet::new();
+    let mut folders = vec![repository().join(package).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(path)?;
+                let calls = text.split("fault::point(").skip(1).filter_map(|rest| rest.split(')').next());
+                points.extend(calls.flat_map(|call| call.split('"').skip(1).step_by(2)).map(str::to_owned));
+            }
+        }
+    }
+    Ok(points)
+}
