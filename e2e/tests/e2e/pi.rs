@@ -1,10 +1,11 @@
 //! A fleet of a server and a 64-bit Raspberry Pi, whose agent and modules are programs for aarch64.
 
 use std::fs;
+use std::time::Duration;
 
 use e2e::fleet::{Fleet, Wish};
 use e2e::host::Host;
-use e2e::orchestrator::{Orchestrator, repository};
+use e2e::orchestrator::{Orchestrator, eventually, repository};
 use e2e::scene::fetch;
 use serde_json::Value;
 
@@ -56,9 +57,12 @@ fn a_pi_runs_what_is_for_it_and_nothing_else() {
     cli.run("remove page");
 
     // The instance outlives the agent there too, and both end when they are told to.
-    let before = only_instance(&cli, "hello-web");
-    pi.run("kill -9 $(pgrep -f 'node-agent run')").unwrap();
-    assert_eq!(only_instance(&cli, "hello-web")["since"], before["since"]);
+    let before = processes(pi, "bin/aarch64");
+    pi.run("kill -9 $(pgrep -f '[n]ode-agent run')").unwrap();
+    eventually("healthy under the next agent", Duration::from_secs(10), || {
+        only_instance(&cli, "hello-web")["state"] == "healthy"
+    });
+    assert_eq!(processes(pi, "bin/aarch64"), before);
     cli.ok("remove hello-web");
     assert!(!runs(pi, "bin/aarch64"), "{:?}", pi.processes());
     cli.ok("node remove b");
@@ -84,6 +88,12 @@ fn only_instance(cli: &Orchestrator, deployment: &str) -> Value {
     status[0]["instances"][0].clone()
 }
 
+fn processes(host: &Host, words: &str) -> Vec<(u32, String)> {
+    let mut processes = host.processes().unwrap();
+    processes.retain(|(_, command)| command.contains(words));
+    processes
+}
+
 fn runs(host: &Host, words: &str) -> bool {
-    host.processes().unwrap().iter().any(|(_, command)| command.contains(words))
+    !processes(host, words).is_empty()
 }
