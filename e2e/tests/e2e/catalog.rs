@@ -88,6 +88,7 @@ fn the_built_in_modules_are_installed_used_and_removed() {
     for (name, _) in &NEEDS[1..] {
         cli.ok(&format!("remove {name}"));
     }
+    without_a_password_only_the_node_itself_is_served(&cli, a);
     for (host, before) in [a, b].into_iter().zip(&before) {
         before.assert_only_volumes_were_left_on(host);
     }
@@ -172,6 +173,25 @@ fn use_node_exporter(host: &Host) {
     let metrics = fetch(&format!("http://{}:9100/metrics", host.address())).unwrap();
     for metric in ["node_memory_MemAvailable_bytes ", "node_load1 ", "attic_celsius 21.5"] {
         assert!(metrics.contains(metric), "{metric}");
+    }
+}
+
+/// What nobody protected is healthy, but nobody in the network gets in.
+fn without_a_password_only_the_node_itself_is_served(cli: &Orchestrator, host: &Host) {
+    let modules = [("mosquitto", 1883), ("radicale", 5232), ("redis", 6379), ("syncthing", 8384)];
+    let deploys = modules.map(|(name, _)| cli.start(&format!("deploy {name} --node {}", host.name())));
+    for deploy in deploys {
+        deploy.wait().exits(0);
+    }
+    for (name, port) in modules {
+        match TcpStream::connect((host.address(), port)) {
+            // Redis says so itself.
+            Ok(_) => assert!(talk(host.address(), port, &resp(&["PING"])).starts_with("-DENIED"), "{name}"),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{name}"),
+        }
+    }
+    for (name, _) in modules {
+        cli.ok(&format!("remove {name}"));
     }
 }
 
