@@ -6,6 +6,8 @@ pub mod arch;
 pub mod capability;
 #[cfg(feature = "pack")]
 pub mod catalog;
+#[cfg(feature = "spec")]
+pub mod compose;
 pub mod digest;
 pub mod image;
 pub mod item_name;

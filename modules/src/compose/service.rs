@@ -1,0 +1,398 @@
+//! One service of a compose file.
+
+use std::collections::BTreeMap;
+
+use super::files::Files;
+use super::log::Log;
+use super::model::{Attachment, Build, Condition, Dependency, NetworkMode, Service};
+use super::read::{Spot, has_reference};
+use super::tree::{Value, shortened};
+use super::{keys, mounts, ports, resources};
+use crate::spec::yaml::join;
+
+/// Reads a service; what does not fit is reported.
+pub fn read(name: &str, spot: &Spot<'_>, files: &mut Files<'_>, log: &mut Log) -> Option<Service> {
+    if spot.node.entries().is_none() {
+        log.not(spot, "a map that describes a service, such as {image: nginx:1.27}", None);
+        return None;
+    }
+    keys::check(spot, log);
+    let mut service = Service { name: name.to_owned(), ..Service::default() };
+    read_image(spot, &mut service, log);
+    read_command(spot, &mut service, log);
+    service.env = environment(spot, files, log);
+    read_network(spot, &mut service, log);
+    read_storage(spot, &mut service, log);
+    read_rights(spot, &mut service, log);
+    read_life(spot, &mut service, log);
+    resources::read(spot, &mut service, log);
+    Some(service)
+}
+
+fn read_image(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    service.build = spot.get("build", log).and_then(|spot| build(&spot, log));
+    service.image = spot.get("image", log).and_then(|spot| {
+        let image = log.filled(&spot)?;
+        let fits = has_reference(&image) || is_image(&image);
+        if !fits {
+            log.not(&spot, "an image such as nginx:1.27 or ghcr.io/owner/name@sha256:…", None);
+        }
+        fits.then_some(image)
+    });
+    let is_written = spot.node.get("image").is_some();
+    match (&service.build, is_written) {
+        (Some(_), true) => {
+            if let Some(build) = spot.get("build", log) {
+                log.ignored(build.at(), &build.path, "nothing is built: the image is pulled");
+            }
+        }
+        (Some(_), false) => {
+            let hint = Some("build the image, publish it and name it in `image`".to_owned());
+            let at = spot.get("build", log).map_or(spot.at(), |build| build.at());
+            log.wrong(at, &join(&spot.path, "build"), "a service that needs building", "an image", hint);
+        }
+        (None, false) => {
+            log.wrong(spot.at(), &join(&spot.path, "image"), "nothing", "the image of the service", None);
+        }
+        (None, true) => {}
+    }
+    service.platform = spot.get("platform", log).and_then(|spot| log.filled(&spot));
+    service.labels = spot.get("labels", log).map(|spot| log.string_map(&spot)).unwrap_or_default();
+}
+
+/// Whether a text can be an image: `[host[:port]/]path[:tag][@digest]`.
+pub fn is_image(text: &str) -> bool {
+    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let digest_fits = digest.is_none_or(|digest| {
+        let hex =
+            digest.strip_prefix("sha256:").or_else(|| digest.strip_prefix("sha512:")).unwrap_or_default();
+        matches!(hex.len(), 64 | 128) && hex.chars().all(|c| c.is_ascii_hexdigit())
+    });
+    let path_start = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, tag) = match name[path_start..].split_once(':') {
+        Some((last, tag)) => (&name[..path_start + last.len()], Some(tag)),
+        None => (name, None),
+    };
+    let tag_fits = tag.is_none_or(|tag| {
+        !tag.is_empty()
+            && tag.len() <= 128
+            && !tag.starts_with(['.', '-'])
+            && tag.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    });
+    let mut parts = path.split('/').peekable();
+    let mut is_first = true;
+    let path_fits = !path.is_empty()
+        && std::iter::from_fn(|| parts.next().map(|part| (part, parts.peek().is_some()))).all(
+            |(part, more)| {
+                let may_be_host = std::mem::take(&mut is_first) && more;
+                part_fits(part, may_be_host)
+            },
+        );
+    digest_fits && tag_fits && path_fits
+}
+
+/// A part of an image's path; the first may be a registry's host.
+fn part_fits(part: &str, may_be_host: bool) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if may_be_host && (part.contains(['.', ':']) || part == "localhost") {
+        return part.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    }
+    part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || "._-".contains(c))
+}
+
+fn build(spot: &Spot<'_>, log: &mut Log) -> Option<Build> {
+    if let Some(text) = spot.node.text() {
+        return Some(Build { context: text.to_owned(), dockerfile: None });
+    }
+    if spot.node.entries().is_none() {
+        log.not(spot, "a folder, or a map with context and dockerfile", None);
+        return None;
+    }
+    let context = spot.get("context", log).and_then(|spot| log.text(&spot));
+    let dockerfile = spot.get("dockerfile", log).and_then(|spot| log.text(&spot));
+    Some(Build { context: context.unwrap_or_else(|| ".".to_owned()), dockerfile })
+}
+
+fn read_command(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    service.entrypoint = spot.get("entrypoint", log).and_then(|spot| log.command(&spot));
+    service.command = spot.get("command", log).and_then(|spot| log.command(&spot));
+    service.user = spot.get("user", log).and_then(|spot| log.filled(&spot));
+    service.working_dir = spot.get("working_dir", log).and_then(|spot| log.filled(&spot));
+    service.stdin_open = flag(spot, "stdin_open", log);
+    service.tty = flag(spot, "tty", log);
+    service.init = flag(spot, "init", log);
+}
+
+fn flag(spot: &Spot<'_>, key: &str, log: &mut Log) -> bool {
+    spot.get(key, log).and_then(|spot| log.flag(&spot)).unwrap_or_default()
+}
+
+fn texts(spot: &Spot<'_>, key: &str, log: &mut Log) -> Vec<String> {
+    spot.get(key, log).map(|spot| log.texts(&spot)).unwrap_or_default()
+}
+
+/// What the env files say, then `environment`; a name without a value is taken from the variables.
+fn environment(spot: &Spot<'_>, files: &mut Files<'_>, log: &mut Log) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    if let Some(spot) = spot.get("env_file", log) {
+        for (path, at, required) in env_files(&spot, log) {
+            if !required && !files.exists(&path, at.at(), log) {
+                continue;
+            }
+            for (key, value) in files.env_file(&path, at.at(), &at.path, log) {
+                let value = value.or_else(|| files.values.get(&key).cloned());
+                env.extend(value.map(|value| (key, value)));
+            }
+        }
+    }
+    let Some(spot) = spot.get("environment", log) else { return env };
+    for (key, value, item) in log.pairs(&spot) {
+        if key.is_empty() || key.contains(char::is_whitespace) || key.contains('\0') {
+            let found = format!("{:?}", shortened(&key));
+            let hint = key.contains(": ").then(|| "write a map without the '-', or KEY=value".to_owned());
+            log.wrong(item.at(), &item.path, found, "a variable's name", hint);
+            continue;
+        }
+        match value.or_else(|| files.values.get(&key).cloned()) {
+            Some(value) => drop(env.insert(key, value)),
+            // An env file may have said it.
+            None if env.contains_key(&key) => {}
+            None => {
+                let what = format!("{} has no value here and is not set", shortened(&key));
+                log.remark(item.at(), &item.path, what);
+            }
+        }
+    }
+    env
+}
+
+/// The paths, where they are written, and whether the files must be there.
+fn env_files<'n>(spot: &Spot<'n>, log: &mut Log) -> Vec<(String, Spot<'n>, bool)> {
+    if let Some(text) = spot.node.text() {
+        return vec![(text.to_owned(), spot.clone(), true)];
+    }
+    let mut files = Vec::new();
+    for item in log.list(spot) {
+        if item.node.entries().is_none() {
+            files.extend(log.filled(&item).map(|path| (path, item, true)));
+            continue;
+        }
+        log.map(&item, &["path", "required", "format"]);
+        let required = item.get("required", log).and_then(|spot| log.flag(&spot)).unwrap_or(true);
+        match item.get("path", log).and_then(|spot| log.filled(&spot)) {
+            Some(path) => files.push((path, item, required)),
+            None => log.wrong(item.at(), &join(&item.path, "path"), "nothing", "a file", None),
+        }
+    }
+    files
+}
+
+fn read_network(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    service.ports = spot.get("ports", log).map(|spot| ports::read(&spot, log)).unwrap_or_default();
+    service.expose = texts(spot, "expose", log);
+    service.network_mode = spot.get("network_mode", log).map(|spot| mode(&spot, log)).unwrap_or_default();
+    service.networks = spot.get("networks", log).map(|spot| networks(&spot, log)).unwrap_or_default();
+    if service.network_mode != NetworkMode::Networks && !service.networks.is_empty() {
+        let path = join(&spot.path, "network_mode");
+        log.wrong(spot.at(), &path, "network_mode with networks", "one of the two", None);
+    }
+    service.hostname = spot.get("hostname", log).and_then(|spot| log.filled(&spot));
+    service.container_name = spot.get("container_name", log).and_then(|spot| log.filled(&spot));
+    if let Some(spot) = spot.get("container_name", log) {
+        log.ignored(spot.at(), &spot.path, "is not applied: containers are named after their instance");
+    }
+    service.dns = texts(spot, "dns", log);
+    service.extra_hosts = spot.get("extra_hosts", log).map(|spot| hosts(&spot, log)).unwrap_or_default();
+    service.pid = spot.get("pid", log).and_then(|spot| log.filled(&spot));
+    service.ipc = spot.get("ipc", log).and_then(|spot| log.filled(&spot));
+}
+
+fn mode(spot: &Spot<'_>, log: &mut Log) -> NetworkMode {
+    let Some(text) = log.filled(spot) else { return NetworkMode::default() };
+    match text.split_once(':').unwrap_or((&text, "")) {
+        ("bridge", "") => NetworkMode::Bridge,
+        ("host", "") => NetworkMode::Host,
+        ("none", "") => NetworkMode::None,
+        ("default", "") => NetworkMode::Networks,
+        ("service", name) if !name.is_empty() => NetworkMode::Service(name.to_owned()),
+        ("container", name) if !name.is_empty() => {
+            let hint = Some("name the service: network_mode: service:NAME".to_owned());
+            log.not(spot, "a network of this file", hint);
+            NetworkMode::Container(name.to_owned())
+        }
+        (_, _) => {
+            let hint = Some("networks are listed under `networks`".to_owned());
+            log.not(spot, "one of bridge, host, none, service:NAME", hint);
+            NetworkMode::Networks
+        }
+    }
+}
+
+fn networks(spot: &Spot<'_>, log: &mut Log) -> Vec<Attachment> {
+    if spot.node.entries().is_none() {
+        let mut attachments = Vec::new();
+        for item in log.list(spot) {
+            let Some(network) = log.filled(&item) else { continue };
+            log.visit(&join(&spot.path, &network), item.at());
+            attachments.push(Attachment { network, ..Attachment::default() });
+        }
+        return attachments;
+    }
+    let mut attachments = Vec::new();
+    for entry in log.any_map(spot) {
+        let below = spot.below(entry, log);
+        let known = [
+            "aliases",
+            "ipv4_address",
+            "ipv6_address",
+            "link_local_ips",
+            "mac_address",
+            "driver_opts",
+            "priority",
+            "gw_priority",
+            "interface_name",
+        ];
+        log.map(&below, &known);
+        for key in &known[3..] {
+            if let Some(spot) = below.get(key, log) {
+                log.ignored(spot.at(), &spot.path, "is not applied");
+            }
+        }
+        attachments.push(Attachment {
+            network: entry.key.clone(),
+            aliases: texts(&below, "aliases", log),
+            ipv4: below.get("ipv4_address", log).and_then(|spot| log.filled(&spot)),
+            ipv6: below.get("ipv6_address", log).and_then(|spot| log.filled(&spot)),
+        });
+    }
+    attachments
+}
+
+/// `host:address`, `host=address` or a map; given as `host:address`.
+fn hosts(spot: &Spot<'_>, log: &mut Log) -> Vec<String> {
+    if spot.node.entries().is_some() {
+        let pairs = log.string_map(spot);
+        return pairs.into_iter().map(|(host, address)| format!("{host}:{address}")).collect();
+    }
+    let mut hosts = Vec::new();
+    for item in log.list(spot) {
+        let Some(text) = log.filled(&item) else { continue };
+        match text.split_once(['=', ':']) {
+            Some((host, address)) if !host.is_empty() && !address.is_empty() => {
+                let address = address.trim_start_matches('[').trim_end_matches(']');
+                hosts.push(format!("{host}:{address}"));
+            }
+            Some(_) | None => log.not(&item, "a host with its address, such as db:10.0.0.2", None),
+        }
+    }
+    hosts
+}
+
+fn read_storage(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    service.mounts = spot.get("volumes", log).map(|spot| mounts::read(&spot, log)).unwrap_or_default();
+    service.devices = spot.get("devices", log).map(|spot| mounts::devices(&spot, log)).unwrap_or_default();
+    service.tmpfs = texts(spot, "tmpfs", log);
+    let secrets = spot.get("secrets", log);
+    service.secrets =
+        secrets.map(|spot| mounts::file_mounts(&spot, "/run/secrets/", log)).unwrap_or_default();
+    let configs = spot.get("configs", log);
+    service.configs = configs.map(|spot| mounts::file_mounts(&spot, "/", log)).unwrap_or_default();
+}
+
+fn read_rights(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    let capability = |text: String| text.trim_start_matches("CAP_").to_ascii_uppercase();
+    service.cap_add = texts(spot, "cap_add", log).into_iter().map(capability).collect();
+    service.cap_drop = texts(spot, "cap_drop", log).into_iter().map(capability).collect();
+    service.privileged = flag(spot, "privileged", log);
+    service.read_only = flag(spot, "read_only", log);
+    service.security_opt = texts(spot, "security_opt", log);
+    service.group_add = texts(spot, "group_add", log);
+    service.sysctls = spot.get("sysctls", log).map(|spot| log.string_map(&spot)).unwrap_or_default();
+    service.ulimits = spot.get("ulimits", log).map(|spot| resources::ulimits(&spot, log)).unwrap_or_default();
+    if let Some(gpus) = spot.get("gpus", log) {
+        resources::gpus(&gpus, service, log);
+    }
+    if let Some(runtime) = spot.get("runtime", log) {
+        let hint = Some("remove it; devices are named in `devices`".to_owned());
+        log.not(&runtime, "the node's own container runtime", hint);
+    }
+    if let Some(count) = spot.get("cpu_count", log) {
+        log.ignored(count.at(), &count.path, "is not applied; `cpus` is");
+    }
+}
+
+fn read_life(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
+    service.depends_on = spot.get("depends_on", log).map(|spot| depends(&spot, log)).unwrap_or_default();
+    if let Some(links) = spot.get("links", log) {
+        for item in log.list(&links) {
+            let Some(text) = log.filled(&item) else { continue };
+            let (name, alias) = text.split_once(':').unwrap_or((&text, &text));
+            if alias != name {
+                log.wrong(
+                    item.at(),
+                    &item.path,
+                    format!("the alias {alias:?}"),
+                    "the service's own name",
+                    None,
+                );
+            }
+            add_dependency(&mut service.depends_on, name);
+        }
+    }
+    if let NetworkMode::Service(name) = &service.network_mode {
+        add_dependency(&mut service.depends_on, name);
+    }
+    for shared in [&service.pid, &service.ipc].into_iter().flatten() {
+        if let Some(name) = shared.strip_prefix("service:") {
+            add_dependency(&mut service.depends_on, name);
+        }
+    }
+    service.profiles = texts(spot, "profiles", log);
+    service.healthcheck = spot.get("healthcheck", log).and_then(|spot| resources::healthcheck(&spot, log));
+    service.restart = spot.get("restart", log).map(|spot| resources::restart(&spot, log)).unwrap_or_default();
+    service.stop_grace_period = spot.get("stop_grace_period", log).and_then(|spot| log.duration(&spot));
+    service.stop_signal = spot.get("stop_signal", log).and_then(|spot| log.filled(&spot));
+}
+
+fn add_dependency(depends_on: &mut Vec<Dependency>, name: &str) {
+    if !depends_on.iter().any(|known| known.service == name) {
+        let (condition, service) = (Condition::Started, name.to_owned());
+        depends_on.push(Dependency { service, condition, required: true, restart: false });
+    }
+}
+
+fn depends(spot: &Spot<'_>, log: &mut Log) -> Vec<Dependency> {
+    let mut found = Vec::new();
+    if let Value::Map(entries) = &spot.node.value {
+        for entry in entries {
+            let below = spot.below(entry, log);
+            log.map(&below, &["condition", "restart", "required"]);
+            let condition = below.get("condition", log).and_then(|spot| condition(&spot, log));
+            let required = below.get("required", log).and_then(|spot| log.flag(&spot)).unwrap_or(true);
+            let restart = flag(&below, "restart", log);
+            let (service, condition) = (entry.key.clone(), condition.unwrap_or_default());
+            found.push(Dependency { service, condition, required, restart });
+        }
+        return found;
+    }
+    for item in log.list(spot) {
+        let Some(name) = log.filled(&item) else { continue };
+        log.visit(&join(&spot.path, &name), item.at());
+        add_dependency(&mut found, &name);
+    }
+    found
+}
+
+fn condition(spot: &Spot<'_>, log: &mut Log) -> Option<Condition> {
+    let choices = [
+        ("service_started", Condition::Started),
+        ("service_healthy", Condition::Healthy),
+        ("service_completed_successfully", Condition::Completed),
+    ];
+    let names = choices.map(|(name, _)| name);
+    log.parsed(spot, &format!("one of {}", names.join(", ")), |text| {
+        let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, condition)| *condition);
+        let hint = crate::suggest::closest(text, names).map(|name| format!("did you mean {name:?}?"));
+        chosen.ok_or(hint.unwrap_or_default())
+    })
+}
