@@ -1,0 +1,47 @@
+//! The seam to language models: one request → a stream of events that ends with the whole answer.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use crate::error::{Fault, ProviderError};
+use crate::limits::Limits;
+use crate::message::{Event, Request, Response};
+
+mod assembly;
+pub mod connection;
+mod lines;
+pub mod openai;
+pub mod parser;
+mod refusal;
+mod sse;
+
+/// One endpoint with its key. Implementations do no retries of their own: who asks knows the budget.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The name it has in the configuration; also in its errors and in quotas.
+    fn name(&self) -> &str;
+
+    /// Sends one request. An `Err` here means that no answer began; one in the events, that it broke off.
+    async fn send(&self, request: &Request) -> Result<Reply, ProviderError>;
+}
+
+/// An answer that has begun. Dropping it closes the connection, which is how a request is cancelled.
+pub struct Reply {
+    /// What the headers told about the provider's limits.
+    pub limits: Limits,
+    /// Ends after `Event::Done`, or after an error; never without one of them.
+    pub events: BoxStream<'static, Result<Event, ProviderError>>,
+}
+
+impl Reply {
+    /// Waits for the whole answer.
+    pub async fn whole(mut self) -> Result<Response, ProviderError> {
+        while let Some(event) = self.events.next().await {
+            if let Event::Done(response) = event? {
+                return Ok(response);
+            }
+        }
+        Err(ProviderError::new("the provider", Fault::Truncated { awaited: "its last event" }))
+    }
+}
