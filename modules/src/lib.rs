@@ -9,6 +9,7 @@ pub mod catalog;
 #[cfg(feature = "spec")]
 pub mod compose;
 pub mod digest;
+pub mod effect;
 pub mod image;
 pub mod item_name;
 pub mod name;

@@ -17,7 +17,7 @@ pub mod error;
 pub mod health;
 pub mod install;
 pub mod network;
-mod read;
+pub mod read;
 pub(crate) mod reference;
 pub mod requires;
 pub mod resolve;
@@ -28,7 +28,7 @@ mod tests;
 pub mod units;
 pub mod update;
 pub mod volume;
-pub(crate) mod yaml;
+pub mod yaml;
 
 pub use schema::json_schema;
 
@@ -131,7 +131,7 @@ impl ModuleSpec {
     pub(crate) fn parse_reporting(file: &str, bytes: &[u8]) -> Result<(Self, Report), SpecErrors> {
         let mut report = Report::new(file);
         let spec =
-            text(bytes, &mut report).and_then(|text| yaml::parse(text, &mut report)).and_then(|node| {
+            yaml::text(bytes, &mut report).and_then(|text| yaml::parse(text, &mut report)).and_then(|node| {
                 let spec = Self::read(&mut report, &Spot { node: &node, path: String::new() })?;
                 check::check(&spec, &mut report);
                 Some(spec)
@@ -226,20 +226,6 @@ impl ModuleSpec {
             exclusive: exclusive.unwrap_or_default(),
         })
     }
-}
-
-/// The bytes as text, if they are UTF-8.
-fn text<'b>(bytes: &'b [u8], report: &mut Report) -> Option<&'b str> {
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return Some(text),
-        Err(error) => error,
-    };
-    let (good, bad) = bytes.split_at(error.valid_up_to());
-    let good = std::str::from_utf8(good).expect("valid up to there");
-    let found = format!("the byte 0x{:02x}", bad.first().copied().unwrap_or_default());
-    let hint = Some("save the file as UTF-8".to_owned());
-    report.wrong(yaml::place_of(good, good.len()), "", found, "UTF-8", hint);
-    None
 }
 
 /// Stands for a name that could not be read.

@@ -12,6 +12,7 @@ use super::error::Report;
 use super::read::Spot;
 use super::schema::{DurationText, Scalar};
 use super::units;
+use crate::effect::Effect;
 use crate::item_name::ItemName;
 
 /// A named command of the module.
@@ -33,20 +34,6 @@ pub struct Action {
     #[serde(default = "timeout", with = "units::duration")]
     #[schemars(with = "DurationText")]
     pub timeout: Duration,
-}
-
-/// What an action may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// Changes nothing.
-    Read,
-    /// Twice is the same as once.
-    Idempotent,
-    /// Can be undone.
-    Reversible,
-    /// Cannot be undone.
-    Destructive,
 }
 
 /// A typed argument of an action.
@@ -74,18 +61,12 @@ pub struct Argument {
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-const EFFECTS: [(&str, Effect); 4] = [
-    ("read", Effect::Read),
-    ("idempotent", Effect::Idempotent),
-    ("reversible", Effect::Reversible),
-    ("destructive", Effect::Destructive),
-];
 
 impl Action {
     pub(super) fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
         let mut fields = report.fields(spot, "an action, such as {command: [./list.sh], effect: read}")?;
         let command = fields.required(report, "command").and_then(|spot| report.command(&spot));
-        let effect = fields.required(report, "effect").and_then(|spot| report.choice(&spot, &EFFECTS));
+        let effect = fields.required(report, "effect").and_then(|spot| report.choice(&spot, &Effect::NAMED));
         let description = fields.get(report, "description").and_then(|spot| report.text(&spot));
         let args = fields.get(report, "args").and_then(|spot| report.map(&spot, item_key, Argument::read));
         let timeout = fields.get(report, "timeout").and_then(|spot| report.duration(&spot, TIMEOUTS));

@@ -63,6 +63,20 @@ fn shortened(text: &str) -> String {
     if start.len() < text.len() { format!("{start}…") } else { start }
 }
 
+/// The bytes as text, if they are UTF-8.
+pub fn text<'b>(bytes: &'b [u8], report: &mut Report) -> Option<&'b str> {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return Some(text),
+        Err(error) => error,
+    };
+    let (good, bad) = bytes.split_at(error.valid_up_to());
+    let good = std::str::from_utf8(good).expect("valid up to there");
+    let found = format!("the byte 0x{:02x}", bad.first().copied().unwrap_or_default());
+    let hint = Some("save the file as UTF-8".to_owned());
+    report.wrong(place_of(good, good.len()), "", found, "UTF-8", hint);
+    None
+}
+
 /// Reads a file of one document. What is wrong goes to the report; nothing comes back when there is no tree.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
