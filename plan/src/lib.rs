@@ -1,0 +1,16 @@
+//! Plans as data: what they say, what they cost, whether they may run, and what comes next in a run.
+//!
+//! Everything here is a plain function of its arguments: no clock, no chance, no I/O. The coordinator and the agents
+//! decide by it, each for itself, so that neither has to trust the other's word.
+
+pub mod canonical;
+pub mod decimal;
+pub mod fault;
+pub mod glob;
+pub mod money;
+pub mod plan;
+pub mod predicate;
+pub mod reference;
+pub mod sandbox;
+pub mod step;
+pub mod tool;
