@@ -12,5 +12,6 @@ pub mod domain;
 mod fault;
 pub mod fleet;
 pub mod rpc;
+pub mod sources;
 pub mod ssh;
 pub mod store;

@@ -20,6 +20,8 @@ pub mod registry;
 #[cfg(feature = "spec")]
 pub mod release;
 #[cfg(feature = "spec")]
+pub mod search;
+#[cfg(feature = "spec")]
 pub mod spec;
 #[cfg(feature = "spec")]
 pub mod suggest;

@@ -1,10 +1,9 @@
-//! What `<module>` on the command line means, and how modules are found by name, version and words.
+//! What `<module>` on the command line means, and which of its versions is meant.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::name::{ModuleName, NameError};
-use crate::spec::ModuleSpec;
 use crate::suggest::closest;
 use crate::version::{Requirement, Version, VersionError};
 
@@ -141,42 +140,6 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// Finds the modules that have to do with the words of `query`, the best first.
-pub fn search<'s>(modules: impl IntoIterator<Item = &'s ModuleSpec>, query: &str) -> Vec<&'s ModuleSpec> {
-    let query = query.to_lowercase();
-    let words: Vec<&str> = query.split_whitespace().collect();
-    let mut hits: Vec<(u32, &ModuleSpec)> = modules
-        .into_iter()
-        .map(|spec| (score(spec, &query, &words), spec))
-        .filter(|(score, _)| *score > 0 || words.is_empty())
-        .collect();
-    hits.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.name.cmp(&second.name)));
-    hits.into_iter().map(|(_, spec)| spec).collect()
-}
-
-/// How much a module has to do with a query: names count most, then triggers and tags, then descriptions.
-fn score(spec: &ModuleSpec, query: &str, words: &[&str]) -> u32 {
-    let routed = spec.triggers.iter().any(|trigger| query.contains(&trigger.to_lowercase()));
-    let words: u32 = words.iter().map(|word| score_word(spec, word)).sum();
-    words + if routed { 40 } else { 0 }
-}
-
-fn score_word(spec: &ModuleSpec, word: &str) -> u32 {
-    let name = spec.name.as_str();
-    let is = |text: &String| text.to_lowercase() == word;
-    let has = |text: &str| text.to_lowercase().contains(word);
-    match () {
-        () if name == word => 100,
-        () if name.starts_with(word) => 60,
-        () if name.contains(word) => 40,
-        () if spec.tags.iter().any(is) || spec.category.as_ref().is_some_and(is) => 30,
-        () if spec.triggers.iter().any(|trigger| has(trigger)) => 20,
-        () if closest(word, [name]).is_some() => 15,
-        () if has(&spec.description) => 10,
-        () => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,38 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn search_ranks_names_before_words() {
-        let specs = [
-            spec("mosquitto", "description: MQTT broker\ntags: [mqtt]\ntriggers: [message broker, 消息队列]"),
-            spec("redis", "description: Store that can be a broker\ntags: [cache]\ncategory: database"),
-            spec("mqtt-bridge", "description: Bridges"),
-        ];
-        let cases = [
-            ("redis", vec!["redis"]),
-            ("reddis", vec!["redis"]),
-            ("mqtt", vec!["mqtt-bridge", "mosquitto"]),
-            ("broker", vec!["mosquitto", "redis"]),
-            ("a message broker for my house", vec!["mosquitto", "redis"]),
-            ("装一个消息队列", vec!["mosquitto"]),
-            ("Database", vec!["redis"]),
-            ("zigbee", vec![]),
-            ("", vec!["mosquitto", "mqtt-bridge", "redis"]),
-        ];
-        for (query, expected) in cases {
-            let found: Vec<&str> = search(&specs, query).iter().map(|spec| spec.name.as_str()).collect();
-            assert_eq!(found, expected, "{query}");
-        }
-        let error =
-            RegistryError::unknown(&ModuleName::parse("mosqitto").expect("a name"), ["redis", "mosquitto"]);
+    fn a_name_that_is_nearly_right_is_suggested() {
+        let name = ModuleName::parse("mosqitto").expect("a name");
+        let error = RegistryError::unknown(&name, ["redis", "mosquitto"]);
         assert_eq!(error.hint().as_deref(), Some("did you mean \"mosquitto\"?"));
     }
 
     fn version(text: &str) -> Version {
         Version::parse(text).expect("a version")
-    }
-
-    fn spec(name: &str, more: &str) -> ModuleSpec {
-        let text = format!("name: {name}\nversion: 1.0.0\nruntime: {{process: {{command: [x]}}}}\n{more}\n");
-        ModuleSpec::parse("MODULE.yaml", &text).expect("a module")
     }
 }

@@ -21,7 +21,7 @@ impl Fleet {
             self.catalog.iter().map(|module| (module.spec.clone(), true)).collect();
         let new = added.into_iter().map(|kept| (kept.value.spec, kept.value.is_builtin));
         specs.extend(new.filter(|(_, is_builtin)| !is_builtin));
-        let found = modules::registry::search(specs.iter().map(|(spec, _)| spec), &request.query);
+        let found = modules::search::search(specs.iter().map(|(spec, _)| spec), &request.query);
         let mut summaries: Vec<v1::ModuleSummary> = Vec::new();
         for spec in found {
             let known = summaries.iter_mut().find(|summary| summary.name == spec.name.as_str());
