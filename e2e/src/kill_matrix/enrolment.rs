@@ -104,7 +104,7 @@ impl Ground {
         let nodes = self.run("node list -o json", "none")?.exits(0).json();
         ensure!(nodes.as_array().is_some_and(|nodes| nodes.len() == 1), "{nodes}");
         ensure!(nodes[0]["state"] == "ready", "{nodes}");
-        let mut found = inventory::untidy(self.host(), &[])?;
+        let mut found = inventory::untidy(self.host(), &[], false)?;
         found.extend(inventory::untidy_desk(self.fleet.desk())?);
         ensure!(found.is_empty(), "left behind: {found:#?}");
         Ok(())

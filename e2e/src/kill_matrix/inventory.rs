@@ -63,7 +63,7 @@ pub fn copies(processes: &[Process]) -> BTreeMap<String, usize> {
 }
 
 /// Whatever is wrong with an idle node, in words: its agent, uploads under way, files that should have gone.
-pub fn untidy(host: &Host, instances: &[String]) -> Result<Vec<String>> {
+pub fn untidy(host: &Host, instances: &[String], is_deployed: bool) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let processes = processes(host);
     let run = |what: &str| processes.iter().filter(|it| it.command.contains(what)).count();
@@ -81,8 +81,8 @@ pub fn untidy(host: &Host, instances: &[String]) -> Result<Vec<String>> {
             found.push(format!("the folder of {}", name(&folder)));
         }
     }
-    // One that runs, one to go back to, and one that the agent itself could go back to.
-    let allowed = if instances.is_empty() { 0 } else { 3 };
+    // One that runs, one to go back to, also where only that one was, and one that the agent itself could go back to.
+    let allowed = if is_deployed { 3 } else { 0 };
     let kept = releases_on_record(&data);
     if kept > allowed {
         found.push(format!("{kept} releases"));

@@ -171,7 +171,7 @@ impl World {
             let copies = inventory::copies(&inventory::processes(host));
             let missing = here.iter().filter(|id| is_serving && !copies.contains_key(*id));
             let strange = copies.iter().filter(|(id, count)| **count != 1 || !here.contains(id));
-            let mut wrong = inventory::untidy(host, &here)?;
+            let mut wrong = inventory::untidy(host, &here, !instances.is_empty())?;
             wrong.extend(missing.map(|id| format!("{id} does not run")));
             wrong.extend(strange.map(|(id, count)| format!("{id} runs {count} times")));
             found.extend(wrong.into_iter().map(|what| format!("{}: {what}", host.name())));
