@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::log;
-use crate::runtime::once;
 use crate::runtime::spawn::Launch;
+
+mod exec;
 
 /// A check, with all references resolved.
 pub enum Probe {
@@ -27,13 +27,11 @@ pub async fn check(probe: Probe, limit: Duration) -> Result<(), String> {
     match probe {
         Probe::Tcp { port } => timeout(limit, connect(port)).await.map_err(|_| slow())?.map(drop),
         Probe::Http { port, path } => {
-            let stream = timeout(limit, get(port, &path)).await.map_err(|_| slow())??;
+            let (answer, stream) = timeout(limit, get(port, &path)).await.map_err(|_| slow())??;
             let _ = timeout(limit, read_out(stream)).await;
-            Ok(())
+            answer
         }
-        Probe::Exec(launch) => {
-            once::run(&launch, limit).await.map_err(|error| format!("check {}", log::chain(&error)))
-        }
+        Probe::Exec(launch) => exec::check(launch, limit).await,
     }
 }
 
@@ -50,14 +48,14 @@ async fn connect(port: u16) -> Result<TcpStream, String> {
     Err(refused)
 }
 
-/// The rest of a good answer: a server that is hung up on in the middle of it writes so into its log.
+/// The rest of an answer: a server that is hung up on in the middle of it writes so into its log.
 async fn read_out(stream: TcpStream) {
     const MOST: u64 = 4 << 20;
     let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
 }
 
-/// Asks for a page, and gives the connection with its rest when the status is good.
-async fn get(port: u16, path: &str) -> Result<TcpStream, String> {
+/// Asks for a page; gives whether its status is good, and the connection with the rest of it.
+async fn get(port: u16, path: &str) -> Result<(Result<(), String>, TcpStream), String> {
     let broken = |error: std::io::Error| format!("GET {path} on port {port}: {error}");
     let mut stream = connect(port).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -75,11 +73,12 @@ async fn get(port: u16, path: &str) -> Result<TcpStream, String> {
         }
         head.extend_from_slice(&bytes[..count]);
     }
-    match status(&head) {
-        Some(200..=399) => Ok(stream),
+    let answer = match status(&head) {
+        Some(200..=399) => Ok(()),
         Some(status) => Err(format!("GET {path} on port {port} answers {status}")),
-        None => Err(format!("port {port} does not speak HTTP")),
-    }
+        None => return Err(format!("port {port} does not speak HTTP")),
+    };
+    Ok((answer, stream))
 }
 
 /// The status code of `HTTP/1.x NNN …`.

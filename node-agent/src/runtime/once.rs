@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::runtime::kill;
 use crate::runtime::reaper::Exit;
 use crate::runtime::spawn::{self, Child, Launch, SpawnError};
@@ -54,18 +52,5 @@ impl Drop for Running {
         if !self.is_done {
             kill::signal_group(self.child.pid, libc::SIGKILL);
         }
-    }
-}
-
-/// Runs the command and waits for code 0.
-///
-/// # Errors
-/// When it cannot be started, ends otherwise, or takes too long.
-pub async fn run(launch: &Launch, limit: Duration) -> Result<(), OnceError> {
-    let mut running = Running::start(launch)?;
-    match timeout(limit, running.exited()).await {
-        Ok(Exit::Code(0)) => Ok(()),
-        Ok(exit) => Err(OnceError::Exit(exit)),
-        Err(_) => Err(OnceError::TimedOut(limit)),
     }
 }

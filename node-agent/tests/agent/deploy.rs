@@ -72,6 +72,8 @@ async fn a_release_that_fails_its_check_is_rolled_back_within_two_seconds() {
     assert_eq!(back.release.expect("runs").digest, good.digest);
     assert_eq!(back.failed_release.expect("failed").digest, bad.digest);
     assert!(back.failed_reason.contains("health check failed"), "{}", back.failed_reason);
+    let why = "exited with code 4: the belt is torn";
+    assert!(back.failed_reason.contains(why), "{}", back.failed_reason);
     assert_eq!(node.processes().len(), 1);
 
     apply(&mut client, 3, &[spec(&good, 3)]).await;

@@ -65,7 +65,7 @@ pub fn spec(package: &Package, attempt: u64) -> InstanceSpec {
 
 pub const SLEEP: (&str, &str) = ("run.sh", "#!/bin/sh\necho hello from $$\nexec sleep 1000\n");
 pub const HEALTHY: (&str, &str) = ("health.sh", "#!/bin/sh\nexit 0\n");
-pub const SICK: (&str, &str) = ("health.sh", "#!/bin/sh\nexit 1\n");
+pub const SICK: (&str, &str) = ("health.sh", "#!/bin/sh\necho the belt is torn\nexit 4\n");
 
 /// An instance that serves HTTP on an automatic port.
 pub fn web_spec(package: &Package, attempt: u64) -> InstanceSpec {
