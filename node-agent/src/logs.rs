@@ -1,7 +1,7 @@
 //! Log files of instances: the process appends to them by itself, so that nothing is lost while the agent is
 //! away; the agent keeps them small and reads them from their end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::clock;
 
 mod follow;
+pub mod times;
 
 pub use follow::Follower;
 
@@ -50,6 +51,7 @@ pub fn rotate(path: &Path) {
     {
         tracing::warn!(log = %path.display(), %error, "log could not be rotated, dropping it");
         // On a full disk there is no room for the copy; growing on would make it worse.
+        let _ = fs::remove_file(times::path(path));
         let _ = OpenOptions::new().write(true).truncate(true).open(path);
     }
 }
@@ -62,15 +64,25 @@ fn copy_truncate(path: &Path) -> io::Result<()> {
     let old = previous(path);
     let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&old)?;
     io::copy(&mut (&file).take(KEPT), &mut copy)?;
+    // What the marks count goes with what they are of.
+    if fs::rename(times::path(path), times::path(&old)).is_err() || size > KEPT {
+        let _ = fs::remove_file(times::path(&old));
+    }
     file.set_len(0)
 }
 
 /// The last lines of a log and its predecessor, oldest first; all with `count` 0.
 pub fn tail(path: &Path, count: usize) -> Vec<Vec<u8>> {
+    timed_tail(path, count).into_iter().map(|(_, text)| text).collect()
+}
+
+/// Like `tail`, each with the time by which it was written.
+pub fn timed_tail(path: &Path, count: usize) -> Vec<(i64, Vec<u8>)> {
     let wanted = if count == 0 { usize::MAX } else { count };
-    let mut lines = last_lines(path, wanted);
+    let mut lines = times::of(path, last_lines(path, wanted));
     if lines.len() < wanted {
-        let mut older = last_lines(&previous(path), wanted - lines.len());
+        let old = previous(path);
+        let mut older = times::of(&old, last_lines(&old, wanted - lines.len()));
         older.append(&mut lines);
         lines = older;
     }
@@ -78,7 +90,7 @@ pub fn tail(path: &Path, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Reads blocks backwards until enough lines are there.
-fn last_lines(path: &Path, count: usize) -> Vec<Vec<u8>> {
+fn last_lines(path: &Path, count: usize) -> Vec<Line> {
     let Ok(mut file) = File::open(path) else { return Vec::new() };
     let mut at = file.metadata().map_or(0, |meta| meta.size());
     let mut bytes = Vec::new();
@@ -92,7 +104,7 @@ fn last_lines(path: &Path, count: usize) -> Vec<Vec<u8>> {
         block.append(&mut bytes);
         bytes = block;
     }
-    let mut lines = split(&bytes);
+    let mut lines = lines_from(at, &bytes);
     let extra = lines.len().saturating_sub(count);
     lines.drain(..extra);
     lines
@@ -102,20 +114,31 @@ fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Whole lines without their newline, in pieces of at most [`LONGEST_LINE`].
-pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
-    if lines.last().is_some_and(|last| last.is_empty()) {
-        lines.pop();
-    }
-    lines.into_iter().flat_map(pieces).collect()
+/// One line, or a piece of a long one.
+struct Line {
+    /// Where in the log it ends, with its newline.
+    end: u64,
+    text: Vec<u8>,
 }
 
-fn pieces(line: &[u8]) -> Vec<Vec<u8>> {
-    if line.is_empty() {
-        return vec![Vec::new()];
+/// Whole lines without their newline, in pieces of at most [`LONGEST_LINE`].
+pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    lines_from(0, bytes).into_iter().map(|line| line.text).collect()
+}
+
+/// The lines of what begins at `at` in its log.
+fn lines_from(at: u64, bytes: &[u8]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut end = at;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len() as u64;
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if text.is_empty() {
+            lines.push(Line { end, text: Vec::new() });
+        }
+        lines.extend(text.chunks(LONGEST_LINE).map(|piece| Line { end, text: piece.to_vec() }));
     }
-    line.chunks(LONGEST_LINE).map(<[u8]>::to_vec).collect()
+    lines
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proto::ids::InstanceId;
@@ -53,6 +54,8 @@ pub struct Supervisor {
     /// No start before this.
     pause: Option<Instant>,
     next_housekeeping: Instant,
+    /// How long its log was when its time was noted last.
+    log_noted: AtomicU64,
     /// Starts in a row that did not last.
     crashes: u32,
     restarts: u32,
@@ -89,6 +92,7 @@ impl Supervisor {
             prepared: None,
             pause: None,
             next_housekeeping: clock::now(),
+            log_noted: AtomicU64::new(0),
             crashes: 0,
             restarts: 0,
             shown: show::Shown::default(),
@@ -227,7 +231,15 @@ impl Supervisor {
         (running, now.saturating_duration_since(self.trial_began))
     }
 
+    /// What the process has written by now comes before what the agent says next.
+    fn mark_log(&self) {
+        let noted = self.log_noted.load(Ordering::Relaxed);
+        let size = logs::times::mark(&self.agent.data.instance_log(&self.id), noted);
+        self.log_noted.store(size, Ordering::Relaxed);
+    }
+
     fn say(&self, text: &str) {
+        self.mark_log();
         logs::say(&self.agent.data.instance_agent_log(&self.id), text);
     }
 

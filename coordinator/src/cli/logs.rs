@@ -8,7 +8,7 @@ use super::Context;
 use super::console::{Format, Look, Style};
 use super::interrupt::Interrupt;
 use super::problem::Failure;
-use super::units::rfc3339;
+use super::units::{clock_time, rfc3339};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -83,7 +83,8 @@ fn text(line: &LogLine, look: &Look) -> Vec<u8> {
     };
     let mark = if line.stream() == Stream::Agent { " agent:" } else { "" };
     let who = format!("{}@{}{mark}", line.instance, line.node);
-    let mut bytes = look.paint(style, &who).into_bytes();
+    let time = clock_time(line.unix_ms).map(|time| look.paint(Style::Dim, &time) + " ").unwrap_or_default();
+    let mut bytes = (time + &look.paint(style, &who)).into_bytes();
     bytes.push(b' ');
     bytes.extend_from_slice(&line.text);
     bytes.push(b'\n');
@@ -105,7 +106,8 @@ mod tests {
         assert_eq!(text(&line, &Look::default()), b"web/0@attic caf\xe9 \x1b[1mok\n");
         line.stream = Stream::Agent.into();
         line.text = b"started".to_vec();
-        assert_eq!(text(&line, &Look::default()), b"web/0@attic agent: started\n");
+        line.unix_ms = 1_700_000_000_000;
+        assert_eq!(text(&line, &Look::default()), b"11-14 22:13:20Z web/0@attic agent: started\n");
     }
 
     #[test]

@@ -57,6 +57,12 @@ pub fn rfc3339(at: UnixMillis) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"))
 }
 
+/// `11-14 22:13:20Z`, for lists of what happened lately.
+pub fn clock_time(at: UnixMillis) -> Option<String> {
+    let text = rfc3339(at)?;
+    Some(format!("{} {}Z", &text[5..10], &text[11..19]))
+}
+
 /// Days since 1970-01-01 as a date of the Gregorian calendar. Years are counted from March, so that
 /// the leap day is the last of its year; 146,097 days are one turn of 400 years.
 fn date(days_since_1970: i64) -> (i64, i64, i64) {

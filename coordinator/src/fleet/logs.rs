@@ -1,5 +1,6 @@
 //! `orchestrator logs`: the lines of all instances of a deployment, from their nodes, as one stream.
 
+use futures::future::join_all;
 use futures::stream::{BoxStream, select_all};
 use futures::{StreamExt as _, TryStreamExt as _};
 use proto::ids::{DeploymentName, InstanceId, NodeName};
@@ -32,8 +33,15 @@ impl Fleet {
                 hint: Some(format!("`orchestrator status {name}` shows them")),
             });
         }
-        let streams = wanted.iter().map(|(id, node)| self.instance_logs(id, node, request));
-        Ok(select_all(futures::future::join_all(streams).await).boxed())
+        let streams = join_all(wanted.iter().map(|(id, node)| self.instance_logs(id, node, request))).await;
+        if request.follow {
+            return Ok(select_all(streams).boxed());
+        }
+        // Each says its lines in order; together they are told in the order of their times.
+        let collected = join_all(streams.into_iter().map(|lines| lines.collect::<Vec<_>>())).await;
+        let mut lines: Vec<_> = collected.into_iter().flatten().collect();
+        lines.sort_by_key(|line| line.as_ref().map_or(i64::MAX, |line| line.unix_ms));
+        Ok(futures::stream::iter(lines).boxed())
     }
 
     async fn instance_logs(

@@ -90,8 +90,10 @@ impl Agent {
             tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
         }
         for log in [self.data.instance_log(id), self.data.instance_agent_log(id)] {
-            let _ = fs::remove_file(logs::previous(&log));
-            let _ = fs::remove_file(log);
+            for file in [logs::previous(&log), log] {
+                let _ = fs::remove_file(logs::times::path(&file));
+                let _ = fs::remove_file(file);
+            }
         }
     }
 

@@ -45,8 +45,8 @@ impl Reader {
             (Source::Agent, Follower::at_end(&self.agent)),
             (Source::Stdout, Follower::at_end(&self.process)),
         ];
-        for (source, line) in self.kept(tail) {
-            self.send(source, line, 0).await?;
+        for (source, unix_ms, text) in self.kept(tail) {
+            self.send(source, unix_ms, text).await?;
         }
         if !follow {
             return None;
@@ -54,7 +54,12 @@ impl Reader {
         loop {
             for (source, follower) in &mut followers {
                 for line in follower.read() {
-                    self.send(*source, line, clock::unix_ms()).await?;
+                    let now = clock::unix_ms();
+                    let (unix_ms, text) = match source {
+                        Source::Agent => timed(&line).unwrap_or((now, line)),
+                        Source::Stdout | Source::Stderr => (now, line),
+                    };
+                    self.send(*source, unix_ms, text).await?;
                 }
             }
             tokio::select! {
@@ -64,22 +69,24 @@ impl Reader {
         }
     }
 
-    /// What the processes wrote has no times, so the agent's words come first; a short tail is for the former.
-    fn kept(&self, tail: usize) -> Vec<(Source, Vec<u8>)> {
-        let written = logs::tail(&self.process, tail);
-        let room = if tail == 0 { usize::MAX } else { tail - written.len() };
-        let mut said = if room == 0 { Vec::new() } else { logs::tail(&self.agent, tail) };
-        let extra = said.len().saturating_sub(room);
-        said.drain(..extra);
-        let said = said.into_iter().map(|line| (Source::Agent, line));
-        said.chain(written.into_iter().map(|line| (Source::Stdout, line))).collect()
+    /// The last lines of both, in the order in which they were said.
+    fn kept(&self, tail: usize) -> Vec<(Source, i64, Vec<u8>)> {
+        let written = logs::timed_tail(&self.process, tail);
+        let mut lines: Vec<_> =
+            written.into_iter().map(|(time, line)| (Source::Stdout, time, line)).collect();
+        let mut latest = 0;
+        for line in logs::tail(&self.agent, tail) {
+            let (time, text) = timed(&line).unwrap_or((latest, line));
+            latest = time;
+            lines.push((Source::Agent, time, text));
+        }
+        lines.sort_by_key(|(_, time, _)| *time);
+        let extra = if tail == 0 { 0 } else { lines.len().saturating_sub(tail) };
+        lines.drain(..extra);
+        lines
     }
 
-    async fn send(&self, source: Source, line: Vec<u8>, now: i64) -> Option<()> {
-        let (unix_ms, text) = match source {
-            Source::Agent => timed(&line).unwrap_or((now, line)),
-            Source::Stdout | Source::Stderr => (now, line),
-        };
+    async fn send(&self, source: Source, unix_ms: i64, text: Vec<u8>) -> Option<()> {
         let line =
             LogLine { instance: self.id.clone(), unix_ms, stream: source.into(), text, node: String::new() };
         self.sender.send(Ok(line)).await.ok()
