@@ -1,5 +1,6 @@
 //! The `orchestrator` binary: argv in, exit status out.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use coordinator::cli::{Cli, Verbosity};
@@ -26,5 +27,6 @@ fn start_logging(verbosity: Verbosity) {
         Verbosity(_) => "trace",
     };
     let filter = EnvFilter::try_from_env("ORCHESTRATOR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    format.with_ansi(std::io::stderr().is_terminal()).init();
 }

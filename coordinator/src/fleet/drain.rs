@@ -7,6 +7,7 @@ use proto::v1;
 use proto::v1::deploy_event::Finished;
 
 use super::deploy::wait;
+use super::observe::Observed;
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress};
 use crate::domain::deployment::Action;
@@ -22,10 +23,14 @@ impl Fleet {
         let node = NodeName::parse(&request.node)?;
         self.cordon(&v1::CordonRequest { node: node.to_string(), cordoned: true }).await?;
         fault::point("drain.cordoned");
-        let mut stuck = BTreeSet::new();
+        let is_away = matches!(self.observe(&self.node(&node).await?).await, Observed::Unreachable(_));
+        let (mut stuck, mut lingering) = (BTreeSet::new(), BTreeSet::new());
         for name in self.living_on(&node).await? {
             match self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await {
                 Ok(finished) if finished.outcome() == v1::Outcome::Done => {}
+                Ok(_) if is_away && !self.living_on(&node).await?.contains(&name) => {
+                    lingering.insert(name.to_string());
+                }
                 Ok(finished) => {
                     stuck.insert(format!("{name} ({})", finished.message));
                 }
@@ -35,12 +40,18 @@ impl Fleet {
                 Err(error) => return Err(error),
             }
         }
-        let (outcome, message, hint) = if stuck.is_empty() {
-            (v1::Outcome::Done, format!("{node} is drained"), String::new())
-        } else {
-            let stuck: Vec<_> = stuck.into_iter().collect();
-            let hint = format!("`orchestrator node uncordon {node}` undoes the cordon");
-            (v1::Outcome::Waiting, format!("not moved: {}", stuck.join("; ")), hint)
+        let (outcome, message, hint) = match (stuck.is_empty(), lingering.is_empty()) {
+            (true, true) => (v1::Outcome::Done, format!("{node} is drained"), String::new()),
+            (true, false) => (
+                v1::Outcome::Waiting,
+                format!("{} moved away, but may go on on {node} until it can be reached", listed(&lingering)),
+                format!("if it never comes back: `orchestrator node remove {node} --force`"),
+            ),
+            (false, _) => {
+                let hint = format!("`orchestrator node uncordon {node}` undoes the cordon");
+                let stuck: Vec<_> = stuck.into_iter().collect();
+                (v1::Outcome::Waiting, format!("not moved: {}", stuck.join("; ")), hint)
+            }
         };
         Ok(Finished { outcome: outcome.into(), deployment: None, message, hint })
     }
@@ -75,4 +86,8 @@ impl Fleet {
         }
         Err(FleetError::Busy { deployment: name.clone() })
     }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
