@@ -42,6 +42,7 @@ pub fn run(seed: u64, indices: impl Iterator<Item = u64>) -> Result<()> {
 
 /// All sweeps, one after the other, on both stores.
 pub fn sweep_all() -> Result<()> {
+    every_point_is_swept()?;
     sweep_enrolment()?;
     for store in [Store::Etcd, Store::Sqlite] {
         sweep(Victim::Coordinator, store, 0, 1)?;

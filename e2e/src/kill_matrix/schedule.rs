@@ -107,6 +107,8 @@ impl Schedule {
         }
         let mut allowed = self.allowed(world, &acts, &outcomes);
         let said: String = outcomes.iter().map(Outcome::to_string).collect();
+        // Each may have been healthy for a moment before the other came, and so is something to go back to.
+        let passed = if acts.len() > 1 { allowed.clone() } else { Vec::new() };
         match (self.next, acts.last()) {
             (Next::SameAgain, Some(act @ Act::Deploy { page, .. })) => {
                 let again = world.cli().run(&act.line());
@@ -123,7 +125,9 @@ impl Schedule {
             }
             (Next::Serve, _) => serve(world, &allowed).with_context(|| said),
             (Next::Status | Next::SameAgain, _) => world.rest_in(&allowed).with_context(|| said),
-        }
+        }?;
+        world.may_have_passed(passed);
+        Ok(())
     }
 
     fn happen(&self, world: &World, acts: &[Act]) -> Result<Vec<Outcome>> {

@@ -25,7 +25,7 @@ pub struct World {
     pub scene: Scene,
     /// Where the fleet came to rest last.
     pub state: State,
-    /// Every state that was healthy since the deployment is there.
+    /// Every state that was or may have been healthy since the deployment is there.
     pub past: Vec<State>,
     /// How long a deploy takes when nothing happens.
     pub window: Duration,
@@ -127,6 +127,13 @@ impl World {
             std::thread::sleep(Duration::from_millis(200));
         }
         bail!("not at rest after {LOOKS} looks\n{}", self.cli().run("status page"));
+    }
+
+    /// Takes in what may have been healthy without having been looked at.
+    pub fn may_have_passed(&mut self, states: Vec<State>) {
+        if self.state.is_serving() {
+            self.past.extend(states.into_iter().filter(State::is_serving));
+        }
     }
 
     /// What status said is what is true.
