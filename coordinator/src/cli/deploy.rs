@@ -80,7 +80,9 @@ pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
     };
     let mut request = request(args).await?;
     let mut client = context.connect().await?;
-    if let Some(packed) = packed {
+    if let Some(packed) = packed.as_ref().filter(|_| is_dry_run) {
+        request.unregistered = Some(package::unregistered(packed)?);
+    } else if let Some(packed) = packed {
         request.module = package::exact_name(&package::send(&mut client, packed).await?);
     }
     let events = client.deploy(request).await?.into_inner();
@@ -89,6 +91,7 @@ pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
         show_plan(context, &story, is_dry_run, explains)?;
     }
     if is_dry_run && story.finished.outcome() == v1::Outcome::Done {
+        context.console.say(&story.finished.message);
         return Ok(0);
     }
     verdict::tell(context, &story, started.elapsed())
@@ -114,6 +117,7 @@ async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
         timeout_ms: units::to_millis(args.wait.timeout),
         no_wait: args.wait.no_wait,
         only_if_state: String::new(),
+        unregistered: None,
     })
 }
 

@@ -90,6 +90,13 @@ pub async fn send(client: &mut Client, packed: Packed) -> Result<v1::Release, Fa
     Ok(client.put_package(tokio_stream::iter(messages)).await?.into_inner())
 }
 
+/// What a dry run needs of it.
+pub fn unregistered(packed: &Packed) -> Result<v1::UnregisteredModule, Failure> {
+    let spec_json = serde_json::to_string(&packed.spec)
+        .map_err(|cause| Failure::invalid(format!("the module cannot be sent: {cause}")))?;
+    Ok(v1::UnregisteredModule { spec_json, digest: packed.digest.to_string() })
+}
+
 /// `name@digest`, which names exactly these bytes.
 pub fn exact_name(release: &v1::Release) -> String {
     format!("{}@{}", release.module, release.digest)

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use modules::spec::ModuleSpec;
 use modules::spec::resolve::Secret;
 use proto::ids::DeploymentName;
 use proto::v1;
 
 use super::proposal::Proposal;
-use super::{Fleet, FleetError, Progress, spec};
-use crate::domain::deployment::{Action, DeploymentRecord, Wish};
+use super::{Fleet, FleetError, Progress, join, spec};
+use crate::domain::deployment::{Action, DeploymentRecord, Release, Wish};
 use crate::domain::placement::Replicas;
 use crate::fault;
 use crate::store::json::Stored;
@@ -25,7 +26,10 @@ impl Fleet {
         request: &v1::DeployRequest,
         progress: &Progress,
     ) -> Result<v1::deploy_event::Finished, FleetError> {
-        let module = self.resolve(&request.module).await?;
+        let module = match &request.unregistered {
+            Some(module) if request.dry_run => unregistered(module)?,
+            Some(_) | None => self.resolve(&request.module).await?,
+        };
         let name = deployment_name(request, &module.release.module)?;
         fault::point("deploy.resolved");
         if !request.dry_run {
@@ -37,6 +41,10 @@ impl Fleet {
             let wish = self.wish(request, &name, &module, before).await?;
             let proposal = Proposal::new(&snapshot, &name, wish, &module)?;
             fault::point("deploy.placed");
+            if request.dry_run && join::enrols_this_machine(request, &snapshot) {
+                progress.plan(join::on_this_machine(proposal.plan(&snapshot)));
+                return Ok(join::would_enrol());
+            }
             progress.plan(proposal.plan(&snapshot));
             proposal.check_replaces(&snapshot)?;
             if request.dry_run {
@@ -95,6 +103,19 @@ impl Fleet {
             restart: before.map_or(0, |wish| wish.restart),
         })
     }
+}
+
+/// A module that stays where it is, as far as a dry run needs it.
+fn unregistered(module: &v1::UnregisteredModule) -> Result<spec::Resolved, FleetError> {
+    let spec: ModuleSpec = serde_json::from_str(&module.spec_json).map_err(|cause| {
+        FleetError::Unreadable { what: "the module of the dry run".to_owned(), cause: cause.into() }
+    })?;
+    let release = Release {
+        module: spec.name.to_string(),
+        version: spec.version.to_string(),
+        digest: module.digest.clone(),
+    };
+    Ok(spec::Resolved { release, spec })
 }
 
 pub(super) fn wait(timeout_ms: u32, no_wait: bool) -> Duration {

@@ -3,10 +3,13 @@
 use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::add_node_request::{Local, Target};
+use proto::v1::change::Kind;
+use proto::v1::deploy_event::{Finished, Plan};
 use proto::v1::node_event::Event;
 use tokio::sync::mpsc::Sender;
 
 use super::enrol::Note;
+use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, Progress, keys, nodes};
 use crate::store::{Op, Txn};
 
@@ -57,8 +60,7 @@ impl Fleet {
         request: &v1::DeployRequest,
         progress: &Progress,
     ) -> Result<(), FleetError> {
-        let is_named = request.nodes.iter().any(|node| node != LOCAL);
-        if is_named || !self.recall().await?.nodes.is_empty() {
+        if !enrols_this_machine(request, &self.recall().await?) {
             return Ok(());
         }
         progress.note(format!("no nodes yet: enrolling this machine as node {LOCAL}"));
@@ -81,6 +83,29 @@ impl Fleet {
         let mut nodes = self.list_nodes(&v1::ListNodesRequest { name: name.to_string() }).await?;
         Ok(v1::NodeEvent { event: nodes.pop().map(Event::Finished) })
     }
+}
+
+/// Whether the deploy begins with making this machine the first node.
+pub(super) fn enrols_this_machine(request: &v1::DeployRequest, snapshot: &Snapshot) -> bool {
+    snapshot.nodes.is_empty() && request.nodes.iter().all(|node| node == LOCAL)
+}
+
+/// The plan as it will be once this machine is a node.
+pub(super) fn on_this_machine(mut plan: Plan) -> Plan {
+    for change in &mut plan.changes {
+        change.node = LOCAL.to_owned();
+        change.kind = Kind::Start.into();
+        change.to.clone_from(&plan.release);
+    }
+    plan
+}
+
+/// What a dry run of such a deploy ends with.
+pub(super) fn would_enrol() -> Finished {
+    let message = format!(
+        "dry run: nothing was changed; there are no nodes yet, so this machine would become node {LOCAL} first"
+    );
+    Finished { outcome: v1::Outcome::Done.into(), deployment: None, message, hint: String::new() }
 }
 
 fn tell(events: &Events, note: Note) {
