@@ -272,6 +272,45 @@ fn the_schema_is_json_with_the_fields_of_a_module() {
     assert!(schema["properties"]["runtime"].is_object(), "{schema}");
 }
 
+#[test]
+fn a_dry_run_says_what_would_be_and_touches_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_module(&folder.path().join("web"), GOOD);
+    let dry = run_in(folder.path(), "--data-dir data deploy ./web --dry-run");
+    assert_eq!(dry.status.code(), Some(0), "{dry:?}");
+    let said = stderr(&dry);
+    assert!(said.contains("nothing was changed") && said.contains("would become node local"), "{said}");
+    let plan = stdout(&dry);
+    assert!(plan.contains("web/0") && plan.contains("local"), "{plan}");
+    let wrong = run_in(folder.path(), "--data-dir data deploy ./web --set colour=red --dry-run");
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    for (list, is_empty) in [("node list", true), ("status", true), ("module list", false)] {
+        let there = run_in(folder.path(), &format!("--data-dir data {list} -o json"));
+        let there: Vec<serde_json::Value> = serde_json::from_slice(&there.stdout).expect("a list");
+        assert!(there.iter().all(|it| it["name"] != "web"), "{there:?}");
+        assert_eq!(there.is_empty(), is_empty, "{there:?}");
+    }
+    let packages = std::fs::read_dir(folder.path().join("data/packages")).into_iter().flatten().count();
+    assert_eq!(packages, 0, "no package is kept");
+}
+
+#[test]
+fn a_version_that_was_added_keeps_its_content() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_module(&folder.path().join("web"), GOOD);
+    let add = || run_in(folder.path(), "--data-dir data module add ./web");
+    assert_eq!(add().status.code(), Some(0));
+    assert_eq!(add().status.code(), Some(0), "the same again is no other content");
+    std::fs::write(folder.path().join("web/page.html"), "new").expect("a new file");
+    let refused = add();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_snapshot!(stderr(&refused), @r"
+    error: web@0.1.0 is in the registry already, with other content
+    hint: raise the version, or `orchestrator module remove web@0.1.0` first
+    ");
+    assert!(refused.stdout.is_empty(), "{refused:?}");
+}
+
 const GOOD: &str = "name: web\nversion: 0.1.0\ndescription: A page\nruntime: {process: {command: [./run]}}\n";
 
 fn write_module(folder: &Path, yaml: &str) {
