@@ -9,8 +9,12 @@ pub mod fault;
 pub mod glob;
 pub mod money;
 pub mod plan;
+pub mod policy;
 pub mod predicate;
+#[cfg(feature = "yaml")]
+pub mod read;
 pub mod reference;
 pub mod sandbox;
 pub mod step;
 pub mod tool;
+pub mod validate;

@@ -1,0 +1,3 @@
+//! What may be done on a node.
+
+pub mod verdict;
