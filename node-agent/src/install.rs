@@ -28,7 +28,9 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// policy-rc.d that says no, which goes with the script) nor enabled, as the module runs its own.
 const APT: &str = include_str!("install/apt.sh");
 const PIP: &str = include_str!("install/pip.sh");
-const NPM: &str = r#"exec npm install --no-audit --no-fund --prefix .npm -- "$@""#;
+/// In a folder of its own rather than with --prefix, by which npm would no longer read the machine's npmrc.
+const NPM: &str = r#"mkdir -p .npm && cd .npm && { [ -e package.json ] || echo '{}' >package.json; } &&
+exec npm install --no-audit --no-fund -- "$@""#;
 
 /// Why a release could not be installed.
 #[derive(Debug, thiserror::Error)]
