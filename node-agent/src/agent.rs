@@ -18,11 +18,15 @@ use crate::log;
 use crate::ports::PortBook;
 use crate::report::Board;
 use crate::runtime::cgroup::Cgroups;
+use crate::runtime::engine::Engines;
+use crate::runtime::group::plan::Owner;
+use crate::runtime::images::ImageBook;
 use crate::runtime::kill::Family;
 use crate::scene::Ground;
 use crate::supervisor::Supervisor;
 
 mod check;
+mod engines;
 mod sweep;
 
 pub use sweep::{left_instances, token};
@@ -57,6 +61,8 @@ pub struct Agent {
     pub node: NodeName,
     pub token: String,
     pub cgroups: Option<Cgroups>,
+    pub engines: Arc<Engines>,
+    pub images: Arc<ImageBook>,
     pub ports: PortBook,
     pub board: Board,
     /// One installation at a time: package managers lock each other out anyway.
@@ -88,6 +94,8 @@ impl Agent {
         let ledger = Ledger::open(&data.ledger())?;
         let agent = Self {
             cgroups: Cgroups::probe(&token),
+            engines: Arc::default(),
+            images: Arc::new(ImageBook::open(data.images())),
             data,
             node,
             token,
@@ -120,6 +128,8 @@ impl Agent {
             }
         }
         tokio::spawn(self.clone().keep_house());
+        tokio::spawn(self.clone().mind_engines());
+        tokio::spawn(self.engines.clone().keep_looking());
     }
 
     /// Takes a NodeSpec over: on disk before this returns, then acted upon.
@@ -173,6 +183,10 @@ impl Agent {
 
     pub fn family<'a>(&'a self, id: &'a InstanceId) -> Family<'a> {
         Family { id, token: &self.token, cgroups: self.cgroups.as_ref() }
+    }
+
+    pub fn owner(&self, id: &InstanceId) -> Owner {
+        Owner { token: self.token.clone(), node: self.node.clone(), id: id.clone() }
     }
 
     /// Notes which release an instance runs from, so that it is not deleted under it.

@@ -23,6 +23,8 @@ use crate::runtime::reaper;
 use crate::server;
 use crate::tls::Tls;
 
+const ENGINES: Duration = Duration::from_millis(300);
+
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -85,6 +87,8 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     let address = listener.local_addr().map_err(system("listen"))?;
     let agent = Agent::open(data.clone(), identity.node.clone())?;
     fault::point("start.opened");
+    // What is there already is known before anybody asks; an engine that is slow is found later.
+    let _ = tokio::time::timeout(ENGINES, agent.engines.look()).await;
     agent.start();
     let rpc = Rpc {
         agent: agent.clone(),

@@ -198,6 +198,11 @@ impl DataDir {
         self.0.join("token")
     }
 
+    /// Which images the releases run from.
+    pub fn images(&self) -> PathBuf {
+        self.0.join("images")
+    }
+
     pub fn releases(&self) -> PathBuf {
         self.0.join("releases")
     }

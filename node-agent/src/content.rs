@@ -24,6 +24,11 @@ impl Content {
         bytes.try_into().ok().map(Self)
     }
 
+    /// As labels of containers have it.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

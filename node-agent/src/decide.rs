@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proto::v1::{Health, InstanceSpec};
+use proto::v1::{Health, InstanceSpec, instance_spec};
 
 use crate::content::{Candidate, Content};
 use crate::ledger::Memory;
@@ -120,18 +120,33 @@ const EXITS_THAT_FAIL: u32 = 3;
 impl Rules {
     pub fn of(spec: &InstanceSpec) -> Self {
         let check = spec.health.as_ref().filter(|health| health.check.is_some());
+        if check.is_none() && matches!(spec.runtime, Some(instance_spec::Runtime::Containers(_))) {
+            return Self::of_containers(spec);
+        }
         let ms = |read: fn(&Health) -> u32, default: u64| {
             let given = check.map_or(0, read);
             Duration::from_millis(if given == 0 { default } else { u64::from(given) })
         };
-        let deadline = spec.update.as_ref().map_or(0, |update| update.health_deadline_ms);
         Self {
             has_check: check.is_some(),
             interval: ms(|health| health.interval_ms, 5000),
             timeout: ms(|health| health.timeout_ms, 2000),
             retries: check.map_or(0, |health| health.retries).max(1),
             start_period: ms(|health| health.start_period_ms, 0),
-            deadline: Duration::from_millis(if deadline == 0 { 60_000 } else { u64::from(deadline) }),
+            deadline: deadline(spec),
+        }
+    }
+
+    /// What is looked at is what the containers' own checks say, which costs nothing. Containers that are down are
+    /// started again one by one; only when that does not help for long, all of them are.
+    fn of_containers(spec: &InstanceSpec) -> Self {
+        Self {
+            has_check: true,
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            retries: 60,
+            start_period: deadline(spec),
+            deadline: deadline(spec),
         }
     }
 
@@ -140,6 +155,11 @@ impl Rules {
         let grown = FIRST_PROBE_GAP.mul_f64(1.3f64.powi(i32::try_from(probes.min(40)).unwrap_or(40)));
         if is_healthy { self.interval } else { grown.min(self.interval) }
     }
+}
+
+fn deadline(spec: &InstanceSpec) -> Duration {
+    let deadline = spec.update.as_ref().map_or(0, |update| update.health_deadline_ms);
+    Duration::from_millis(if deadline == 0 { 60_000 } else { u64::from(deadline) })
 }
 
 /// What a trial says after an event.
@@ -216,6 +236,14 @@ impl Trial {
             (true, _) => Verdict::Unhealthy(format!("health check failed {times} times: {why}")),
             (false, true) => Verdict::Failed(format!("health check failed {times} times: {why}")),
             (false, false) => Verdict::Restart(format!("health check failed {times} times: {why}")),
+        }
+    }
+
+    /// It ended in a way that starting it again would not change.
+    pub fn gave_up(&mut self, how: &str) -> Verdict {
+        match (self.is_judged, self.is_healthy) {
+            (true, false) => Verdict::Failed(how.to_owned()),
+            (false, _) | (_, true) => Verdict::Restart(how.to_owned()),
         }
     }
 

@@ -1,21 +1,51 @@
 //! One check of an instance's health: does it answer on its port, does it serve a page, does its command succeed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::clock;
+use crate::runtime::engine::Engine;
+use crate::runtime::group;
+use crate::runtime::group::state::{self, States};
 use crate::runtime::spawn::Launch;
 
 mod exec;
 
 /// A check, with all references resolved.
 pub enum Probe {
-    Tcp { port: u16 },
-    Http { port: u16, path: String },
+    Tcp {
+        port: u16,
+    },
+    Http {
+        port: u16,
+        path: String,
+    },
     Exec(Launch),
+    /// A command in a container; becomes a part of `Containers`.
+    Inside {
+        service: Option<String>,
+        command: Vec<String>,
+    },
+    Containers(Box<InContainers>),
+}
+
+/// Whether the containers of an instance are up, and then what its own check says.
+pub struct InContainers {
+    pub states: watch::Receiver<States>,
+    pub then: Option<Inner>,
+}
+
+pub enum Inner {
+    /// From outside, by a published port.
+    Outside(Probe),
+    /// A command in the container of this service, or of the last one.
+    Inside { engine: Option<Arc<Engine>>, service: Option<String>, command: Vec<String> },
 }
 
 /// Whether the instance is healthy now; otherwise why not.
@@ -31,7 +61,23 @@ pub async fn check(probe: Probe, limit: Duration) -> Result<(), String> {
             let _ = timeout(limit, read_out(stream)).await;
             answer
         }
+        Probe::Inside { .. } => Err("there is no container".to_owned()),
+        Probe::Containers(probe) => Box::pin(check_containers(*probe, limit)).await,
         Probe::Exec(launch) => exec::check(launch, limit).await,
+    }
+}
+
+async fn check_containers(probe: InContainers, limit: Duration) -> Result<(), String> {
+    state::status(&probe.states.borrow(), probe.then.is_some(), clock::now())?;
+    match probe.then {
+        None => Ok(()),
+        Some(Inner::Outside(probe)) => check(probe, limit).await,
+        Some(Inner::Inside { engine, service, command }) => {
+            let container = state::container(&probe.states.borrow(), service.as_deref());
+            let container = container.ok_or("no container runs")?;
+            let engine = engine.ok_or("its container engine does not answer")?;
+            group::check::run(&engine, &container, &command, limit).await
+        }
     }
 }
 

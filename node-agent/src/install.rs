@@ -14,6 +14,7 @@ use crate::disk::{self, DiskError, Durability};
 use crate::fault;
 use crate::logs;
 use crate::report::facts;
+use crate::runtime::engine::EngineError;
 use crate::runtime::kill::TOKEN_VARIABLE;
 use crate::runtime::once::{OnceError, Running};
 use crate::runtime::reaper::Exit;
@@ -47,6 +48,8 @@ pub enum InstallError {
     #[error(transparent)]
     Scene(#[from] SceneError),
     #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
     Disk(#[from] DiskError),
 }
 
@@ -55,7 +58,7 @@ impl InstallError {
         match self {
             Self::Scene(error) => error.is_disk_full(),
             Self::Disk(error) => error.is_full(),
-            Self::Step { .. } | Self::Unknown { .. } => false,
+            Self::Step { .. } | Self::Unknown { .. } | Self::Engine(_) => false,
         }
     }
 }

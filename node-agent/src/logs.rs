@@ -16,6 +16,8 @@ pub use follow::Follower;
 
 /// A file longer than this moves to `.1`.
 pub const CAP: u64 = 1 << 20;
+/// Begins a line that a container wrote to stderr; both its outputs go into one file, in their order.
+pub const STDERR_MARK: u8 = 2;
 pub const LONGEST_LINE: usize = 16 << 10;
 const BLOCK: usize = 16 << 10;
 
@@ -27,7 +29,7 @@ pub fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(appending(path)?.into())
 }
 
-fn appending(path: &Path) -> io::Result<File> {
+pub fn appending(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 

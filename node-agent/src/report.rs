@@ -78,12 +78,15 @@ pub fn report(agent: &Agent, facts: &Facts, meter: &Meter, certificate_expires_u
         }
         (ledger.spec().generation, ledger.spec_digest().to_vec())
     };
+    let mut machine = facts.read(&agent.data.0);
+    machine.capabilities.extend(agent.engines.capabilities().into_iter().map(str::to_owned));
+    machine.capabilities.sort_unstable();
     let load = meter.read(&agent.data.0, &mut instances);
     Report {
         node: agent.node.to_string(),
         generation,
         spec_digest: if generation == 0 { Vec::new() } else { spec_digest },
-        facts: Some(facts.read(&agent.data.0)),
+        facts: Some(machine),
         load: Some(load),
         instances,
         releases: releases(agent),

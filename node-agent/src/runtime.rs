@@ -1,8 +1,12 @@
-//! How an instance is executed. Only processes so far: started so that they outlive the agent, found again
-//! after it was killed, and stopped with everything they ever started.
+//! How an instance is executed: as a process or in containers. Both are started so that they outlive the agent,
+//! found again after it was killed, and stopped with everything they ever started.
 
 pub mod account;
+pub mod body;
 pub mod cgroup;
+pub mod engine;
+pub mod group;
+pub mod images;
 pub mod kill;
 pub mod once;
 pub mod process;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use modules::template::{self, TemplateError};
 use proto::ids::{InstanceId, NodeName};
 use proto::v1::port::Protocol;
-use proto::v1::{InstanceSpec, ProcessRuntime, health, instance_spec};
+use proto::v1::{ContainerGroup, InstanceSpec, ProcessRuntime, health, instance_spec};
 
 use crate::config::DataDir;
+use crate::content::Candidate;
 use crate::disk::{self, DiskError, Durability};
 use crate::health::Probe;
 use crate::logs;
@@ -20,6 +21,7 @@ use crate::runtime::kill::{self, TOKEN_VARIABLE};
 use crate::runtime::spawn::Launch;
 
 mod binding;
+mod containers;
 mod environment;
 mod owner;
 mod templates;
@@ -82,9 +84,13 @@ pub struct Scene {
     config: BTreeMap<String, String>,
     depends: BTreeMap<String, String>,
     env: Vec<(String, String)>,
+    /// Empty for what is no process.
     process: ProcessRuntime,
+    containers: Option<ContainerGroup>,
     limits: Vec<(i32, u64)>,
     node: String,
+    node_name: NodeName,
+    token: String,
     log: PathBuf,
 }
 
@@ -116,8 +122,12 @@ impl Scene {
         spec: &InstanceSpec,
         kept: &BTreeMap<String, u16>,
     ) -> Result<Self, SceneError> {
-        let Some(instance_spec::Runtime::Process(process)) = &spec.runtime else {
-            return Err(SceneError::Runtime);
+        let (process, containers) = match &spec.runtime {
+            Some(instance_spec::Runtime::Process(process)) => (process.clone(), None),
+            Some(instance_spec::Runtime::Containers(group)) => {
+                (ProcessRuntime::default(), Some(group.clone()))
+            }
+            Some(instance_spec::Runtime::Systemd(_)) | None => return Err(SceneError::Runtime),
         };
         let digest = spec.release.as_ref().map_or("", |release| &release.digest);
         let mut config = spec.config.clone();
@@ -134,9 +144,12 @@ impl Scene {
             config,
             depends: spec.depends.clone(),
             env: Vec::new(),
-            process: process.clone(),
+            process,
+            containers,
             limits: limits(spec),
             node: ground.node.to_string(),
+            node_name: ground.node.clone(),
+            token: ground.token.to_owned(),
             log: ground.data.instance_log(id),
         };
         scene.bind_ports(ground.ports, spec, kept)?;
@@ -159,6 +172,13 @@ impl Scene {
     pub fn furnish(&self) -> Result<(), SceneError> {
         disk::make_dir(&self.instance_dir, 0o700)?;
         self.hand_over(&self.instance_dir)?;
+        if let Some(group) = &self.containers {
+            for path in self.missing_paths(group) {
+                disk::make_dir(&path, 0o755)?;
+            }
+            // The engine gives a new volume to whom the image says.
+            return self.write_templates();
+        }
         for path in self.volumes.values() {
             owner::furnish_volume(path, &self.volume_root, self.account.as_ref())?;
         }
@@ -177,7 +197,10 @@ impl Scene {
         let trial = self.instance_dir.join("room.tmp");
         disk::replace(&trial, &vec![0; ROOM], 0o600, Durability::Crash)?;
         fs::remove_file(&trial).map_err(|cause| DiskError::new("remove", &trial, cause))?;
-        self.launch()?;
+        match &self.containers {
+            Some(_) => drop(self.plan(&Candidate::new(spec.clone()))?),
+            None => drop(self.launch()?),
+        }
         self.probe(spec)?;
         Ok(())
     }
@@ -231,9 +254,19 @@ impl Scene {
             }),
             Some(health::Check::Exec(command)) => {
                 let argv = self.render_all("health command", &command.argv)?;
+                if self.containers.is_some() {
+                    return Ok(Some(Probe::Inside { service: self.front(spec), command: argv }));
+                }
                 Some(Probe::Exec(self.command(argv, Path::new("/dev/null"))?))
             }
         })
+    }
+
+    /// The service that a command of the module is for: the one that has its first port.
+    fn front(&self, spec: &InstanceSpec) -> Option<String> {
+        let named = spec.ports.iter().map(|port| &port.service).find(|service| !service.is_empty());
+        let last = self.containers.as_ref().and_then(|group| group.services.last());
+        named.or(last.map(|service| &service.name)).cloned()
     }
 
     /// # Errors

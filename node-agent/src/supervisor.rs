@@ -21,7 +21,8 @@ use crate::install;
 use crate::ledger::Memory;
 use crate::log;
 use crate::logs;
-use crate::runtime::process::{Place, Process};
+use crate::runtime::body::{Body, End};
+use crate::runtime::process::Place;
 use crate::scene::Scene;
 
 mod housekeeping;
@@ -62,9 +63,9 @@ pub struct Supervisor {
     shown: show::Shown,
 }
 
-/// The process and what goes with it.
+/// What runs, and what goes with it.
 struct Running {
-    process: Process,
+    body: Body,
     /// None for what an earlier agent started from a spec that nobody knows any more.
     candidate: Option<Candidate>,
     scene: Option<Scene>,
@@ -152,7 +153,7 @@ impl Supervisor {
             settled,
             running: self.running.as_ref().map(|running| {
                 // What runs of an unknown content is like nothing that is wished for.
-                running.process.content.unwrap_or(Content::UNKNOWN)
+                running.body.content().unwrap_or(Content::UNKNOWN)
             }),
             prepared: self.prepared,
             is_settled_present: settled.is_some_and(|settled| {
@@ -176,12 +177,12 @@ impl Supervisor {
     /// Ends the process with everything it started.
     async fn stop(&mut self, grace: Option<Duration>) {
         let Some(running) = self.running.take() else { return };
-        self.say(&format!("stopping pid {}", running.process.pid));
+        self.say(&format!("stopping {}", running.body.describe()));
         let family = self.agent.family(&self.id);
         let place = Place { dir: &self.dir, family: &family };
         drop(running.probing);
-        if !running.process.stop(grace, place, &running.kin).await {
-            tracing::error!(instance = %self.id, "some of its processes cannot be killed");
+        if !running.body.stop(grace, place, &running.kin).await {
+            tracing::error!(instance = %self.id, "some of it cannot be ended");
         }
         self.agent.use_release(&self.id, None);
     }
@@ -191,7 +192,7 @@ impl Supervisor {
             wait::Event::Look => {}
             wait::Event::Housekeeping => self.keep_house(goal).await,
             wait::Event::Prepared(result) => self.have_prepared(result).await,
-            wait::Event::Exited(exit) => self.have_exited(exit.to_string(), goal).await,
+            wait::Event::Ended(end) => self.have_ended(end, goal).await,
             wait::Event::Probed(result) => self.have_probed(result, goal).await,
             wait::Event::Ticked => {
                 let (running, trying) = self.ages();
@@ -201,10 +202,12 @@ impl Supervisor {
         }
     }
 
-    async fn have_exited(&mut self, how: String, goal: &Goal) {
-        tracing::warn!(instance = %self.id, how, "process ended");
-        self.say(&format!("process {how}"));
+    async fn have_ended(&mut self, end: End, goal: &Goal) {
+        let End { how, is_final } = end;
+        tracing::warn!(instance = %self.id, how, "instance ended");
+        self.say(&format!("it {how}"));
         let verdict = match &mut self.trial {
+            Some(trial) if is_final => trial.gave_up(&how),
             Some(trial) => trial.exited(&how),
             None => Verdict::Restart(how),
         };

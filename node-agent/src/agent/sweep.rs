@@ -37,6 +37,7 @@ impl Agent {
             let _ = tokio::time::timeout(pause, self.sweep.notified()).await;
             self.sweep_uploads();
             self.sweep_releases().await;
+            self.images.sweep(&self.engines, |release| self.data.release(release).is_dir()).await;
             self.purge_volumes();
             logs::rotate(&self.data.log());
         }

@@ -105,13 +105,11 @@ fn capabilities() -> Vec<String> {
     let offers = [
         ("apt", may_install()),
         ("camera", any(&["/dev/video0"])),
-        ("docker", any(&["/var/run/docker.sock", "/run/docker.sock"])),
         ("gpio", any(&["/dev/gpiochip0"])),
         ("gpu", has_gpu()),
         ("node", has_program("node")),
         ("npm", has_program("npm")),
         ("pip", has_program("pip3") || has_program("pip") || has_module("pip")),
-        ("podman", exists("/run/podman/podman.sock")),
         ("python3", has_program("python3")),
         ("root", is_root()),
         ("systemd", exists("/run/systemd/system")),

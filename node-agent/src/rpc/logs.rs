@@ -87,6 +87,10 @@ impl Reader {
     }
 
     async fn send(&self, source: Source, unix_ms: i64, text: Vec<u8>) -> Option<()> {
+        let (source, text) = match text.split_first() {
+            Some((&logs::STDERR_MARK, text)) if source == Source::Stdout => (Source::Stderr, text.to_vec()),
+            Some(_) | None => (source, text),
+        };
         let line =
             LogLine { instance: self.id.clone(), unix_ms, stream: source.into(), text, node: String::new() };
         self.sender.send(Ok(line)).await.ok()

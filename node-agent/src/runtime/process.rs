@@ -82,7 +82,7 @@ impl Process {
     pub fn adopt(instance_dir: &Path) -> Option<Self> {
         let record = record::read(instance_dir)?;
         let (pid, start) = (record.pid, record.start);
-        if record.boot_id != procfs::boot_id() {
+        if record.boot_id != procfs::boot_id() || !record.engine.is_empty() {
             return None;
         }
         let exit = pidfd(pid).map_or(ExitWatch::Polled { pid, start }, ExitWatch::Adopted);
@@ -164,6 +164,7 @@ fn describe(pid: i32, candidate: &Candidate, restarts: u32) -> io::Result<Record
         stop_timeout_ms: if asked == 0 { DEFAULT_STOP } else { asked },
         restarts,
         content: candidate.content.as_bytes().to_vec(),
+        engine: String::new(),
     })
 }
 

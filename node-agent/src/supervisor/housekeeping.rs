@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::decide::Goal;
 use crate::logs;
+use crate::runtime::body::{Body, End};
 use crate::runtime::process::Process;
 use crate::runtime::procfs;
 use crate::supervisor::Supervisor;
@@ -21,7 +22,7 @@ impl Supervisor {
         running.look_at_kin();
         if let Some(why) = running.excess() {
             // Like a crash: for a new release it counts as one.
-            self.have_exited(why, goal).await;
+            self.have_ended(End { how: why, is_final: false }, goal).await;
         }
     }
 }
@@ -29,10 +30,11 @@ impl Supervisor {
 impl super::Running {
     /// Who has left the tree and wiped its environment is still known from here, where there is no cgroup.
     fn look_at_kin(&mut self) {
+        let Body::Process(process) = &self.body else { return };
         self.kin.retain(|(pid, start)| procfs::is_alive(*pid, *start));
-        let roots: Vec<i32> = self.kin.iter().map(|(pid, _)| *pid).chain([self.process.pid]).collect();
+        let roots: Vec<i32> = self.kin.iter().map(|(pid, _)| *pid).chain([process.pid]).collect();
         for pid in roots.into_iter().flat_map(procfs::descendants) {
-            if pid != self.process.pid
+            if pid != process.pid
                 && !self.kin.iter().any(|(known, _)| *known == pid)
                 && let Some(stat) = procfs::stat(pid)
             {
@@ -41,13 +43,14 @@ impl super::Running {
         }
     }
 
-    /// The kernel limits each process; this limits all of the instance together.
+    /// The kernel limits each process; this limits all of the instance together. Containers are limited as a whole.
     fn excess(&self) -> Option<String> {
+        let Body::Process(process) = &self.body else { return None };
         let limits = self.candidate.as_ref()?.spec.limits?;
         if limits.memory_bytes == 0 {
             return None;
         }
-        let (used, _) = Process::usage(self.process.pid);
+        let (used, _) = Process::usage(process.pid);
         let mib = |bytes: u64| bytes >> 20;
         (used > limits.memory_bytes).then(|| {
             format!("used {} MiB of memory, its limit is {} MiB", mib(used), mib(limits.memory_bytes))

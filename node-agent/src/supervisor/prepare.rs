@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::ids::InstanceId;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::agent::Agent;
@@ -14,6 +15,7 @@ use crate::content::{Candidate, Content};
 use crate::decide;
 use crate::install::{self, InstallError};
 use crate::log;
+use crate::runtime::group::plan::Plan;
 use crate::scene::Scene;
 use crate::supervisor::{Supervisor, Work};
 
@@ -27,6 +29,9 @@ pub struct Preparing {
     pub is_here: bool,
     /// Why it takes longer than one would think.
     pub note: String,
+    /// What the work itself tells meanwhile.
+    pub told: watch::Receiver<String>,
+    teller: Arc<watch::Sender<String>>,
     pub work: Work<Result<Progress, Trouble>>,
 }
 
@@ -67,7 +72,9 @@ impl Supervisor {
                 Ok(Progress::Arrived)
             })
         };
-        self.preparing = Some(Preparing { candidate, is_here, note: String::new(), work });
+        let (teller, told) = watch::channel(String::new());
+        let note = String::new();
+        self.preparing = Some(Preparing { candidate, is_here, note, told, teller: Arc::new(teller), work });
     }
 
     pub(super) async fn have_prepared(&mut self, result: Result<Progress, Trouble>) {
@@ -77,12 +84,12 @@ impl Supervisor {
             Ok(Progress::Ready) => self.prepared = Some(candidate.content),
             Ok(Progress::Arrived) => {
                 preparing.is_here = true;
-                preparing.work = self.install(candidate, Duration::ZERO);
+                preparing.work = self.install(candidate, Duration::ZERO, &preparing.teller);
                 self.preparing = Some(preparing);
             }
             Err(Trouble::DiskFull(why)) => {
                 preparing.note = format!("waiting for disk space: {why}");
-                preparing.work = self.install(candidate, FULL);
+                preparing.work = self.install(candidate, FULL, &preparing.teller);
                 self.preparing = Some(preparing);
             }
             Err(Trouble::Failed(why)) if self.is_judged(candidate.content) => {
@@ -93,7 +100,7 @@ impl Supervisor {
                 let pause = decide::backoff(self.crashes, clock::noise());
                 self.crashes += 1;
                 preparing.note = why;
-                preparing.work = self.install(candidate, pause);
+                preparing.work = self.install(candidate, pause, &preparing.teller);
                 self.preparing = Some(preparing);
             }
         }
@@ -103,12 +110,20 @@ impl Supervisor {
         self.memory.settled.as_ref().is_none_or(|settled| settled.content != content)
     }
 
-    fn install(&self, candidate: Candidate, pause: Duration) -> Work<Result<Progress, Trouble>> {
-        let (agent, id) = (self.agent.clone(), self.id.clone());
+    fn install(
+        &self,
+        candidate: Candidate,
+        pause: Duration,
+        teller: &Arc<watch::Sender<String>>,
+    ) -> Work<Result<Progress, Trouble>> {
+        let (agent, id, teller) = (self.agent.clone(), self.id.clone(), teller.clone());
         let is_judged = self.is_judged(candidate.content);
         Box::pin(async move {
             sleep(pause).await;
-            install(&agent, &id, &candidate, is_judged).await.map(|()| Progress::Ready).map_err(trouble)
+            install(&agent, &id, &candidate, is_judged, &teller)
+                .await
+                .map(|()| Progress::Ready)
+                .map_err(trouble)
         })
     }
 }
@@ -118,6 +133,7 @@ async fn install(
     id: &InstanceId,
     candidate: &Candidate,
     is_judged: bool,
+    teller: &watch::Sender<String>,
 ) -> Result<(), InstallError> {
     let spec = &candidate.spec;
     let name = id.to_string();
@@ -131,11 +147,33 @@ async fn install(
         let _turn = agent.installing.lock().await;
         install::install(&scene, &spec.install, &agent.data.instance_agent_log(id)).await?;
     }
+    if let Some(plan) = scene.plan(candidate)? {
+        bring_images(agent, &plan, teller).await?;
+    }
     // What was healthy before must come back also when a failed release has filled the disk.
     if is_judged {
         // Anew: what was installed may have brought the user and what the commands find.
         let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
         scene.rehearse(spec)?;
+    }
+    Ok(())
+}
+
+/// While the former release still runs: the line may be slow.
+async fn bring_images(
+    agent: &Arc<Agent>,
+    plan: &Plan,
+    teller: &watch::Sender<String>,
+) -> Result<(), InstallError> {
+    if agent.engines.preferred().is_none() {
+        teller.send_replace("waiting for Docker or Podman".to_owned());
+    }
+    let engine = agent.engines.wait(None).await;
+    for service in &plan.services {
+        let tell = |text: String| {
+            teller.send_replace(text);
+        };
+        agent.images.ensure(&engine, &plan.digest, service.wanted(), &tell).await?;
     }
     Ok(())
 }

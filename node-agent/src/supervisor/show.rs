@@ -43,7 +43,8 @@ impl Supervisor {
             Goal::Run { role, .. } => *role,
         };
         if let Some(preparing) = &self.preparing {
-            let note = preparing.note.clone();
+            let told = preparing.told.borrow().clone();
+            let note = if told.is_empty() { preparing.note.clone() } else { told };
             return match preparing.is_here {
                 true if note.is_empty() => (Phase::Installing, "installing".to_owned()),
                 true => (Phase::Installing, note),
@@ -72,7 +73,7 @@ impl Supervisor {
     pub(super) fn publish(&self, goal: &Goal) {
         let wanted = self.wish.borrow();
         let running = self.running.as_ref();
-        let recorded = running.and_then(|running| running.process.record.release.clone());
+        let recorded = running.and_then(|running| running.body.record().release.clone());
         let tried = match goal {
             Goal::Run { candidate, .. } => candidate.spec.release.clone(),
             Goal::Gone | Goal::Nothing { .. } => {
@@ -91,7 +92,7 @@ impl Supervisor {
             since_unix_ms: self.shown.since_unix_ms,
             ports: self.bound_ports(),
             restarts: self.restarts,
-            pid: running.map_or(0, |running| running.process.pid),
+            pid: running.map_or(0, |running| running.body.pid()),
             memory_bytes: 0,
             cpu_cores: 0.0,
             failed_release: failed.map(|failed| failed.release.clone()),

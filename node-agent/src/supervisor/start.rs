@@ -6,15 +6,23 @@ use proto::v1::Phase;
 
 use crate::clock;
 use crate::content::Candidate;
-use crate::decide::{Goal, Trial};
+use crate::decide::{Goal, Rules, Trial};
 use crate::log;
 use crate::ports::{self, Busy};
+use crate::runtime::body::Body;
+use crate::runtime::engine::Kind;
+use crate::runtime::group::plan::Plan;
+use crate::runtime::group::{Group, Setting};
 use crate::runtime::kill::TOKEN_VARIABLE;
 use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
+use crate::runtime::record::{self, Record};
 use crate::runtime::spawn::SpawnError;
 use crate::scene::{Scene, SceneError};
 use crate::supervisor::{Running, Supervisor};
+
+/// They hold the ports of containers, which may be another instance's that is just ending.
+const PROXIES: [&str; 3] = ["docker-proxy", "conmon", "rootlessport"];
 
 /// Why a candidate could not be started now.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +33,10 @@ enum StartError {
     Scene(#[from] SceneError),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    #[error("could not remember what is started")]
+    Record(#[source] std::io::Error),
+    #[error("neither Docker nor Podman answers")]
+    NoEngine,
 }
 
 impl Supervisor {
@@ -36,8 +48,8 @@ impl Supervisor {
         self.shown.set(Phase::Starting, "starting");
         match self.try_start(&candidate) {
             Ok(running) => {
-                self.say(&format!("started pid {}", running.process.pid));
-                tracing::info!(instance = %self.id, pid = running.process.pid, "instance started");
+                self.say(&format!("started {}", running.body.describe()));
+                tracing::info!(instance = %self.id, what = running.body.describe(), "instance started");
                 self.agent.use_release(&self.id, Some(candidate.release_digest()));
                 self.running = Some(running);
                 if let Some(trial) = &mut self.trial {
@@ -48,17 +60,24 @@ impl Supervisor {
         }
     }
 
-    /// Takes over the process on record, if it still lives.
+    /// Takes over what is on record, if it still lives. Containers that do not are started again.
     pub(super) fn adopt(&mut self) {
-        let Some(process) = Process::adopt(&self.dir) else { return };
+        let Some(record) = record::read(&self.dir) else { return };
         let wanted = self.wish.borrow().clone();
         let known = wanted.into_iter().chain(self.memory.settled.clone());
-        let candidate = known.into_iter().find(|candidate| process.content == Some(candidate.content));
+        let candidate = known.into_iter().find(|candidate| record.known_content() == Some(candidate.content));
         let scene = candidate.as_ref().and_then(|candidate| self.resolve(candidate).ok());
-        tracing::info!(instance = %self.id, pid = process.pid, "instance adopted");
-        self.say(&format!("adopted pid {}", process.pid));
-        self.restarts = process.record.restarts;
-        let digest = process.record.release.as_ref().map(|release| release.digest.clone());
+        let body = match Kind::parse(&record.engine) {
+            Some(kind) => self.take_over(kind, record, candidate.as_ref(), scene.as_ref()),
+            None => match Process::adopt(&self.dir) {
+                Some(process) => Body::Process(process),
+                None => return,
+            },
+        };
+        tracing::info!(instance = %self.id, what = body.describe(), "instance adopted");
+        self.say(&format!("adopted {}", body.describe()));
+        self.restarts = body.record().restarts;
+        let digest = body.record().release.as_ref().map(|release| release.digest.clone());
         self.agent.use_release(&self.id, digest.as_deref());
         if let Some(candidate) = &candidate {
             let mut trial = Trial::new(candidate, self.is_judged(candidate.content));
@@ -67,9 +86,34 @@ impl Supervisor {
             self.trial_began = clock::now();
             self.prepared = Some(candidate.content);
         }
-        let age = procfs::age(process.record.start);
-        let since = clock::now().checked_sub(age).unwrap_or_else(clock::now);
-        self.running = Some(Running { since, ..running(process, candidate, scene) });
+        let since = clock::now().checked_sub(body.age()).unwrap_or_else(clock::now);
+        self.running = Some(Running { since, ..running(body, candidate, scene) });
+    }
+
+    fn take_over(
+        &self,
+        kind: Kind,
+        record: Record,
+        candidate: Option<&Candidate>,
+        scene: Option<&Scene>,
+    ) -> Body {
+        let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.plan(candidate).ok().flatten());
+        let group = match plan {
+            Some(plan) => Group::start(plan, self.setting(kind)),
+            None => Group::unknown(self.agent.owner(&self.id), kind, self.agent.engines.clone()),
+        };
+        Body::Containers(Box::new(group), record)
+    }
+
+    fn setting(&self, kind: Kind) -> Setting {
+        Setting {
+            kind,
+            engines: self.agent.engines.clone(),
+            images: self.agent.images.clone(),
+            dir: self.dir.clone(),
+            log: self.agent.data.instance_log(&self.id),
+            agent_log: self.agent.data.instance_agent_log(&self.id),
+        }
     }
 
     fn try_start(&self, candidate: &Candidate) -> Result<Running, StartError> {
@@ -78,11 +122,29 @@ impl Supervisor {
             return Err(StartError::Busy(busy));
         }
         scene.furnish()?;
+        if let Some(plan) = scene.plan(candidate)? {
+            let body = self.start_group(candidate, plan)?;
+            return Ok(running(body, Some(candidate.clone()), Some(scene)));
+        }
         let launch = scene.launch()?;
         let family = self.agent.family(&self.id);
         let place = Place { dir: &self.dir, family: &family };
         let process = Process::start(&launch, candidate, self.restarts, place)?;
-        Ok(running(process, Some(candidate.clone()), Some(scene)))
+        Ok(running(Body::Process(process), Some(candidate.clone()), Some(scene)))
+    }
+
+    /// On record before there is any container, so that none is ever forgotten.
+    fn start_group(&self, candidate: &Candidate, plan: Plan) -> Result<Body, StartError> {
+        let engine = self.agent.engines.preferred().ok_or(StartError::NoEngine)?;
+        let record = Record {
+            release: candidate.spec.release.clone(),
+            restarts: self.restarts,
+            content: candidate.content.as_bytes().to_vec(),
+            engine: engine.kind.to_string(),
+            ..Record::default()
+        };
+        record::write(&self.dir, &record).map_err(StartError::Record)?;
+        Ok(Body::Containers(Box::new(Group::start(plan, self.setting(engine.kind))), record))
     }
 
     fn resolve(&self, candidate: &Candidate) -> Result<Scene, SceneError> {
@@ -96,7 +158,8 @@ impl Supervisor {
         let passes = match error {
             StartError::Busy(busy) => busy.owner.is_some_and(|pid| self.is_ours(pid)),
             StartError::Scene(error) => error.is_disk_full(),
-            StartError::Spawn(_) => false,
+            StartError::NoEngine => true,
+            StartError::Spawn(_) | StartError::Record(_) => false,
         };
         let (_, trying) = self.ages();
         let is_in_time = self.trial.as_ref().is_none_or(|trial| trying < trial.rules.deadline);
@@ -112,15 +175,14 @@ impl Supervisor {
     fn is_ours(&self, pid: i32) -> bool {
         let mark = format!("{TOKEN_VARIABLE}={}", self.agent.token);
         procfs::carries(pid, &[mark.as_bytes()])
+            || procfs::name(pid).is_some_and(|name| PROXIES.contains(&name.as_str()))
     }
 }
 
-fn running(process: Process, candidate: Option<Candidate>, scene: Option<Scene>) -> Running {
+fn running(body: Body, candidate: Option<Candidate>, scene: Option<Scene>) -> Running {
     let now = clock::now();
     let first_probe = now + Duration::from_millis(5);
-    let has_check = candidate
-        .as_ref()
-        .is_some_and(|candidate| candidate.spec.health.as_ref().is_some_and(|health| health.check.is_some()));
+    let has_check = candidate.as_ref().is_some_and(|candidate| Rules::of(&candidate.spec).has_check);
     let next_probe = has_check.then_some(first_probe);
-    Running { process, candidate, scene, since: now, probes: 0, next_probe, probing: None, kin: Vec::new() }
+    Running { body, candidate, scene, since: now, probes: 0, next_probe, probing: None, kin: Vec::new() }
 }

@@ -59,7 +59,7 @@ impl Supervisor {
         };
         self.agent.remember(&self.id.to_string(), move |memory| memory.failed = Some(failure)).await;
         fault::point("fail.after");
-        let is_it = self.running.as_ref().is_some_and(|running| running.process.content == content);
+        let is_it = self.running.as_ref().is_some_and(|running| running.body.content() == content);
         if is_it {
             self.stop(Some(FAILED_GRACE)).await;
         }

@@ -2,12 +2,12 @@
 
 use std::future::{pending, ready};
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
 use crate::health;
-use crate::runtime::process::Process;
-use crate::runtime::reaper::Exit;
+use crate::runtime::body::{Body, End};
 use crate::supervisor::{Running, Supervisor, Work, prepare};
 
 /// What woke the supervisor.
@@ -15,7 +15,7 @@ pub enum Event {
     /// The wish or the time: look again.
     Look,
     Prepared(Result<prepare::Progress, prepare::Trouble>),
-    Exited(Exit),
+    Ended(End),
     Probed(Result<(), String>),
     /// The trial's time is over.
     Ticked,
@@ -29,20 +29,24 @@ impl Supervisor {
         let housekeeping = self.running.is_some().then_some(self.next_housekeeping);
         let tick = self.next_tick();
         let (pause, next_probe) = (self.pause, self.running.as_ref().and_then(Running::next_probe));
-        let (process, probing) = match &mut self.running {
-            Some(Running { process, probing, .. }) => (Some(process), probing.as_mut()),
+        let (body, probing) = match &mut self.running {
+            Some(Running { body, probing, .. }) => (Some(body), probing.as_mut()),
             None => (None, None),
         };
-        let preparing = self.preparing.as_mut().map(|preparing| &mut preparing.work);
+        let (preparing, told) = match &mut self.preparing {
+            Some(prepare::Preparing { work, told, .. }) => (Some(work), Some(told)),
+            None => (None, None),
+        };
         tokio::select! {
             biased;
             changed = self.wish.changed() => match changed {
                 Ok(()) => Event::Look,
                 Err(_) => pending().await,
             },
-            exit = exited(process) => Event::Exited(exit),
+            end = ended(body) => Event::Ended(end),
             result = done(probing) => Event::Probed(result),
             result = done(preparing) => Event::Prepared(result),
+            () = changed(told) => Event::Look,
             () = until(tick) => Event::Ticked,
             () = until(next_probe) => Event::Look,
             () = until(pause) => Event::Look,
@@ -59,7 +63,8 @@ impl Supervisor {
         };
         let limit = trial.rules.timeout;
         running.next_probe = None;
-        running.probing = match scene.probe(&candidate.spec) {
+        let probe = scene.probe(&candidate.spec).map(|probe| running.body.probe(probe, &self.agent.engines));
+        running.probing = match probe {
             Ok(Some(probe)) => Some(Box::pin(health::check(probe, limit))),
             Ok(None) => None,
             Err(error) => Some(Box::pin(ready(Err(error.to_string())))),
@@ -79,9 +84,9 @@ impl Running {
     }
 }
 
-async fn exited(process: Option<&mut Process>) -> Exit {
-    match process {
-        Some(process) => process.exited().await,
+async fn ended(body: Option<&mut Body>) -> End {
+    match body {
+        Some(body) => body.ended().await,
         None => pending().await,
     }
 }
@@ -91,6 +96,15 @@ async fn done<T>(work: Option<&mut Work<T>>) -> T {
         Some(work) => work.await,
         None => pending().await,
     }
+}
+
+async fn changed(told: Option<&mut watch::Receiver<String>>) {
+    if let Some(told) = told
+        && told.changed().await.is_ok()
+    {
+        return;
+    }
+    pending().await
 }
 
 async fn until(when: Option<Instant>) {

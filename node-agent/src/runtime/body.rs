@@ -1,0 +1,100 @@
+//! What runs for an instance, whatever its runtime: the supervisor starts, adopts, watches and stops it in the same
+//! way.
+
+use std::time::Duration;
+
+use crate::content::Content;
+use crate::health::{InContainers, Inner, Probe};
+use crate::runtime::engine::Engines;
+use crate::runtime::group::Group;
+use crate::runtime::process::{Place, Process};
+use crate::runtime::procfs;
+use crate::runtime::record::{self, Record};
+
+/// An end that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    pub how: String,
+    /// Starting it again would change nothing.
+    pub is_final: bool,
+}
+
+pub enum Body {
+    Process(Process),
+    Containers(Box<Group>, Record),
+}
+
+impl Body {
+    /// None when nobody knows any more what it was started from.
+    pub fn content(&self) -> Option<Content> {
+        match self {
+            Body::Process(process) => process.content,
+            Body::Containers(_, record) => record.known_content(),
+        }
+    }
+
+    pub fn record(&self) -> &Record {
+        match self {
+            Body::Process(process) => &process.record,
+            Body::Containers(_, record) => record,
+        }
+    }
+
+    /// The process to show for it; 0 while there is none.
+    pub fn pid(&self) -> i32 {
+        match self {
+            Body::Process(process) => process.pid,
+            Body::Containers(group, _) => group.pid(),
+        }
+    }
+
+    /// For the log.
+    pub fn describe(&self) -> String {
+        match self {
+            Body::Process(process) => format!("pid {}", process.pid),
+            Body::Containers(group, _) => format!("containers of {}", group.kind()),
+        }
+    }
+
+    /// How long it has been running, as far as the node knows.
+    pub fn age(&self) -> Duration {
+        match self {
+            Body::Process(process) => procfs::age(process.record.start),
+            Body::Containers(..) => Duration::ZERO,
+        }
+    }
+
+    /// The instance's own check, seen from where it must be: containers have to be up first, and a command runs
+    /// in one of them.
+    pub fn probe(&self, own: Option<Probe>, engines: &Engines) -> Option<Probe> {
+        let Body::Containers(group, _) = self else { return own };
+        let then = own.map(|own| match own {
+            Probe::Inside { service, command } => {
+                Inner::Inside { engine: engines.of(group.kind()), service, command }
+            }
+            outside => Inner::Outside(outside),
+        });
+        Some(Probe::Containers(Box::new(InContainers { states: group.states(), then })))
+    }
+
+    /// Returns when it has ended by itself; may be called again and again.
+    pub async fn ended(&mut self) -> End {
+        match self {
+            Body::Process(process) => End { how: process.exited().await.to_string(), is_final: false },
+            Body::Containers(group, _) => group.ended().await,
+        }
+    }
+
+    /// Ends it with everything it started, for no longer than `grace` or what the module asks for. False when
+    /// something is left.
+    pub async fn stop(self, grace: Option<Duration>, place: Place<'_>, kin: &[(i32, u64)]) -> bool {
+        match self {
+            Body::Process(process) => process.stop(grace, place, kin).await,
+            Body::Containers(group, _) => {
+                let is_clean = group.stop(grace).await;
+                record::clear(place.dir);
+                is_clean
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The check of one container, by a command that runs in it: the service's own, or its image's HEALTHCHECK.
+
+use std::time::Duration;
+
+use proto::v1::health::Check;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::plan::ServicePlan;
+use crate::runtime::engine::Engine;
+
+const DEFAULT: Duration = Duration::from_secs(30);
+const RETRIES: u32 = 3;
+
+/// A command and its pace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthcheck {
+    pub command: Vec<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub start_period: Duration,
+    pub retries: u32,
+}
+
+impl Healthcheck {
+    /// None where neither the service nor its image has one.
+    pub fn of(service: &ServicePlan, image: Option<&Value>) -> Option<Self> {
+        if let Some(health) = &service.health
+            && let Some(Check::Exec(command)) = &health.check
+        {
+            let ms = |ms: u32, or: Duration| if ms == 0 { or } else { Duration::from_millis(ms.into()) };
+            return Some(Self {
+                command: command.argv.clone(),
+                interval: ms(health.interval_ms, DEFAULT),
+                timeout: ms(health.timeout_ms, DEFAULT),
+                start_period: ms(health.start_period_ms, Duration::ZERO),
+                retries: if health.retries == 0 { RETRIES } else { health.retries },
+            });
+        }
+        image.filter(|_| service.uses_image_health).and_then(Self::of_image)
+    }
+
+    fn of_image(check: &Value) -> Option<Self> {
+        let words: Vec<String> =
+            check["Test"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let command = match words.split_first()? {
+            (kind, rest) if kind == "CMD" && !rest.is_empty() => rest.to_vec(),
+            (kind, [line]) if kind == "CMD-SHELL" => {
+                vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]
+            }
+            _ => return None,
+        };
+        let nanos = |name: &str, or: Duration| {
+            let given = check[name].as_u64().filter(|nanos| *nanos > 0);
+            given.map_or(or, Duration::from_nanos)
+        };
+        let retries = check["Retries"].as_u64().and_then(|retries| u32::try_from(retries).ok());
+        Some(Self {
+            command,
+            interval: nanos("Interval", DEFAULT),
+            timeout: nanos("Timeout", DEFAULT),
+            start_period: nanos("StartPeriod", Duration::ZERO),
+            retries: retries.filter(|retries| *retries > 0).unwrap_or(RETRIES),
+        })
+    }
+
+    /// The pause before the next check: short and growing until the container is well.
+    pub fn gap(&self, checks: u32, is_healthy: bool) -> Duration {
+        let grown =
+            Duration::from_millis(50).mul_f64(1.4f64.powi(i32::try_from(checks.min(40)).unwrap_or(40)));
+        if is_healthy { self.interval } else { grown.min(self.interval) }
+    }
+}
+
+/// Whether a command in a container succeeds; otherwise why not.
+///
+/// # Errors
+/// The reason, for people.
+pub async fn run(
+    engine: &Engine,
+    container: &str,
+    command: &[String],
+    limit: Duration,
+) -> Result<(), String> {
+    match timeout(limit, engine.run(container, command)).await {
+        Ok(Ok((0, _))) => Ok(()),
+        Ok(Ok((code, said))) if said.is_empty() => Err(format!("check exited with code {code}")),
+        Ok(Ok((code, said))) => Err(format!("check exited with code {code}: {said}")),
+        Ok(Err(error)) => Err(format!("check could not be run: {error}")),
+        Err(_) => Err(format!("check took longer than {limit:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_check_of_an_image_is_read_as_docker_reads_it() {
+        let shell =
+            json!({ "Test": ["CMD-SHELL", "wget -q x"], "Interval": 5_000_000_000_u64, "Retries": 2 });
+        let check = Healthcheck::of_image(&shell).expect("a check");
+        assert_eq!(check.command, ["/bin/sh", "-c", "wget -q x"]);
+        assert_eq!((check.interval, check.timeout, check.retries), (Duration::from_secs(5), DEFAULT, 2));
+        let plain = json!({ "Test": ["CMD", "/check", "-x"] });
+        assert_eq!(Healthcheck::of_image(&plain).expect("a check").command, ["/check", "-x"]);
+        for none in
+            [json!({ "Test": ["NONE"] }), json!({ "Test": [] }), json!({}), json!({ "Test": ["CMD"] })]
+        {
+            assert_eq!(Healthcheck::of_image(&none), None, "{none}");
+        }
+    }
+}

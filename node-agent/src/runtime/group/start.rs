@@ -1,0 +1,132 @@
+//! From a service's plan to its running container: taken over if it is there, made otherwise.
+
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::plan::{CONTENT, SERVICE, ServicePlan};
+use super::state::State;
+use crate::disk;
+use crate::fault;
+use crate::runtime::engine::{Engine, EngineError};
+
+/// A container as it was found or made.
+pub struct Container {
+    pub id: String,
+    pub pid: i32,
+    /// Ended before we looked: its exit code.
+    pub has_ended: Option<i64>,
+    /// The check that its image brings.
+    pub image_health: Option<Value>,
+}
+
+impl Shared {
+    /// The container of a service, made and started unless it is there with this very content.
+    pub(super) async fn ensure(
+        &self,
+        engine: &Engine,
+        service: &ServicePlan,
+    ) -> Result<Container, EngineError> {
+        let tell = |text: String| self.set(&service.name, State::Waiting(text));
+        let image = self.images.ensure(engine, &self.plan.digest, service.wanted(), &tell).await?;
+        let image_health = image.healthcheck.clone();
+        let mut filters = self.plan.owner.filters();
+        filters.push(format!("{SERVICE}={}", service.name));
+        for found in engine.list(&filters).await? {
+            let id = found["Id"].as_str().unwrap_or_default();
+            let is_current = found["Labels"][CONTENT].as_str() == Some(&self.plan.content.hex());
+            let state = &engine.inspect(id).await?["State"];
+            let is_running = state["Running"].as_bool().unwrap_or(false);
+            let has_done =
+                service.is_one_shot && state["ExitCode"].as_i64() == Some(0) && state["Status"] == "exited";
+            if is_current && (is_running || has_done) {
+                let has_ended = (!is_running).then_some(0);
+                self.say(&format!("adopted container {} of service {}", short(id), service.name));
+                return Ok(Container { id: id.to_owned(), pid: pid(state), has_ended, image_health });
+            }
+            engine.remove(id).await?;
+        }
+        self.make_surroundings(engine, service).await?;
+        let id = self.make(engine, service, &image.id).await?;
+        let state = &engine.inspect(&id).await?["State"];
+        Ok(Container { pid: pid(state), id, has_ended: None, image_health })
+    }
+
+    /// Containers of the instance that are not of this content: an agent that was killed may have left them.
+    pub(super) async fn remove_others(&self) -> Result<(), EngineError> {
+        let engine = self.engine().await;
+        for found in engine.list(&self.plan.owner.filters()).await? {
+            let is_current = found["Labels"][CONTENT].as_str() == Some(&self.plan.content.hex());
+            if !is_current {
+                engine.remove(found["Id"].as_str().unwrap_or_default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_surroundings(&self, engine: &Engine, service: &ServicePlan) -> Result<(), EngineError> {
+        let used = |name: &str| service.networks.iter().any(|(network, _)| network == name);
+        for network in self.plan.networks.iter().filter(|network| used(&network.name)) {
+            if network.options.external.is_empty() {
+                engine.make_network(&network.name, &self.plan.network_body(network)).await?;
+            }
+        }
+        let labels: Value = self.plan.owner.labels().into();
+        for (name, folder) in &service.volumes {
+            disk::make_dir(folder, 0o755).map_err(|error| EngineError::Image(error.to_string()))?;
+            engine.make_volume(name, &folder.to_string_lossy(), &labels).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, engine: &Engine, service: &ServicePlan, image: &str) -> Result<String, EngineError> {
+        let shared = match &service.shares_network_of {
+            Some(other) => Some(self.container_of(engine, other).await?),
+            None => None,
+        };
+        let body = self.plan.body(service, image, shared.as_deref());
+        let name = self.plan.owner.name(&service.name);
+        fault::point("spawn.before");
+        let (id, warnings) = engine.create(&name, &body).await?;
+        for warning in warnings {
+            self.say(&format!("service {}: {warning}", service.name));
+        }
+        for (network, names) in service.networks.iter().skip(1) {
+            let body = json!({ "Container": id, "EndpointConfig": { "Aliases": names } });
+            engine.join(network, &body).await?;
+        }
+        engine.start(&id).await.map_err(not_started)?;
+        fault::point("spawn.after");
+        self.say(&format!("started container {} of service {}", short(&id), service.name));
+        Ok(id)
+    }
+
+    async fn container_of(&self, engine: &Engine, service: &str) -> Result<String, EngineError> {
+        let mut filters = self.plan.owner.filters();
+        filters.push(format!("{SERVICE}={service}"));
+        let found = engine.list(&filters).await?;
+        let id = found.first().and_then(|container| container["Id"].as_str());
+        id.map(str::to_owned).ok_or_else(|| EngineError::Image(format!("service {service} has no container")))
+    }
+}
+
+/// Docker says it in the words of runc.
+fn not_started(error: EngineError) -> EngineError {
+    match &error {
+        EngineError::Refused { message, .. } if message.contains("exec format error") => {
+            EngineError::Image(wrong_processor())
+        }
+        _ => error,
+    }
+}
+
+pub fn wrong_processor() -> String {
+    format!("the image's program is not made for this node's processor ({})", std::env::consts::ARCH)
+}
+
+fn pid(state: &Value) -> i32 {
+    state["Pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0)
+}
+
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

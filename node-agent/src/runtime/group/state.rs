@@ -1,0 +1,76 @@
+//! How the containers of an instance fare, as the agent saw last.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A container without a check that ran this long is taken for well.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Not started yet, and why.
+    Waiting(String),
+    Running(Running),
+    /// Ended or could not be started; is started again after a pause.
+    Down(String),
+    /// Has ended for good, as it should.
+    Completed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    pub container: String,
+    pub pid: i32,
+    pub since: Instant,
+    /// What its check said last; without a check, nothing.
+    pub health: Health,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    Unchecked,
+    Unknown,
+    Good,
+    Bad(String),
+}
+
+/// All services of an instance, by name.
+pub type States = BTreeMap<String, State>;
+
+/// Whether all of them are up; otherwise which is not, and why. Where the instance has a check of its own, that
+/// judges a container without one.
+pub fn status(states: &States, has_check: bool, now: Instant) -> Result<(), String> {
+    let is_alone = states.len() == 1;
+    let named =
+        |name: &str, why: &str| if is_alone { why.to_owned() } else { format!("service {name}: {why}") };
+    for (name, state) in states {
+        match state {
+            State::Completed => {}
+            State::Waiting(why) | State::Down(why) => return Err(named(name, why)),
+            State::Running(running) => match &running.health {
+                Health::Good => {}
+                Health::Unknown => return Err(named(name, "its check has not passed yet")),
+                Health::Bad(why) => return Err(named(name, why)),
+                Health::Unchecked if has_check && is_alone => {}
+                Health::Unchecked if now.saturating_duration_since(running.since) >= STEADY => {}
+                Health::Unchecked => return Err(named(name, "it has only just started")),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The container of a service, or of any that runs.
+pub fn container(states: &States, service: Option<&str>) -> Option<String> {
+    let running = |state: &State| match state {
+        State::Running(running) => Some(running.container.clone()),
+        State::Waiting(_) | State::Down(_) | State::Completed => None,
+    };
+    match service {
+        Some(service) => states.get(service).and_then(running),
+        None => states.values().rev().find_map(running),
+    }
+}

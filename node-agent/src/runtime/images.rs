@@ -1,0 +1,157 @@
+//! Which images the releases on this node run from: by their ids, so that going back means the very image that ran
+//! before, whatever its name means by now; and so that those we brought go when no release needs them any more.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::disk::{self, Durability};
+use crate::runtime::engine::images::{Image, Wanted, unfit};
+use crate::runtime::engine::{Engine, EngineError, Engines, Kind};
+
+/// One line of the book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    release: String,
+    engine: String,
+    name: String,
+    id: String,
+    /// Pulled or loaded by us.
+    is_ours: bool,
+}
+
+/// The images of the releases on this node, kept in a file.
+pub struct ImageBook {
+    path: PathBuf,
+    entries: Mutex<Vec<Entry>>,
+    /// One at a time: they share the line and the disk.
+    bringing: tokio::sync::Mutex<()>,
+}
+
+impl ImageBook {
+    pub fn open(path: PathBuf) -> Self {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let entries = text.lines().filter_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [release, engine, name, id, whose] = words[..] else { return None };
+            let [release, engine, name, id] = [release, engine, name, id].map(str::to_owned);
+            Some(Entry { release, engine, name, id, is_ours: whose == "ours" })
+        });
+        Self { entries: Mutex::new(entries.collect()), path, bringing: tokio::sync::Mutex::default() }
+    }
+
+    /// The image a release runs from: the one it ran from before, or what its name means now; brought if it has
+    /// to be, and told apart from one for another processor.
+    ///
+    /// # Errors
+    /// Why it cannot be had, or cannot run here.
+    pub async fn ensure(
+        &self,
+        engine: &Engine,
+        release: &str,
+        wanted: Wanted<'_>,
+        tell: &(dyn Fn(String) + Sync),
+    ) -> Result<Image, EngineError> {
+        if let Some(image) = self.known(engine, release, wanted.image).await? {
+            return Ok(image);
+        }
+        let _turn = self.bringing.lock().await;
+        if let Some(image) = self.known(engine, release, wanted.image).await? {
+            return Ok(image);
+        }
+        let found = if wanted.archive.is_some() { None } else { engine.image(wanted.image).await? };
+        let (image, is_ours) = match found {
+            Some(image) => (image, self.brought(engine, wanted.image)),
+            None => (engine.bring(wanted, tell).await?, true),
+        };
+        if let Some(why) = unfit(&image, wanted.platform) {
+            if is_ours {
+                engine.forget_image(wanted.image).await;
+            }
+            return Err(EngineError::Image(format!("image {}: {why}", wanted.image)));
+        }
+        self.note(Entry {
+            release: release.to_owned(),
+            engine: engine.kind.to_string(),
+            name: wanted.image.to_owned(),
+            id: image.id.clone(),
+            is_ours,
+        });
+        Ok(image)
+    }
+
+    async fn known(&self, engine: &Engine, release: &str, name: &str) -> Result<Option<Image>, EngineError> {
+        let kind = engine.kind.to_string();
+        let id = self
+            .entries()
+            .iter()
+            .find(|entry| entry.release == release && entry.name == name && entry.engine == kind)
+            .map(|entry| entry.id.clone());
+        match id {
+            Some(id) => engine.image(&id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whether an image of this name is here because we brought it for another release.
+    fn brought(&self, engine: &Engine, name: &str) -> bool {
+        let kind = engine.kind.to_string();
+        self.entries().iter().any(|entry| entry.name == name && entry.engine == kind && entry.is_ours)
+    }
+
+    fn note(&self, entry: Entry) {
+        let mut entries = self.entries();
+        entries.retain(|other| {
+            (&other.release, &other.name, &other.engine) != (&entry.release, &entry.name, &entry.engine)
+        });
+        entries.push(entry);
+        self.write(&entries);
+    }
+
+    /// Removes what we brought for releases that are no longer here.
+    pub async fn sweep(&self, engines: &Engines, is_here: impl Fn(&str) -> bool) {
+        let (kept, gone): (Vec<Entry>, Vec<Entry>) =
+            self.entries().clone().into_iter().partition(|entry| is_here(&entry.release));
+        if gone.is_empty() {
+            return;
+        }
+        let mut left = BTreeSet::new();
+        for entry in gone.iter().filter(|entry| entry.is_ours) {
+            let Some(engine) = Kind::parse(&entry.engine).and_then(|kind| engines.of(kind)) else {
+                left.insert(entry.release.clone());
+                continue;
+            };
+            if kept.iter().any(|other| other.id == entry.id && other.engine == entry.engine) {
+                continue;
+            }
+            let current = engine.image(&entry.name).await.ok().flatten();
+            if current.is_some_and(|image| image.id == entry.id) {
+                engine.forget_image(&entry.name).await;
+            }
+            engine.forget_image(&entry.id).await;
+            tracing::info!(image = entry.name, "image removed");
+        }
+        let mut entries = self.entries();
+        entries.retain(|entry| !gone.contains(entry) || left.contains(&entry.release));
+        self.write(&entries);
+    }
+
+    fn write(&self, entries: &[Entry]) {
+        let text: String = entries
+            .iter()
+            .map(|entry| {
+                let Entry { release, engine, name, id, is_ours } = entry;
+                let whose = if *is_ours { "ours" } else { "theirs" };
+                format!("{release} {engine} {name} {id} {whose}\n")
+            })
+            .collect();
+        if let Err(error) = disk::replace(&self.path, text.as_bytes(), 0o600, Durability::Crash) {
+            tracing::warn!(%error, "the book of images could not be written");
+        }
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
