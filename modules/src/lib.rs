@@ -11,6 +11,8 @@ pub mod compose;
 pub mod digest;
 pub mod effect;
 pub mod image;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod item_name;
 pub mod name;
 #[cfg(feature = "pack")]

@@ -1,0 +1,265 @@
+//! Puts the facts together from what the rules find.
+
+use super::container::Container;
+use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
+use super::fields::{arch, danger, description, env, health, homepage, license, memory, name, ports};
+use super::image::ImageName;
+use super::reading::Reading;
+use super::routes::{self, Evidence, Method, Route};
+use super::{Files, Source};
+
+/// The facts, and the routes they come from.
+pub struct Assembled {
+    pub facts: Facts,
+    pub routes: Vec<Route>,
+    pub primary: Option<usize>,
+    pub evidence: Evidence,
+}
+
+pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
+    let evidence = Evidence::gather(reading);
+    let routes = routes::find(reading, &evidence);
+    let primary = primary(&routes);
+    let route = primary.map(|index| &routes[index]);
+    let examples = examples(reading, &routes, route);
+    let services =
+        route.and_then(|route| route.compose).map_or_else(Vec::new, |index| services(reading, index));
+    let all = dangerous(reading, route, &examples);
+    let kind = route.map_or(Kind::Other, |route| route.method.kind());
+    let mut other_kinds: Vec<Kind> = Vec::new();
+    for route in &routes {
+        let other = route.method.kind();
+        if other != kind && !other_kinds.contains(&other) {
+            other_kinds.push(other);
+        }
+    }
+    let mut install: Vec<Method> = Vec::new();
+    for route in &routes {
+        if !install.contains(&route.method) {
+            install.push(route.method);
+        }
+    }
+    let image = image(reading, &evidence, &routes, route);
+    let facts = Facts {
+        name: name::find(&reading.document, &reading.path, source),
+        description: description::find(reading),
+        kind: match route {
+            Some(route) => Found::read(kind, route.origin.clone()),
+            None => Found::assumed(kind),
+        },
+        other_kinds,
+        install,
+        start: route
+            .filter(|route| !route.command.is_empty())
+            .map(|route| Found::read(route.command.clone(), route.origin.clone())),
+        package: package(&routes, route),
+        tag: image.as_ref().and_then(|(image, _)| image.tag.clone()),
+        image: image.map(|(image, origin)| Found::read(image.repository, origin)),
+        version: None,
+        ports: published(reading, &examples, route),
+        volumes: volumes(&examples),
+        env: env::find(reading, &examples),
+        arch: arch::find(reading),
+        memory: memory::find(reading),
+        services,
+        health_path: health::path(reading),
+        health_command: health_command(&examples),
+        license: license::find(reading, files),
+        homepage: homepage::find(reading),
+        danger: danger::find(reading, &all, &routes),
+        is_unmaintained: is_unmaintained(reading),
+    };
+    Assembled { facts, routes, primary, evidence }
+}
+
+/// The route to take: the first packaged one of the text, unless it recommends another or the first says too little.
+fn primary(routes: &[Route]) -> Option<usize> {
+    let rank = |index: &usize| {
+        let route = &routes[*index];
+        let is_weak =
+            matches!(route.method, Method::Brew | Method::Package | Method::GoInstall | Method::ImageName)
+                || route.is_partial;
+        let is_library = route.is_library_like && matches!(route.method, Method::Npm);
+        let is_file = route.compose.is_some() && route.method == Method::ComposeFileOnly;
+        (!route.method.is_packaged(), is_library, is_weak, is_file, !route.is_recommended, *index)
+    };
+    (0..routes.len()).min_by_key(rank)
+}
+
+/// The containers that show how the project itself runs, the primary one first, with their files.
+fn examples<'r>(
+    reading: &Reading,
+    routes: &'r [Route],
+    route: Option<&'r Route>,
+) -> Vec<(&'r Container, &'r str)> {
+    let Some(first) = route
+        .and_then(|route| route.container.as_ref())
+        .or_else(|| routes.iter().find_map(|route| route.container.as_ref()))
+    else {
+        return Vec::new();
+    };
+    let repository = |container: &Container| {
+        let image = container.image.as_deref().and_then(ImageName::parse);
+        image.map(|image| image.short().to_ascii_lowercase())
+    };
+    let mut examples = vec![first];
+    for other in routes.iter().filter_map(|route| route.container.as_ref()) {
+        if !std::ptr::eq(other, first) && repository(other) == repository(first) {
+            examples.push(other);
+        }
+    }
+    let file = |container: &Container| {
+        let route = routes
+            .iter()
+            .find(|route| route.container.as_ref().is_some_and(|known| std::ptr::eq(known, container)));
+        route.map_or("", |route| route.origin.file.as_str())
+    };
+    let _ = reading;
+    examples.into_iter().map(|container| (container, file(container))).collect()
+}
+
+fn services(reading: &Reading, index: usize) -> Vec<Found<ServiceFact>> {
+    let placed = &reading.composes[index];
+    if placed.value.services.len() < 2 {
+        return Vec::new();
+    }
+    let service = |service: &Container| {
+        let image = service.image.as_deref().and_then(ImageName::parse).map(|image| image.repository);
+        let fact = ServiceFact { name: service.name.clone(), image, is_built: service.is_built };
+        Found::read(fact, Origin { file: placed.origin.file.clone(), line: service.line })
+    };
+    placed.value.services.iter().map(service).collect()
+}
+
+/// The containers whose demands are those of an installation: of the primary example, with all its services.
+fn dangerous<'r>(
+    reading: &'r Reading,
+    route: Option<&'r Route>,
+    examples: &[(&'r Container, &'r str)],
+) -> Vec<(&'r Container, &'r str)> {
+    match route.and_then(|route| route.compose) {
+        Some(index) => {
+            let placed = &reading.composes[index];
+            placed.value.services.iter().map(|service| (service, placed.origin.file.as_str())).collect()
+        }
+        None => examples.iter().take(1).copied().collect(),
+    }
+}
+
+fn image(
+    reading: &Reading,
+    evidence: &Evidence,
+    routes: &[Route],
+    route: Option<&Route>,
+) -> Option<(ImageName, Origin)> {
+    let with_image = |route: &&Route| {
+        route.container.as_ref().is_some_and(|container| {
+            container.image.is_some() && !routes::is_local(reading, evidence, container)
+        })
+    };
+    let route = route.filter(with_image).or_else(|| routes.iter().find(with_image))?;
+    let container = route.container.as_ref()?;
+    let image = ImageName::parse(container.image.as_deref()?)?;
+    let line = if container.line > 0 { container.line } else { route.origin.line };
+    Some((image, Origin { file: route.origin.file.clone(), line }))
+}
+
+fn package(routes: &[Route], route: Option<&Route>) -> Option<Found<String>> {
+    let with_package = |route: &&Route| {
+        route.package.is_some() && !matches!(route.method, Method::Brew | Method::Package | Method::GoInstall)
+    };
+    let route = route.filter(with_package).or_else(|| routes.iter().find(with_package))?;
+    Some(Found::read(route.package.clone()?, route.origin.clone()))
+}
+
+/// The ports of the first example that has any; else the one that the text tells.
+fn published(
+    reading: &Reading,
+    examples: &[(&Container, &str)],
+    route: Option<&Route>,
+) -> Vec<Found<PortFact>> {
+    let first = examples
+        .iter()
+        .enumerate()
+        .find(|(_, (container, _))| container.ports.iter().any(|port| !port.is_commented));
+    let Some((index, (container, file))) = first else {
+        let _ = route;
+        return ports::find(reading);
+    };
+    let mut found: Vec<Found<PortFact>> = Vec::new();
+    for port in container.ports.iter().filter(|port| !port.is_commented) {
+        if found.iter().any(|known| known.value.port == port.target && known.value.is_udp == port.is_udp) {
+            continue;
+        }
+        let fact = PortFact {
+            port: port.target,
+            is_udp: port.is_udp,
+            host: port.host,
+            address: port.host_address.clone(),
+            description: port.comment.clone(),
+        };
+        let confidence = if index == 0 { Confidence::Read } else { Confidence::Inferred };
+        found.push(Found {
+            value: fact,
+            origin: Origin { file: (*file).to_owned(), line: port.line },
+            confidence,
+        });
+    }
+    found
+}
+
+fn volumes(examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
+    let first = examples
+        .iter()
+        .enumerate()
+        .find(|(_, (container, _))| container.mounts.iter().any(|mount| !mount.is_commented));
+    let Some((index, (container, file))) = first else { return Vec::new() };
+    let mut found: Vec<Found<VolumeFact>> = Vec::new();
+    for mount in container.mounts.iter().filter(|mount| !mount.is_commented) {
+        if found.iter().any(|known| known.value.path == mount.target) {
+            continue;
+        }
+        let fact = VolumeFact {
+            path: mount.target.clone(),
+            source: mount.source.clone(),
+            is_read_only: mount.is_read_only,
+            description: mount.comment.clone(),
+        };
+        let confidence = if index == 0 { Confidence::Read } else { Confidence::Inferred };
+        found.push(Found {
+            value: fact,
+            origin: Origin { file: (*file).to_owned(), line: mount.line },
+            confidence,
+        });
+    }
+    found
+}
+
+fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>> {
+    examples.iter().find_map(|(container, file)| {
+        let command = container.health.clone()?;
+        Some(Found::read(command, Origin { file: (*file).to_owned(), line: container.line }))
+    })
+}
+
+const UNMAINTAINED: [&str; 12] = [
+    "no longer maintained",
+    "unmaintained",
+    "not maintained",
+    "is archived",
+    "been archived",
+    "no longer being developed",
+    "project is dead",
+    "is deprecated",
+    "has been deprecated",
+    "不再维护",
+    "停止维护",
+    "メンテナンスされていません",
+];
+
+fn is_unmaintained(reading: &Reading) -> bool {
+    let head = reading.document.blocks.iter().take(25).filter(|block| !block.is_code());
+    head.into_iter().any(|block| {
+        super::words::any(&block.rich.text.to_lowercase(), &UNMAINTAINED) && block.rich.text.len() < 600
+    })
+}

@@ -1,0 +1,356 @@
+//! Compose files read leniently: what they say about their services, with lines, comments included.
+//!
+//! What is deployed is parsed strictly later; here a slip in one service must not hide the others.
+
+use serde_yaml::Value;
+
+use super::container::{
+    Container, EnvEntry, MountMap, PortMap, is_variable, mount, plain, ports, tidy_target,
+};
+
+/// A compose file.
+#[derive(Debug, Default, Clone)]
+pub struct ComposeFile {
+    pub services: Vec<Container>,
+    /// What it calls the volumes of its own.
+    pub volumes: Vec<String>,
+    /// The comments before its first key.
+    pub head: String,
+}
+
+/// Larger files are not compose files.
+const MAX_BYTES: usize = 512 * 1024;
+
+/// Reads a compose file; none when the text is no YAML with services.
+pub fn read(text: &str, first: u32) -> Option<ComposeFile> {
+    if text.len() > MAX_BYTES || !text.contains(':') || !text.contains("image") && !text.contains("build") {
+        return None;
+    }
+    let text = straight(text);
+    let mut value: Value = serde_yaml::from_str(&text).ok()?;
+    // A merge that cannot be applied leaves the rest readable.
+    let _ = value.apply_merge();
+    let map = value.as_mapping()?;
+    let services = match map.get("services") {
+        Some(Value::Mapping(services)) => services,
+        Some(_) => return None,
+        // Version 1, or a piece of a file: services at the top.
+        None if map.values().all(|value| is_service(value)) && !map.is_empty() => map,
+        None if is_service(&value) => return piece(&value, &text, first),
+        None => return None,
+    };
+    let mut file = ComposeFile { head: head(&text), ..ComposeFile::default() };
+    if let Some(Value::Mapping(volumes)) = map.get("volumes") {
+        file.volumes = volumes.keys().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
+    let lines = Lines { lines: text.lines().collect(), first };
+    for (name, service) in services {
+        let Some(name) = scalar(name) else { continue };
+        file.services.push(lines.service(&name, service));
+    }
+    (!file.services.is_empty()
+        && file.services.iter().any(|service| service.image.is_some() || service.is_built))
+    .then_some(file)
+}
+
+/// Tabs and prompts that people leave in.
+fn straight(text: &str) -> String {
+    text.replace('\t', "  ").replace('\u{a0}', " ")
+}
+
+fn is_service(value: &Value) -> bool {
+    value.as_mapping().is_some_and(|map| {
+        let has = |key: &str| map.contains_key(key);
+        (has("image") || has("build"))
+            && (has("ports")
+                || has("volumes")
+                || has("environment")
+                || has("restart")
+                || has("container_name")
+                || map.len() < 3)
+            && !has("jobs")
+            && !has("kind")
+            && !has("apiVersion")
+    })
+}
+
+fn piece(value: &Value, text: &str, first: u32) -> Option<ComposeFile> {
+    let lines = Lines { lines: text.lines().collect(), first };
+    let service = lines.service("app", value);
+    Some(ComposeFile { services: vec![service], ..ComposeFile::default() })
+}
+
+/// The comments a file begins with.
+fn head(text: &str) -> String {
+    let comments =
+        text.lines().take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    comments.map(|line| line.trim_start_matches(['#', ' '])).collect::<Vec<_>>().join(" ")
+}
+
+struct Lines<'t> {
+    lines: Vec<&'t str>,
+    first: u32,
+}
+
+pub fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => None,
+    }
+}
+
+/// A text or a list of texts.
+fn words(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
+        Some(Value::Mapping(map)) => map
+            .iter()
+            .filter_map(|(key, value)| {
+                let key = scalar(key)?;
+                Some(scalar(value).map_or(key.clone(), |value| format!("{key}={value}")))
+            })
+            .collect(),
+        Some(value) => scalar(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+impl Lines<'_> {
+    fn service(&self, name: &str, value: &Value) -> Container {
+        let range = self.range(name);
+        let text = |key: &str| value.get(key).and_then(scalar);
+        let mut container = Container {
+            name: name.to_owned(),
+            image: text("image"),
+            is_built: value.get("build").is_some(),
+            env_files: words(value.get("env_file")),
+            devices: words(value.get("devices")),
+            cap_add: words(value.get("cap_add")),
+            sysctls: words(value.get("sysctls")),
+            tmpfs: words(value.get("tmpfs")),
+            extra_hosts: words(value.get("extra_hosts")),
+            security: words(value.get("security_opt")),
+            is_privileged: text("privileged").as_deref() == Some("true"),
+            has_init: text("init").as_deref() == Some("true"),
+            network: text("network_mode"),
+            pid: text("pid"),
+            ipc: text("ipc"),
+            user: text("user"),
+            hostname: text("hostname"),
+            working_dir: text("working_dir"),
+            shm_size: text("shm_size"),
+            memory: text("mem_limit"),
+            cpus: text("cpus"),
+            health: value.get("healthcheck").and_then(health),
+            command: words(value.get("command")),
+            depends_on: depends(value.get("depends_on")),
+            profiles: words(value.get("profiles")),
+            line: self.first + range.start,
+            ..Container::default()
+        };
+        container.ports = self.ports(value.get("ports"), &range);
+        container.mounts = self.mounts(value.get("volumes"), &range);
+        container.env = self.env(value.get("environment"), &range);
+        self.commented(&mut container, &range);
+        container
+    }
+
+    /// The lines of a service, as offsets.
+    fn range(&self, name: &str) -> std::ops::Range<u32> {
+        let is_key = |line: &&str| {
+            let text = line.trim();
+            let key = text.split(':').next().unwrap_or_default().trim_matches(['"', '\'']);
+            key == name && text.contains(':')
+        };
+        let after =
+            self.lines.iter().position(|line| line.trim_start().starts_with("services:")).unwrap_or(0);
+        let Some(start) = self.lines.iter().skip(after).position(is_key).map(|at| at + after) else {
+            return 0..u32::try_from(self.lines.len()).unwrap_or(0);
+        };
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let base = indent(self.lines[start]);
+        let ends = |line: &&str| {
+            !line.trim().is_empty() && !line.trim_start().starts_with('#') && indent(line) <= base
+        };
+        let length = self.lines[start + 1..]
+            .iter()
+            .position(|line| ends(&line))
+            .unwrap_or(self.lines.len() - start - 1);
+        u32::try_from(start).unwrap_or(0)..u32::try_from(start + 1 + length).unwrap_or(0)
+    }
+
+    /// The line within the range that has a text, and the comment at its end.
+    fn find(&self, needle: &str, range: &std::ops::Range<u32>) -> (u32, String) {
+        let (start, end) = (range.start as usize, (range.end as usize).min(self.lines.len()));
+        for (index, line) in self.lines[start.min(end)..end].iter().enumerate() {
+            if line.contains(needle) && !line.trim_start().starts_with('#') {
+                let comment = line.split_once(" #").map_or("", |(_, comment)| comment.trim());
+                return (self.first + range.start + u32::try_from(index).unwrap_or(0), comment.to_owned());
+            }
+        }
+        (self.first + range.start, String::new())
+    }
+
+    fn ports(&self, value: Option<&Value>, range: &std::ops::Range<u32>) -> Vec<PortMap> {
+        let Some(Value::Sequence(items)) = value else { return Vec::new() };
+        let mut found = Vec::new();
+        for item in items {
+            let text = match item {
+                Value::Mapping(map) => {
+                    let part = |key: &str| map.get(key).and_then(scalar);
+                    let protocol = part("protocol").unwrap_or_else(|| "tcp".to_owned());
+                    let target = part("target").unwrap_or_default();
+                    match part("published") {
+                        Some(published) => format!("{published}:{target}/{protocol}"),
+                        None => format!("{target}/{protocol}"),
+                    }
+                }
+                item => scalar(item).unwrap_or_default(),
+            };
+            let needle = scalar(item).unwrap_or_else(|| "target".to_owned());
+            let (line, comment) = self.find(&needle, range);
+            found.extend(
+                ports(&text, line).into_iter().map(|port| PortMap { comment: comment.clone(), ..port }),
+            );
+        }
+        found
+    }
+
+    fn mounts(&self, value: Option<&Value>, range: &std::ops::Range<u32>) -> Vec<MountMap> {
+        let Some(Value::Sequence(items)) = value else { return Vec::new() };
+        let mut found = Vec::new();
+        for item in items {
+            let needle = match item {
+                Value::Mapping(map) => map.get("target").and_then(scalar).unwrap_or_default(),
+                item => scalar(item).unwrap_or_default(),
+            };
+            let (line, comment) = self.find(&needle, range);
+            let mount = match item {
+                Value::Mapping(map) => {
+                    let part = |key: &str| map.get(key).and_then(scalar);
+                    let is_tmpfs = part("type").as_deref() == Some("tmpfs");
+                    part("target").filter(|_| !is_tmpfs).map(|target| MountMap {
+                        source: part("source"),
+                        target: tidy_target(&target),
+                        is_read_only: part("read_only").as_deref() == Some("true"),
+                        line,
+                        comment: String::new(),
+                        is_commented: false,
+                    })
+                }
+                item => scalar(item).and_then(|text| mount(&text, line)),
+            };
+            found.extend(mount.map(|mount| MountMap { comment, ..mount }));
+        }
+        found
+    }
+
+    fn env(&self, value: Option<&Value>, range: &std::ops::Range<u32>) -> Vec<EnvEntry> {
+        let pairs: Vec<(String, Option<String>)> = match value {
+            Some(Value::Mapping(map)) => {
+                map.iter().filter_map(|(key, value)| Some((scalar(key)?, scalar(value)))).collect()
+            }
+            Some(Value::Sequence(items)) => items.iter().filter_map(pair).collect(),
+            Some(_) | None => Vec::new(),
+        };
+        let mut found = Vec::new();
+        for (name, value) in pairs.into_iter().filter(|(name, _)| is_variable(name)) {
+            let (line, comment) = self.find(&name, range);
+            found.push(EnvEntry { name, value, line, comment, is_commented: false });
+        }
+        found
+    }
+
+    /// What stands in a list of the service behind a `#`.
+    fn commented(&self, container: &mut Container, range: &std::ops::Range<u32>) {
+        let (start, end) = (range.start as usize, (range.end as usize).min(self.lines.len()));
+        let mut key = "";
+        for (index, line) in self.lines.iter().enumerate().take(end).skip(start) {
+            let text = line.trim();
+            let number = self.first + u32::try_from(index).unwrap_or(0);
+            let Some(comment) = text.strip_prefix('#') else {
+                if let Some((name, rest)) = text.split_once(':')
+                    && !text.starts_with('-')
+                    && (rest.trim().is_empty() || rest.trim().starts_with('#'))
+                {
+                    key = name;
+                }
+                continue;
+            };
+            let comment = comment.trim();
+            if let Some(name) = comment
+                .strip_suffix(':')
+                .filter(|name| ["ports", "volumes", "environment", "devices"].contains(name))
+            {
+                key = name;
+            }
+            self.commented_item(container, key, comment, number);
+        }
+    }
+
+    fn commented_item(&self, container: &mut Container, key: &str, comment: &str, line: u32) {
+        let item = comment.strip_prefix('-').map(str::trim);
+        let bare = |text: &str| {
+            text.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
+        };
+        match (key, item) {
+            ("ports", Some(item)) => {
+                let ports = ports(&bare(item), line).into_iter();
+                container.ports.extend(ports.map(|port| PortMap { is_commented: true, ..port }));
+            }
+            ("volumes", Some(item)) => {
+                let mount = mount(&bare(item), line);
+                container.mounts.extend(mount.map(|mount| MountMap { is_commented: true, ..mount }));
+            }
+            ("environment", item) => {
+                let text = bare(item.unwrap_or(comment));
+                let split = if item.is_some() { text.split_once('=') } else { text.split_once(':') };
+                let name = split.map_or(text.as_str(), |(name, _)| name.trim());
+                let is_upper = name.len() > 1
+                    && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+                if is_upper && is_variable(name) && (item.is_some() || split.is_some()) {
+                    let value = split.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
+                    container.env.push(EnvEntry {
+                        name: name.to_owned(),
+                        value,
+                        line,
+                        comment: String::new(),
+                        is_commented: true,
+                    });
+                }
+            }
+            (_, _) => {}
+        }
+    }
+}
+
+fn pair(item: &Value) -> Option<(String, Option<String>)> {
+    if let Value::Mapping(map) = item {
+        let (key, value) = map.iter().next()?;
+        return Some((scalar(key)?, scalar(value)));
+    }
+    let text = scalar(item)?;
+    match text.split_once('=') {
+        Some((name, value)) => Some((name.trim().to_owned(), Some(value.to_owned()))),
+        None => Some((text.trim().to_owned(), None)),
+    }
+}
+
+fn depends(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::Mapping(map)) => map.keys().filter_map(scalar).collect(),
+        value => words(value),
+    }
+}
+
+fn health(value: &Value) -> Option<Vec<String>> {
+    if value.get("disable").and_then(scalar).as_deref() == Some("true") {
+        return None;
+    }
+    match value.get("test")? {
+        Value::Sequence(items) => Some(items.iter().filter_map(scalar).collect()),
+        value => Some(vec!["CMD-SHELL".to_owned(), plain(&scalar(value)?)]),
+    }
+}

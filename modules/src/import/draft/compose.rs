@@ -1,0 +1,179 @@
+//! A draft with runtime compose: the file in the package, its gaps and secrets as config.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Drafting, item_name};
+use crate::import::container::Container;
+use crate::import::document::Kind;
+use crate::import::facts::EnvFact;
+use crate::import::fields::danger::{is_ready, is_secret};
+
+pub fn draft(drafting: &mut Drafting<'_>, index: usize, main: &Container) {
+    let placed = &drafting.reading.composes[index];
+    let text = match placed.block {
+        Some(block) => {
+            let block = drafting.reading.block(block);
+            debug_assert!(matches!(block.kind, Kind::Code(_)), "compose files are read out of code");
+            block.rich.text.clone()
+        }
+        None => drafting.files.text(&placed.origin.file).unwrap_or_default(),
+    };
+    let first = if placed.block.is_some() { placed.origin.line } else { 1 };
+    let (text, secrets) = without_secrets(drafting, &placed.value.services, &text, first);
+    let mut env = Map::new();
+    for (name, default) in gaps(&text) {
+        let is_hidden = secrets.contains(&name) || is_secret(&name);
+        let known =
+            drafting.facts.env.iter().find(|found| found.value.name == name).map(|found| found.value.clone());
+        let item = add(drafting, &name, default, is_hidden, known);
+        env.insert(name, json!(format!("${{config.{item}}}")));
+    }
+    for service in placed.value.services.iter().filter(|service| service.is_built) {
+        drafting.warn(
+            "runtime.compose",
+            format!(
+                "the service {} is built from source: bring its image along or name one that can be pulled",
+                service.name
+            ),
+        );
+    }
+    for service in placed.value.services.iter().filter(|service| !service.env_files.is_empty()) {
+        drafting.warn(
+            "runtime.compose",
+            format!(
+                "the service {} reads {}, which has to come along",
+                service.name,
+                service.env_files.join(", ")
+            ),
+        );
+    }
+    ports(drafting, main);
+    drafting.package.insert("compose.yaml".to_owned(), text.into_bytes());
+    let mut runtime = json!({"file": "compose.yaml"});
+    if !env.is_empty() {
+        runtime["env"] = Value::Object(env);
+    }
+    drafting.put("runtime", json!({"compose": runtime}));
+    drafting.put("permissions", json!({"network": ["listen", "connect"]}));
+    let unpinned =
+        drafting.reading.composes[index].value.services.iter().filter_map(|service| service.image.as_deref());
+    let unpinned: Vec<&str> = unpinned
+        .filter(|image| crate::image::ImageName::parse(image).is_ok_and(|image| image.is_unpinned()))
+        .collect();
+    if !unpinned.is_empty() {
+        drafting.warn("runtime.compose", format!("not pinned: {}", unpinned.join(", ")));
+    }
+}
+
+/// The ports that the main service publishes; the file itself says the numbers.
+fn ports(drafting: &mut Drafting<'_>, main: &Container) {
+    let ports: Vec<_> =
+        drafting.facts.ports.iter().filter(|found| found.value.host.is_some()).cloned().collect();
+    let names = drafting.ports(&ports, false, false);
+    let Some(Value::Array(written)) = drafting.spec.get_mut("ports") else { return };
+    for (item, found) in written.iter_mut().zip(&ports) {
+        item["service"] = json!(main.name);
+        item["target"] = json!(found.value.port);
+    }
+    if let Some(port) = names.iter().find(|name| !name.starts_with("udp")) {
+        drafting.put("health", json!({"tcp": {"port": port}, "interval": "30s", "start_period": "60s"}));
+    }
+}
+
+fn add(
+    drafting: &mut Drafting<'_>,
+    name: &str,
+    default: Option<String>,
+    is_hidden: bool,
+    known: Option<EnvFact>,
+) -> String {
+    let mut item = item_name(name);
+    if drafting.has_config(&item) {
+        item = item_name(&format!("env-{item}"));
+    }
+    let known = known.unwrap_or_default();
+    let description =
+        if known.description.is_empty() { format!("The variable {name}") } else { known.description };
+    let mut value = json!({"name": item, "description": description});
+    if is_hidden {
+        value["secret"] = json!(true);
+        value["required"] = json!(true);
+    } else if let Some(default) = default.or(known.default) {
+        value["default"] = json!(default);
+    } else {
+        value["required"] = json!(known.required == Some(true));
+    }
+    drafting.config.push(value);
+    item
+}
+
+/// The text with each written secret as `${NAME}`; the same secret in two services stays the same.
+fn without_secrets(
+    drafting: &mut Drafting<'_>,
+    services: &[Container],
+    text: &str,
+    first: u32,
+) -> (String, Vec<String>) {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let entries = || services.iter().flat_map(|service| &service.env).filter(|entry| !entry.is_commented);
+    for entry in entries().filter(|entry| is_secret(&entry.name)) {
+        if let Some(value) = entry.value.as_deref().filter(|value| is_ready(value)) {
+            names.entry(value.to_owned()).or_insert_with(|| entry.name.clone());
+        }
+    }
+    for entry in entries() {
+        let Some((value, name)) = entry.value.as_ref().and_then(|value| Some((value, names.get(value)?)))
+        else {
+            continue;
+        };
+        // A user or a database may be called like its password; only what is secret is hidden.
+        if !is_secret(&entry.name) {
+            continue;
+        }
+        let at = entry.line.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        let Some(line) = at.and_then(|at| lines.get_mut(at)) else { continue };
+        if let Some(place) = line.rfind(value.as_str()).filter(|_| line.contains(&entry.name)) {
+            line.replace_range(place..place + value.len(), &format!("${{{name}}}"));
+            drafting.warnings.push(super::Warning::new(
+                "runtime.compose",
+                format!("the value of {} was in the file; it is a secret to set now", entry.name),
+            ));
+        }
+    }
+    let mut text = lines.join("\n");
+    text.push('\n');
+    (text, names.into_values().collect())
+}
+
+/// The `${NAME}` and `$NAME` of a compose file, with their defaults.
+fn gaps(text: &str) -> BTreeMap<String, Option<String>> {
+    let mut gaps: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let mut rest = line;
+        while let Some(at) = rest.find('$') {
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                rest = after;
+                continue;
+            }
+            let inner =
+                rest.strip_prefix('{').map_or(rest, |inner| inner.split('}').next().unwrap_or_default());
+            let name: String = inner.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                continue;
+            }
+            let after = &inner[name.len()..];
+            let default = if rest.starts_with('{') {
+                after.strip_prefix(":-").or_else(|| after.strip_prefix('-'))
+            } else {
+                None
+            };
+            let known = gaps.entry(name).or_default();
+            *known = known.take().or(default.map(str::to_owned));
+        }
+    }
+    gaps
+}

@@ -1,0 +1,216 @@
+//! Drafts with runtime process or systemd: packages, binaries, scripts.
+
+use serde_json::{Value, json};
+
+use super::{Drafting, item_name};
+use crate::import::provenance::Warning;
+use crate::import::routes::Route;
+use crate::import::words::Topic;
+
+pub fn python(drafting: &mut Drafting<'_>, route: &Route) {
+    let package = route.package.clone().unwrap_or_default();
+    install(drafting, vec![json!({"pip": [package]})]);
+    capability(drafting, "python3");
+    pin(drafting, &package, &["==", "~=", ">="]);
+    run(drafting, bare(&package));
+}
+
+pub fn node(drafting: &mut Drafting<'_>, route: &Route) {
+    let package = route.package.clone().unwrap_or_default();
+    install(drafting, vec![json!({"npm": [package]})]);
+    capability(drafting, "node");
+    pin(drafting, package.trim_start_matches('@'), &["@"]);
+    let program = bare(&package).rsplit('/').next().unwrap_or_default().to_owned();
+    run(drafting, &program);
+}
+
+pub fn cargo(drafting: &mut Drafting<'_>, route: &Route) {
+    let package = route.package.clone().unwrap_or_default();
+    let from: Vec<&str> =
+        route.command.split_whitespace().skip_while(|word| *word != "--git").take(2).collect();
+    let mut words = vec!["cargo", "install", "--locked", "--root", "."];
+    if from.len() == 2 {
+        words.extend(from)
+    } else {
+        words.push(bare(&package))
+    }
+    install(drafting, vec![json!({"run": words})]);
+    capability(drafting, "cargo");
+    drafting.warn("install", "it is compiled on the node, which takes time and memory");
+    run(drafting, bare(&package));
+}
+
+pub fn go(drafting: &mut Drafting<'_>, route: &Route) {
+    let path = route.package.clone().unwrap_or_default();
+    let script = format!("GOBIN=\"$PWD/bin\" go install {path}@latest");
+    install(drafting, vec![json!({"run": script})]);
+    capability(drafting, "go");
+    let program =
+        path.rsplit('/').find(|part| !part.starts_with('v') || part.len() > 3).unwrap_or_default().to_owned();
+    run(drafting, &program);
+}
+
+pub fn apt(drafting: &mut Drafting<'_>, route: &Route) {
+    let package = route.package.clone().unwrap_or_default();
+    capability(drafting, "apt");
+    let adds = drafting.reading.commands.iter().find(|placed| {
+        placed.value.text.contains("sources.list") || placed.value.program() == "add-apt-repository"
+    });
+    if let Some(placed) = adds {
+        let warning = Warning::at(
+            "install",
+            "it comes from a package source that has to be added first; add it to the node by hand",
+            &placed.origin,
+        );
+        drafting.warnings.push(warning);
+    }
+    if package.contains('/') || package.ends_with(".deb") {
+        return source(drafting, Some(route));
+    }
+    install(drafting, vec![json!({"apt": [bare(&package)]})]);
+    let controls = drafting.reading.commands.iter().any(|placed| placed.value.program() == "systemctl");
+    if controls {
+        drafting.put("runtime", json!({"systemd": {"unit": format!("{}.service", bare(&package))}}));
+        drafting.warn("runtime.systemd", "the name of the unit is that of the package; nothing says it");
+        return;
+    }
+    run(drafting, bare(&package));
+}
+
+pub fn binary(drafting: &mut Drafting<'_>, route: &Route) {
+    let url = route
+        .command
+        .split_whitespace()
+        .find(|word| word.contains("://"))
+        .map(|url| url.trim_matches(['"', '\'']).to_owned());
+    let program = item_name(&drafting.facts.name.value);
+    match url.filter(|url| !url.contains(['$', '<', '{', '*'])) {
+        Some(url) => {
+            let script = fetch(&url, &program);
+            install(drafting, vec![json!({"run": script})]);
+            capability(drafting, "internet");
+            drafting.warnings.push(Warning::at(
+                "install",
+                "a binary is downloaded without a check of its content",
+                &route.origin,
+            ));
+        }
+        None => {
+            let text =
+                format!("the text names no address for the binary: put it into the package as ./{program}");
+            drafting.warnings.push(Warning::at("install", text, &route.origin));
+        }
+    }
+    run(drafting, &format!("./{program}"));
+}
+
+fn fetch(url: &str, program: &str) -> String {
+    match () {
+        () if url.ends_with(".tar.gz") || url.ends_with(".tgz") => format!("curl -fsSL '{url}' | tar -xz"),
+        () if url.ends_with(".tar.xz") => format!("curl -fsSL '{url}' | tar -xJ"),
+        () if url.ends_with(".zip") => format!("curl -fsSL -o download.zip '{url}' && unzip -o download.zip"),
+        () => format!("curl -fsSL -o {program} '{url}' && chmod +x {program}"),
+    }
+}
+
+pub fn script(drafting: &mut Drafting<'_>, route: &Route) {
+    install(drafting, vec![json!({"run": route.command})]);
+    let text =
+        "the text installs by a script from the net, which may do anything; read it before you accept it";
+    drafting.warnings.push(Warning::at("install", text, &route.origin));
+    capability(drafting, "internet");
+    let program = item_name(&drafting.facts.name.value);
+    run(drafting, &program);
+}
+
+/// Neither package nor image: a person has to finish it.
+pub fn source(drafting: &mut Drafting<'_>, route: Option<&Route>) {
+    let text = "nothing that can be fetched as it is: build it and put the result into the package";
+    match route {
+        Some(route) => drafting.warnings.push(Warning::at("install", text, &route.origin)),
+        None => drafting.warn("install", text),
+    }
+    let program = format!("./{}", item_name(&drafting.facts.name.value));
+    run(drafting, &program);
+}
+
+fn bare(package: &str) -> &str {
+    let end = package
+        .char_indices()
+        .find(|(at, c)| "[=<>~!".contains(*c) || *c == '@' && *at > 0)
+        .map(|(at, _)| at);
+    &package[..end.unwrap_or(package.len())]
+}
+
+fn pin(drafting: &mut Drafting<'_>, package: &str, marks: &[&str]) {
+    if !marks.iter().any(|mark| package.contains(mark)) {
+        drafting.warn("install", format!("{package} is not pinned: another version may come tomorrow"));
+    }
+}
+
+fn install(drafting: &mut Drafting<'_>, steps: Vec<Value>) {
+    drafting.put("install", Value::Array(steps));
+}
+
+fn capability(drafting: &mut Drafting<'_>, name: &str) {
+    let requires = drafting.spec.entry("requires").or_insert_with(|| json!({}));
+    requires["capabilities"] = json!([name]);
+}
+
+/// The command that starts it: as the text shows it, else the bare program.
+fn run(drafting: &mut Drafting<'_>, program: &str) {
+    let wanted = program.trim_start_matches("./");
+    let shown = drafting.reading.commands.iter().find(|placed| {
+        let command = &placed.value;
+        let is_it = command.program() == wanted
+            || drafting.reading.identity.owns(command.program()) && command.program().len() > 2;
+        let has_gap = command
+            .words
+            .iter()
+            .any(|word| word.text.contains(['<', '[', '{', '$']) || word.is_computed || word.text == "...");
+        let asks = command
+            .words
+            .iter()
+            .any(|word| matches!(word.text.as_str(), "--help" | "-h" | "--version" | "-V"));
+        is_it
+            && !has_gap
+            && !asks
+            && !placed.is_inline
+            && !matches!(placed.topic, Topic::Development | Topic::Upkeep)
+    });
+    let command: Vec<String> = match shown {
+        Some(placed) => placed.value.words.iter().map(|word| word.text.clone()).collect(),
+        None => vec![program.to_owned()],
+    };
+    match shown {
+        Some(placed) => {
+            let warning = Warning::at(
+                "runtime.process.command",
+                "the command is an example of the text",
+                &placed.origin,
+            );
+            drafting.warnings.push(warning);
+        }
+        None => drafting.warn(
+            "runtime.process.command",
+            format!("{program} is assumed: the text shows no command that starts it"),
+        ),
+    }
+    let command: Vec<String> =
+        command.into_iter().filter(|word| !word.is_empty() && !word.contains("..")).collect();
+    let command = if command.is_empty() { vec![wanted.to_owned()] } else { command };
+    let ports = drafting.facts.ports.clone();
+    let names = drafting.ports(&ports, false, false);
+    let env = drafting.facts.env.clone();
+    let env = drafting.environment(&env, &|_| false);
+    let mut process = json!({"command": command});
+    if !env.is_empty() {
+        process["env"] = Value::Object(env);
+    }
+    drafting.put("runtime", json!({"process": process}));
+    let network = if names.is_empty() { json!(["connect"]) } else { json!(["listen", "connect"]) };
+    drafting.put("permissions", json!({"network": network}));
+    if let Some(port) = names.iter().find(|name| !name.starts_with("udp")) {
+        drafting.put("health", json!({"tcp": {"port": port}, "interval": "30s", "start_period": "60s"}));
+    }
+}

@@ -1,0 +1,13 @@
+//! One file for each field that is read out of the text.
+
+pub mod arch;
+pub mod danger;
+pub mod description;
+pub mod env;
+pub mod env_text;
+pub mod health;
+pub mod homepage;
+pub mod license;
+pub mod memory;
+pub mod name;
+pub mod ports;

@@ -1,0 +1,199 @@
+//! The architectures that the text says are supported.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::document::{Block, Kind, Table};
+use crate::import::facts::{Confidence, Found};
+use crate::import::reading::Reading;
+use crate::import::words;
+
+static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)(?:^|[^a-z0-9])(x86[-_ ]64|amd[-_ ]?64|x64|amd 64-bit|intel 64|aarch64|arm64(?:/?v8|v8)?|arm64|arm/v8|armv8|arm32v7|arm32v6|arm32v5|arm[-/]?v?7l?|arm[-/]?v?6l?|arm[-/]?v?5|armv7hf|armhf|armel|i[3-6]86|linux/386|386|x86|riscv64|ppc64le|s390x|loong64|loongarch64|mips64le)(?:[^a-z0-9]|$)";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
+fn normal(name: &str) -> &'static str {
+    let name: String = name.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    match name.as_str() {
+        "x8664" | "amd64" | "x64" | "amd64bit" | "intel64" => "amd64",
+        "aarch64" | "arm64" | "arm64v8" | "armv8" | "armv8l" => "arm64",
+        "arm32v7" | "armv7" | "armv7l" | "arm7" | "armv7hf" => "armv7",
+        "arm32v6" | "armv6" | "armv6l" | "arm6" => "armv6",
+        "arm32v5" | "armv5" | "arm5" | "armel" => "armv5",
+        "armhf" => "armhf",
+        "riscv64" => "riscv64",
+        "ppc64le" => "ppc64le",
+        "s390x" => "s390x",
+        "loong64" | "loongarch64" => "loong64",
+        "mips64le" => "mips64le",
+        _ => "386",
+    }
+}
+
+const SPEAKS: [&str; 30] = [
+    "architectur",
+    "platform",
+    "multi-arch",
+    "multiarch",
+    "multi arch",
+    "supports",
+    "supported",
+    "available for",
+    "available on",
+    "images for",
+    "image for",
+    "built for",
+    "builds for",
+    "架构",
+    "架構",
+    "平台",
+    "支持",
+    "アーキテクチャ",
+    "対応",
+    "architektur",
+    "arquitectura",
+    "arquitetura",
+    "архитектур",
+    "아키텍처",
+    "runs on",
+    "run on",
+    "works on",
+    "provided for",
+    "compatible with",
+    "binaries",
+];
+const DENIES: [&str; 14] = [
+    "not supported",
+    "unsupported",
+    "no longer",
+    "deprecated",
+    "不支持",
+    "非対応",
+    "nicht unterstützt",
+    "dropped",
+    "end of life",
+    "additional",
+    "not available",
+    "won't",
+    "does not",
+    "doesn't",
+];
+
+pub fn find(reading: &Reading) -> Vec<Found<String>> {
+    let mut found: Vec<Found<String>> = Vec::new();
+    for (index, block) in reading.document.blocks.iter().enumerate() {
+        if block.is_code()
+            || matches!(reading.topic_of(block), words::Topic::Development | words::Topic::Elsewhere)
+        {
+            continue;
+        }
+        match &block.kind {
+            Kind::Table(table) => from_table(reading, block, table, &mut found),
+            Kind::Heading(_) => {}
+            Kind::Paragraph | Kind::Item(_) | Kind::Quote | Kind::Code(_) => {
+                from_text(reading, index, block, &mut found)
+            }
+        }
+    }
+    found
+}
+
+fn push(found: &mut Vec<Found<String>>, reading: &Reading, text: &str, line: u32, confidence: Confidence) {
+    // Overlapping delimiters: search on from the end of each name.
+    let mut at = 0;
+    while let Some(name) = NAMES.captures_at(text, at).and_then(|captures| captures.get(1)) {
+        at = name.end();
+        let value = normal(name.as_str());
+        if !found.iter().any(|known| known.value == value) {
+            found.push(Found { value: value.to_owned(), origin: reading.origin(line), confidence });
+        }
+    }
+}
+
+fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Found<String>>) {
+    let badges = block.rich.images().filter(|(alt, url)| {
+        let both = format!("{alt} {url}").to_lowercase();
+        both.contains("arch") && !both.contains("archlinux") || both.contains("platform")
+    });
+    for (alt, url) in badges {
+        push(
+            found,
+            reading,
+            &format!("{alt} {}", url.replace("%20", " ").replace("%7C", " ").replace("--", "-")),
+            block.line,
+            Confidence::Read,
+        );
+    }
+    if !NAMES.is_match(&block.rich.text) {
+        return;
+    }
+    let title = reading.document.sections[block.section].title.to_lowercase();
+    let before = index.checked_sub(1).map(|before| reading.block(before));
+    let before_speaks = matches!(block.kind, Kind::Item(_))
+        && before.is_some_and(|before| {
+            words::any(&before.rich.text.to_lowercase(), &SPEAKS[..6]) || NAMES.is_match(&before.rich.text)
+        });
+    let in_section =
+        words::any(&title, &["architect", "platform", "架构", "平台", "アーキテクチャ", "supported arch"]);
+    for sentence in super::description::sentences(&block.rich.text) {
+        let lower = sentence.to_lowercase();
+        if words::any(&lower, &DENIES) {
+            continue;
+        }
+        let speaks = words::any(&lower, &SPEAKS) || lower.contains("docker image") || lower.contains("镜像");
+        if speaks || in_section || before_speaks {
+            let at = block.rich.text.find(sentence).unwrap_or(0);
+            push(found, reading, sentence, block.line_at(at), Confidence::Read);
+        }
+    }
+}
+
+/// A table with a column of architectures; where a column is for images, only what it ticks counts.
+fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<Found<String>>) {
+    let title = |cell: &crate::import::document::Rich| cell.text.to_lowercase();
+    let is_arch = |text: &str| {
+        words::any(text, &["arch", "platform", "架构", "アーキテクチャ", "cpu"]) && !text.contains("search")
+    };
+    let column = table.header.iter().position(|cell| is_arch(&title(cell)));
+    let section = reading.document.sections[block.section].title.to_lowercase();
+    if column.is_none() && !is_arch(&section) {
+        return;
+    }
+    let docker = table
+        .header
+        .iter()
+        .position(|cell| words::any(&title(cell), &["docker", "image", "container", "available"]));
+    for row in &table.rows {
+        let cell = |at: usize| row.cells.get(at).map_or("", |cell| cell.text.trim());
+        let ticked = docker.map(|at| cell(at).to_lowercase());
+        let is_off = |text: &str| {
+            text.is_empty()
+                || text.contains('❌')
+                || text.contains('✗')
+                || text.contains(":x:")
+                || matches!(text, "no" | "-")
+                || text.contains("only")
+                || text.contains("wip")
+        };
+        let has_mark =
+            docker.is_some_and(|at| row.cells.get(at).is_some_and(|cell| !cell.spans.is_empty())) && false;
+        if ticked.as_deref().is_some_and(is_off) && !has_mark {
+            continue;
+        }
+        let names = cell(column.unwrap_or(0));
+        let is_other_system = words::any(&names.to_lowercase(), &["freebsd", "macos", "darwin", "windows"]);
+        if !is_other_system {
+            push(found, reading, names, row.line, Confidence::Read);
+        }
+    }
+    if let Some(names) = table
+        .header
+        .iter()
+        .map(|cell| cell.text.as_str())
+        .find(|text| NAMES.find_iter(text).count() > 0 && table.header.len() > 2 && column.is_some())
+    {
+        push(found, reading, names, block.line, Confidence::Inferred);
+    }
+}

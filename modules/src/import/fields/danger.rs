@@ -1,0 +1,200 @@
+//! What installing or running the project asks of its machine that one should know before.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::container::Container;
+use crate::import::facts::Found;
+use crate::import::reading::Reading;
+use crate::import::routes::Route;
+use crate::import::words::{self, Topic};
+use crate::import::{Origin, routes};
+
+static DEFAULT_LOGIN: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)(?:default\s+(?:log-?in|user(?:name)?|password|credential|admin|account)[^.\n]{0,60}(?:password|:|is|are|=|/)|(?:user(?:name)?|login)\W{1,8}(?:admin|root)\b[^.\n]{0,60}\bpass(?:word)?\b|\badmin\s*/\s*\w+|admin:admin|\badmin\W{1,4}with (?:an )?empty password|_?admin_? with empty password|默认(?:用户名|账号|密码|管理员)|初始(?:密码|账号)|初期(?:パスワード|ユーザ)|デフォルト(?:の)?(?:パスワード|ユーザ)|standard(?:passwort|benutzer)|(?:contraseña|usuario) por defecto|(?:логин|пароль) по умолчанию)";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
+pub fn find(reading: &Reading, containers: &[(&Container, &str)], routes: &[Route]) -> Vec<Found<String>> {
+    let mut found: Vec<Found<String>> = Vec::new();
+    for (container, file) in containers {
+        of_container(container, file, &mut found);
+    }
+    for placed in &reading.commands {
+        let is_route = routes
+            .iter()
+            .any(|route| route.method == routes::Method::Script && route.origin == placed.origin);
+        if let (Some(script), true) = (routes::script(&placed.value), is_route) {
+            push(&mut found, script.shell, placed.origin.clone());
+        }
+    }
+    credentials(reading, &mut found);
+    found
+}
+
+fn push(found: &mut Vec<Found<String>>, value: String, origin: Origin) {
+    if !found.iter().any(|known| known.value == value) {
+        found.push(Found::read(value, origin));
+    }
+}
+
+fn of_container(container: &Container, file: &str, found: &mut Vec<Found<String>>) {
+    let origin = |line| Origin { file: file.to_owned(), line };
+    let mut add = |text: String, line: u32| push(found, text, origin(line));
+    let line = container.line;
+    if container.is_privileged {
+        add("--privileged".to_owned(), line);
+    }
+    if container.network.as_deref() == Some("host") {
+        add("network host".to_owned(), line);
+    }
+    if container.pid.as_deref() == Some("host") {
+        add("pid host".to_owned(), line);
+    }
+    for cap in &container.cap_add {
+        add(format!("cap_add {}", cap.trim_start_matches("CAP_")), line);
+    }
+    if !container.devices.is_empty() {
+        add("--device".to_owned(), line);
+    }
+    if !container.sysctls.is_empty() {
+        add("sysctls".to_owned(), line);
+    }
+    for mount in container.mounts.iter().filter(|mount| !mount.is_commented) {
+        let source = mount.source.as_deref().unwrap_or_default();
+        if source.ends_with("docker.sock")
+            || mount.target.ends_with("docker.sock")
+            || source.ends_with("podman.sock")
+        {
+            add("docker.sock mount".to_owned(), mount.line);
+        }
+        if source == "/" {
+            add("host root mount".to_owned(), mount.line);
+        }
+    }
+    for entry in container.env.iter().filter(|entry| !entry.is_commented) {
+        let value = entry.value.as_deref().unwrap_or_default();
+        if is_secret(&entry.name) && is_ready(value) {
+            add("default credentials".to_owned(), entry.line);
+        }
+    }
+}
+
+/// Whether a variable's name says that its value is secret.
+pub fn is_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let parts: Vec<&str> = upper.split(['_', '-', '.']).collect();
+    let has = |word: &str| parts.contains(&word);
+    let is_about = has("PASSWORD")
+        || has("PASSWD")
+        || has("PASS")
+        || has("SECRET")
+        || has("TOKEN")
+        || has("PEPPER")
+        || has("SALT")
+        || upper.ends_with("PASSWORD")
+        || upper.ends_with("SECRET")
+        || has("KEY")
+            && (has("API")
+                || has("SECRET")
+                || has("PRIVATE")
+                || has("ENCRYPTION")
+                || has("ACCESS")
+                || has("AUTH")
+                || has("JWT")
+                || has("LICENSE")
+                || has("MASTER")
+                || parts.len() == 1)
+        || has("APIKEY")
+        || has("CREDENTIALS")
+        || has("CREDENTIAL");
+    let is_setting = [
+        "FILE",
+        "LENGTH",
+        "EXPIRY",
+        "EXPIRATION",
+        "TTL",
+        "ENABLED",
+        "ENABLE",
+        "DISABLE",
+        "PATH",
+        "URL",
+        "MIN",
+        "MAX",
+        "LIFETIME",
+        "POLICY",
+        "RESET",
+        "HINT",
+        "HINTS",
+        "ITERATIONS",
+        "ALLOW",
+        "ALLOWED",
+        "REQUIRE",
+        "NAME",
+        "ID",
+        "HASHING",
+        "TYPE",
+        "COST",
+        "TIMEOUT",
+        "HEADER",
+        "DAYS",
+        "HOURS",
+    ]
+    .iter()
+    .any(|word| has(word));
+    is_about && !is_setting
+}
+
+/// Whether a value works if it is left as it is.
+pub fn is_ready(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let lower = value.to_lowercase();
+    let is_gap = value.contains(['<', '$', '{', '[', '`', '…'])
+        || value.contains("...")
+        || lower.contains("xxx")
+        || value.starts_with('*')
+        || value.contains(' ');
+    let asks = [
+        "your",
+        "change",
+        "replace",
+        "insert",
+        "here",
+        "todo",
+        "enter_",
+        "put_",
+        "generate",
+        "placeholder",
+        "example",
+        "random",
+        "must",
+    ];
+    let is_flag = matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "0" | "1" | "none" | "null");
+    !value.is_empty() && !is_gap && !words::any(&lower, &asks) && !is_flag && !value.starts_with('/')
+}
+
+/// A login that the text tells for a new installation.
+fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
+    for block in reading.prose() {
+        let title = reading.document.sections[block.section].title.to_lowercase();
+        let about_demo = words::any(&title, &["demo", "体验", "演示", "try it", "デモ", "online"]);
+        if about_demo || reading.topic_of(block) == Topic::Elsewhere {
+            continue;
+        }
+        let texts: Vec<(u32, String)> = match &block.kind {
+            crate::import::document::Kind::Table(_) => continue,
+            _ => vec![(block.line, block.rich.text.clone())],
+        };
+        for (line, text) in texts {
+            let lower = text.to_lowercase();
+            if words::any(&lower, &["demo", "演示", "体验"])
+                || !DEFAULT_LOGIN.is_match(&text)
+                || text.len() > 1500
+            {
+                continue;
+            }
+            push(found, "default credentials".to_owned(), reading.origin(line));
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The sentence that says what the project is.
+
+use crate::import::document::{Block, Kind, Style};
+use crate::import::facts::Found;
+use crate::import::reading::Reading;
+use crate::import::words;
+
+/// How many blocks of the beginning may hold it.
+const HEAD: usize = 120;
+const MAX: usize = 300;
+
+const IS: [&str; 24] = [
+    " is a ",
+    " is an ",
+    " is the ",
+    " is your ",
+    "是一",
+    "是个",
+    "是基于",
+    "は、",
+    "のための",
+    " ist ein",
+    " ist der",
+    " ist die",
+    " est un",
+    " est une",
+    " es un",
+    " é um",
+    " é uma",
+    " это ",
+    " — это",
+    "입니다",
+    " provides ",
+    " allows ",
+    " lets you ",
+    " helps ",
+];
+
+const NOUNS: [&str; 30] = [
+    "self-hosted",
+    "selfhosted",
+    "self hosted",
+    "open source",
+    "open-source",
+    "server",
+    "tool",
+    "application",
+    " app",
+    "lightweight",
+    "web ",
+    "manager",
+    "platform",
+    "dashboard",
+    "service",
+    "interface",
+    "client",
+    "library",
+    "framework",
+    "自托管",
+    "自建",
+    "开源",
+    "工具",
+    "系统",
+    "平台",
+    "サーバ",
+    "ツール",
+    "docker image",
+    "container",
+    "simple",
+];
+
+const NOT: [&str; 38] = [
+    "sponsor",
+    "donat",
+    "breaking change",
+    "deprecat",
+    "please ",
+    "thank",
+    "join ",
+    "discord",
+    "star ",
+    "warning",
+    "note:",
+    "important:",
+    "announcement",
+    "this readme",
+    "translation",
+    "documentation",
+    "click",
+    "docs.",
+    "looking for",
+    "released",
+    "release ",
+    "version ",
+    "demo",
+    "screenshot",
+    "see the ",
+    "read ",
+    "buy me",
+    "support us",
+    "not affiliated",
+    "disclaimer",
+    "中文",
+    "english",
+    "table of contents",
+    "hiring",
+    "visit ",
+    "follow ",
+    "copyright",
+    "update:",
+];
+
+pub fn find(reading: &Reading) -> Option<Found<String>> {
+    let mut best: Option<(i32, String, u32)> = None;
+    let mut tagline = None;
+    for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
+        if let Some(line) = is_tagline(reading, block, index) {
+            tagline.get_or_insert(line);
+        }
+        if !is_candidate(reading, block) {
+            continue;
+        }
+        for (place, sentence) in sentences(&block.rich.text).into_iter().take(4).enumerate() {
+            let score = score(reading, block, sentence) - i32::try_from(index / 4 + place).unwrap_or(0);
+            if score > 0 && best.as_ref().is_none_or(|(known, _, _)| score > *known) {
+                best = Some((score, joined(sentence), block.line));
+            }
+        }
+    }
+    let tagline = tagline
+        .filter(|tagline: &String| best.as_ref().is_none_or(|(_, text, _)| !text.contains(tagline.as_str())));
+    match (best, tagline) {
+        (Some((_, text, line)), Some(tagline)) if text.chars().count() < 160 => {
+            let end = if tagline.ends_with(['.', '!', '?', '。']) { "" } else { "." };
+            Some(Found::inferred(cut(&format!("{tagline}{end} {text}")), reading.origin(line)))
+        }
+        (Some((_, text, line)), _) => Some(Found::inferred(cut(&text), reading.origin(line))),
+        (None, Some(tagline)) => Some(Found::inferred(cut(&tagline), reading.origin(1))),
+        (None, None) => None,
+    }
+}
+
+/// A short line by itself at the top: bold, centred or a lower heading.
+fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> {
+    let text = joined(&block.rich.text);
+    let length = text.chars().count();
+    let level = match block.kind {
+        Kind::Heading(level) => level,
+        Kind::Paragraph
+            if block.rich.spans.iter().any(|span| {
+                span.style == Style::Strong && span.range.len() + 4 > block.rich.text.trim().len()
+            }) =>
+        {
+            3
+        }
+        _ => return None,
+    };
+    let lower = text.to_lowercase();
+    let fits = index < 25
+        && level >= 3
+        && (12..120).contains(&length)
+        && text.split_whitespace().count() > 2
+        && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
+        && !words::any(&lower, &NOT)
+        && reading
+            .document
+            .sections
+            .iter()
+            .filter(|section| section.line < block.line && section.level == 2)
+            .count()
+            == 0
+        && words::topic(&text) == words::Topic::Other;
+    fits.then_some(text)
+}
+
+fn is_candidate(reading: &Reading, block: &Block) -> bool {
+    let text = block.rich.text.trim();
+    let linked: usize = block.rich.links().map(|(words, _)| words.len()).sum();
+    let is_text =
+        matches!(block.kind, Kind::Paragraph) || matches!(block.kind, Kind::Quote) && !text.starts_with("[!");
+    let topic = reading.topic_of(block);
+    is_text
+        && text.chars().count() > 7
+        && linked * 3 < text.len() * 2
+        && text.matches('|').count() < 3
+        && !matches!(topic, words::Topic::Development | words::Topic::Upkeep | words::Topic::Elsewhere)
+}
+
+fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
+    let lower = sentence.to_lowercase();
+    let count = sentence.chars().count();
+    let is_wide = sentence.chars().any(|c| c as u32 > 0x2e80);
+    if count < if is_wide { 8 } else { 18 } {
+        return 0;
+    }
+    let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
+    let named = names.map(|name| name.to_lowercase()).any(|name| name.len() > 2 && lower.contains(&name));
+    let level = reading.document.sections[block.section].level;
+    let title = reading.document.sections[block.section].title.to_lowercase();
+    let mut score = 8;
+    score += if named { 4 } else { 0 };
+    score += if words::any(&lower, &IS) { 4 } else { 0 };
+    score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
+    score += if level <= 1 { 3 } else { 0 };
+    score += if words::any(
+        &title,
+        &[
+            "what is",
+            "about",
+            "introduction",
+            "overview",
+            "简介",
+            "介绍",
+            "什么",
+            "概要",
+            "what it does",
+            "关于",
+            "はじめに",
+        ],
+    ) {
+        3
+    } else {
+        0
+    };
+    score -= if words::any(&lower, &NOT) { 7 } else { 0 };
+    score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
+    score -=
+        if sentence.ends_with(':') || sentence.ends_with('：') || sentence.ends_with('?') { 3 } else { 0 };
+    score -= if lower.contains("http://") || lower.contains("https://") { 2 } else { 0 };
+    score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
+    score
+}
+
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= MAX {
+        return text.to_owned();
+    }
+    let text: String = text.chars().take(MAX).collect();
+    let end = text.rfind(' ').unwrap_or(text.len());
+    format!("{}…", text[..end].trim_end_matches([',', ';', ' ']))
+}
+
+const ABBREVIATIONS: [&str; 12] =
+    ["e.g.", "i.e.", "etc.", "vs.", "z.b.", "p.ej.", "st.", "no.", "dr.", "inc.", "ver.", "approx."];
+
+/// The sentences of a text.
+pub fn sentences(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let end = at + c.len_utf8();
+        let is_end = match c {
+            '。' | '！' | '？' => true,
+            '.' | '!' | '?' => {
+                let next = chars.peek().map(|(_, next)| *next);
+                let word =
+                    text[start..end].rsplit(char::is_whitespace).next().unwrap_or_default().to_lowercase();
+                let is_initial = word.len() == 2
+                    || word.matches('.').count() > 1
+                    || ABBREVIATIONS.contains(&word.trim_start_matches('('));
+                next.is_none_or(char::is_whitespace) && !is_initial
+            }
+            _ => false,
+        };
+        if is_end {
+            found.push(text[start..end].trim());
+            start = end;
+        }
+    }
+    found.push(text[start..].trim());
+    found.retain(|sentence| !sentence.is_empty());
+    found
+}

@@ -1,0 +1,444 @@
+//! The environment variables that can be set: from examples, tables, lists, listings and sentences.
+
+use crate::import::container::Container;
+use crate::import::document::{Block, Kind, Rich, Table};
+use crate::import::facts::{Confidence, EnvFact, Found};
+use crate::import::reading::Reading;
+use crate::import::words;
+
+use super::env_text;
+
+/// Collects variables; the first mention gives the place, later ones fill gaps.
+#[derive(Default)]
+pub struct Variables {
+    pub found: Vec<Found<EnvFact>>,
+}
+
+impl Variables {
+    pub fn add(&mut self, fact: EnvFact, origin: crate::import::Origin, confidence: Confidence) {
+        if !is_settable(&fact.name) {
+            return;
+        }
+        let Some(known) = self.found.iter_mut().find(|known| known.value.name == fact.name) else {
+            self.found.push(Found { value: fact, origin, confidence });
+            return;
+        };
+        let value = &mut known.value;
+        value.default = value.default.take().or(fact.default);
+        value.example = value.example.take().or(fact.example);
+        value.required = match (value.required, fact.required) {
+            (Some(known), Some(new)) => Some(known || new),
+            (known, new) => known.or(new),
+        };
+        if value.description.is_empty() {
+            value.description = fact.description;
+        }
+        value.is_commented &= fact.is_commented;
+        known.confidence = known.confidence.max(confidence);
+    }
+}
+
+/// Variables of the caller's shell are none of the project's.
+fn is_settable(name: &str) -> bool {
+    !matches!(
+        name,
+        "PATH"
+            | "HOME"
+            | "PWD"
+            | "USER"
+            | "SHELL"
+            | "LANG"
+            | "LC_ALL"
+            | "DISPLAY"
+            | "GOPATH"
+            | "GOBIN"
+            | "CGO_ENABLED"
+            | "GOOS"
+            | "GOARCH"
+            | "PYTHONPATH"
+            | "VERSION"
+            | "COMPOSE_PROJECT_NAME"
+            | "DOCKER_BUILDKIT"
+            | "DOCKER_HOST"
+            | "NODE_OPTIONS"
+    )
+}
+
+/// The variables of the containers that are the project, then those of the text.
+pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<EnvFact>> {
+    let mut variables = Variables::default();
+    for (container, file) in containers {
+        for entry in &container.env {
+            let origin = crate::import::Origin { file: (*file).to_owned(), line: entry.line };
+            let lower = entry.comment.to_lowercase();
+            let required = if words::any(&lower, words::OPTIONAL) {
+                Some(false)
+            } else {
+                words::any(&lower, words::REQUIRED).then_some(true)
+            };
+            let fact = EnvFact {
+                name: entry.name.clone(),
+                default: env_text::interpolated_default(entry.value.as_deref().unwrap_or_default()),
+                example: entry.value.clone().filter(|value| !value.is_empty()),
+                required,
+                description: entry.comment.clone(),
+                is_commented: entry.is_commented,
+            };
+            variables.add(fact, origin, Confidence::Read);
+        }
+    }
+    for (index, block) in reading.document.blocks.iter().enumerate() {
+        let topic = reading.topic_of(block);
+        if matches!(topic, words::Topic::Development | words::Topic::Elsewhere | words::Topic::Kubernetes) {
+            continue;
+        }
+        match &block.kind {
+            Kind::Table(table) => from_table(reading, index, block, table, &mut variables),
+            Kind::Item(_) => env_text::from_item(reading, index, block, &mut variables),
+            Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
+            Kind::Paragraph | Kind::Quote => env_text::from_sentence(reading, index, block, &mut variables),
+            Kind::Heading(_) => env_text::from_heading(reading, block, &mut variables),
+        }
+    }
+    if says_all_are_required(reading) {
+        for known in &mut variables.found {
+            let is_optional = words::any(&known.value.description.to_lowercase(), words::OPTIONAL);
+            if known.value.required.is_none() && !is_optional && !known.value.is_commented {
+                known.value.required = Some(true);
+            }
+        }
+    }
+    variables.found
+}
+
+/// "Unless a parameter is flagged as 'optional', it is mandatory."
+fn says_all_are_required(reading: &Reading) -> bool {
+    reading.document.blocks.iter().any(|block| {
+        let text = &block.rich.text;
+        text.len() < 600
+            && text.contains("mandatory")
+            && text.contains("optional")
+            && text.to_lowercase().contains("unless")
+    })
+}
+
+/// Whether a block is where variables are spoken of: its headings, or what stands before it.
+pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
+    let says = |text: &str| words::any(&format!(" {} ", text.to_lowercase()), words::ENVIRONMENT);
+    let by_title = reading.document.path(block.section).take(2).any(|section| says(&section.title));
+    let before =
+        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+    let before = before
+        .filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code())
+        .take(1);
+    by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(&before.rich.text))
+}
+
+#[derive(Default, Clone, Copy)]
+struct Columns {
+    name: usize,
+    default: Option<usize>,
+    required: Option<usize>,
+    description: Option<usize>,
+}
+
+const NAME: [&str; 24] = [
+    "variable",
+    "env",
+    "name",
+    "key",
+    "parameter",
+    "param",
+    "option",
+    "setting",
+    "变量",
+    "變數",
+    "名称",
+    "参数",
+    "配置项",
+    "変数",
+    "環境",
+    "nom",
+    "nombre",
+    "nome",
+    "имя",
+    "переменная",
+    "변수",
+    "이름",
+    "bezeichnung",
+    "config",
+];
+const DEFAULT: [&str; 14] = [
+    "default",
+    "默认",
+    "預設",
+    "デフォルト",
+    "既定",
+    "初期値",
+    "standard",
+    "défaut",
+    "defecto",
+    "predetermin",
+    "padrão",
+    "умолчан",
+    "기본",
+    "缺省",
+];
+const DESCRIPTION: [&str; 18] = [
+    "descri",
+    "function",
+    "purpose",
+    "meaning",
+    "beschreib",
+    "说明",
+    "描述",
+    "作用",
+    "说 明",
+    "説明",
+    "内容",
+    "описание",
+    "설명",
+    "notes",
+    "usage",
+    "用途",
+    "备注",
+    "what",
+];
+
+fn columns(header: &[Rich]) -> Columns {
+    let mut columns = Columns { name: usize::MAX, ..Columns::default() };
+    for (index, cell) in header.iter().enumerate() {
+        let text = cell.text.to_lowercase();
+        if words::any(&text, &DEFAULT) {
+            columns.default.get_or_insert(index);
+        } else if words::any(&text, words::REQUIRED) || text.contains("是否") {
+            columns.required.get_or_insert(index);
+        } else if words::any(&text, &DESCRIPTION) {
+            columns.description.get_or_insert(index);
+        } else if words::any(&text, &NAME) && columns.name == usize::MAX {
+            columns.name = index;
+        }
+    }
+    columns
+}
+
+fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table, variables: &mut Variables) {
+    let mut columns = columns(&table.header);
+    let width = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0).min(12);
+    // The column whose cells are names of variables.
+    let count = |column: usize| {
+        table
+            .rows
+            .iter()
+            .filter(|row| row.cells.get(column).is_some_and(|cell| !names(cell).is_empty()))
+            .count()
+    };
+    let Some(column) = (0..width).max_by_key(|column| (count(*column), usize::MAX - column)) else { return };
+    let fitting = count(column);
+    let is_parameter_list =
+        table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.text.trim_start().starts_with("-e ")));
+    if fitting == 0 || fitting * 2 < table.rows.len() && !is_parameter_list {
+        return;
+    }
+    columns.name = column;
+    let header: String =
+        table.header.iter().map(|cell| cell.text.to_lowercase()).collect::<Vec<_>>().join(" ");
+    let by_header = words::any(&format!(" {header} "), words::ENVIRONMENT) || header.contains("variable");
+    let long = table
+        .rows
+        .iter()
+        .filter(|row| {
+            row.cells.get(column).is_some_and(|cell| names(cell).iter().any(|name| name.contains('_')))
+        })
+        .count();
+    let in_context = by_header || is_parameter_list || in_context(reading, index, block);
+    if !in_context && long * 2 < fitting {
+        return;
+    }
+    for row in &table.rows {
+        let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));
+        let Some(name_cell) = row.cells.get(column) else { continue };
+        if is_parameter_list
+            && !name_cell.text.trim_start().starts_with("-e")
+            && name_cell.text.trim_start().starts_with('-')
+        {
+            continue;
+        }
+        let description = cell(columns.description)
+            .or_else(|| row.cells.get(column + 1))
+            .map_or("", |cell| cell.text.trim());
+        let stated = columns.default.map(|at| row.cells.get(at).and_then(env_text::default_of_cell));
+        let default = stated.unwrap_or_else(|| {
+            cell(columns.description)
+                .or_else(|| row.cells.get(column + 1))
+                .and_then(env_text::default_in_words)
+        });
+        let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
+        let required = marked.unwrap_or_else(|| requirement(&format!("{} {description}", name_cell.text)));
+        let example = name_cell
+            .text
+            .split_once('=')
+            .filter(|_| is_parameter_list)
+            .map(|(_, value)| value.trim().to_owned());
+        for name in names(name_cell) {
+            let fact = EnvFact {
+                name,
+                default: default.clone(),
+                example: example.clone(),
+                required,
+                description: short(description),
+                is_commented: false,
+            };
+            variables.add(fact, reading.origin(row.line), Confidence::Read);
+        }
+    }
+}
+
+/// What a cell of a column for "required" says.
+fn is_yes(text: &str) -> Option<bool> {
+    let text = text.trim().to_lowercase();
+    let yes = [
+        "yes",
+        "true",
+        "✓",
+        "✔",
+        "✅",
+        "☑",
+        ":heavy_check_mark:",
+        ":white_check_mark:",
+        "x",
+        "是",
+        "必须",
+        "必需",
+        "必填",
+        "必須",
+        "○",
+        "はい",
+        "ja",
+        "oui",
+        "sí",
+        "si",
+        "sim",
+        "да",
+        "y",
+        "required",
+        "mandatory",
+        "예",
+        "필수",
+        "⭕",
+    ];
+    let no = [
+        "no",
+        "false",
+        "✗",
+        "✘",
+        "❌",
+        "",
+        "-",
+        "否",
+        "可选",
+        "任意",
+        "nein",
+        "non",
+        "não",
+        "нет",
+        "n",
+        "optional",
+        ":x:",
+        "×",
+        "아니오",
+        "선택",
+    ];
+    if yes.contains(&text.as_str())
+        || text.starts_with("yes")
+        || text.starts_with('✅')
+        || text.starts_with("required")
+    {
+        return Some(true);
+    }
+    (no.contains(&text.as_str()) || text.starts_with("no") || text.starts_with("optional")).then_some(false)
+}
+
+/// What words beside a name say about its being required.
+pub fn requirement(text: &str) -> Option<bool> {
+    let lower = text.to_lowercase();
+    if words::any(&lower, words::OPTIONAL)
+        || lower.contains("required if")
+        || lower.contains("required when")
+        || lower.contains("only required")
+        || lower.contains("not necessary")
+        || lower.contains("if required")
+    {
+        return Some(false);
+    }
+    let marks = [
+        "(required",
+        "[required",
+        "**required",
+        "required.",
+        "required:",
+        "(mandatory",
+        "(必",
+        "（必",
+        "[必",
+        "【必",
+        "必须设置",
+        "必填",
+        "erforderlich",
+        "(requis",
+        "(obligat",
+        "obligatorio",
+        "обязательн",
+        "mandatory",
+        "*required*",
+        "must be set",
+        "- required",
+        "required,",
+        "required)",
+    ];
+    let at_start = lower
+        .split_whitespace()
+        .take(3)
+        .any(|word| word.trim_matches(|c: char| !c.is_alphanumeric()) == "required");
+    (words::any(&lower, &marks) || at_start).then_some(true)
+}
+
+/// The variables that a cell names, if it names variables and little else.
+pub fn names(cell: &Rich) -> Vec<String> {
+    let text = cell.text.trim();
+    let mut found: Vec<String> = Vec::new();
+    let codes: Vec<&str> = cell.code().map(|(_, code)| code).collect();
+    let sources = if codes.is_empty() { vec![text] } else { codes };
+    for source in sources {
+        let source = source
+            .trim()
+            .trim_start_matches("-e ")
+            .trim_start_matches("--env ")
+            .trim()
+            .trim_start_matches('$')
+            .trim_matches(['{', '}']);
+        for part in source.split([',', '/', '|', '\n']).map(str::trim) {
+            let part = part
+                .split(['=', ':', ' ', '(', '\u{a0}'])
+                .next()
+                .unwrap_or_default()
+                .trim_matches(['*', '"', '\'', '`', '.']);
+            if env_text::is_upper_name(part) && !found.iter().any(|known| known == part) {
+                found.push(part.to_owned());
+            }
+        }
+    }
+    let starts = text.trim_start_matches(['`', '*', '$', '{', ' ']).trim_start_matches("-e ").trim_start();
+    if found.first().is_some_and(|first| starts.starts_with(first.as_str())) { found } else { Vec::new() }
+}
+
+/// A description of bearable length, on one line.
+pub fn short(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.trim_start_matches(['-', ':', '–', '—', '=', '：', ' ', ')', '.']).trim();
+    if text.chars().count() <= 200 {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(197).collect();
+    format!("{}…", cut.trim_end())
+}

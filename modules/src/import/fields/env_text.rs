@@ -1,0 +1,386 @@
+//! Environment variables outside of tables: items, listings, sentences, headings.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::env::{Variables, in_context, requirement, short};
+use crate::import::document::{Block, Rich};
+use crate::import::facts::{Confidence, EnvFact};
+use crate::import::reading::{Reading, is_program};
+use crate::import::shell;
+use crate::import::words;
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is well-formed")
+}
+
+static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”|([A-Za-z0-9/._:@+-]+))"#,
+    )
+});
+/// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
+static USAGE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?:\benv(?:ironment)?(?: var(?:iable)?)?[:=]? ?\$?|\[\$)([A-Z][A-Z0-9_]{2,})"));
+static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:? "?([^\],")\s]+)"?"#));
+/// In code of programs: `process.env.NAME`, `os.environ["NAME"]`, `os.Getenv("NAME")`.
+static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?:process\.env\.|os\.environ(?:\.get)?[\[(]\s*["']|os\.getenv\(\s*["']|Getenv\(\s*["']|ENV\[["'])([A-Z][A-Z0-9_]+)"#,
+    )
+});
+static UPPER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"));
+
+/// `FOO_BAR`, `TZ`.
+pub fn is_upper_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (2..=80).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && text.chars().all(plain)
+        && text.chars().filter(char::is_ascii_uppercase).count() > 1
+        && !text.ends_with('_')
+}
+
+/// `${NAME:-default}` as a whole value.
+pub fn interpolated_default(value: &str) -> Option<String> {
+    let inner = value.trim().strip_prefix("${")?.strip_suffix('}')?;
+    let (name, default) = inner.split_once(":-").or_else(|| inner.split_once('-'))?;
+    (name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !default.is_empty()
+        && !default.contains("${"))
+    .then(|| default.to_owned())
+}
+
+const NOTHING: [&str; 34] = [
+    "",
+    "-",
+    "--",
+    "–",
+    "—",
+    "n/a",
+    "na",
+    "none",
+    "null",
+    "nil",
+    "empty",
+    "unset",
+    "not set",
+    "undefined",
+    "无",
+    "空",
+    "なし",
+    "нет",
+    "no default",
+    "(none)",
+    "(empty)",
+    "\"\"",
+    "''",
+    "<empty>",
+    "<none>",
+    "(unset)",
+    "required",
+    "optional",
+    "*none*",
+    "blank",
+    "(not set)",
+    "없음",
+    "未设置",
+    "必填",
+];
+
+/// What a cell of a column for defaults says.
+pub fn default_of_cell(cell: &Rich) -> Option<String> {
+    let mut codes = cell.code();
+    let text = match (codes.next(), codes.next()) {
+        (Some((at, code)), _) if cell.text[..at].trim().len() < 4 => code,
+        _ => cell.text.trim(),
+    };
+    value(text)
+}
+
+fn value(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches(['`', '"', '\'']).trim();
+    let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
+    let is_sentence = text.split_whitespace().count() > 5 || text.chars().count() > 120;
+    (!is_nothing && !is_sentence).then(|| text.to_owned())
+}
+
+/// A default that is stated in words.
+pub fn default_in_words(cell: &Rich) -> Option<String> {
+    let marked = marked(cell);
+    default_in(&marked)
+}
+
+fn default_in(text: &str) -> Option<String> {
+    let found = DEFAULT.captures(text)?;
+    let start = found.get(0)?.start();
+    if text[..start].to_lowercase().trim_end().ends_with("by") && found.get(5).is_some() {
+        return None;
+    }
+    if let Some(bare) = found.get(5) {
+        let word = bare.as_str().trim_end_matches(['.', ',', ';', ')']);
+        let is_filler = [
+            "the",
+            "a",
+            "an",
+            "to",
+            "is",
+            "value",
+            "is",
+            "if",
+            "of",
+            "when",
+            "in",
+            "for",
+            "by",
+            "and",
+            "or",
+            "used",
+            "all",
+            "behavior",
+            "behaviour",
+            "will",
+            "it",
+            "this",
+            "your",
+            "not",
+            "with",
+            "that",
+            "no",
+        ]
+        .contains(&word.to_lowercase().as_str());
+        return if is_filler { None } else { value(word) };
+    }
+    let quoted = (1..5).find_map(|group| found.get(group))?;
+    value(quoted.as_str())
+}
+
+/// The text with its code between backticks.
+fn marked(rich: &Rich) -> String {
+    let mut text = String::new();
+    let mut at = 0;
+    let mut codes: Vec<(usize, &str)> = rich.code().collect();
+    codes.sort_unstable();
+    for (start, code) in codes {
+        if start < at {
+            continue;
+        }
+        text.push_str(&rich.text[at..start]);
+        text.push('`');
+        text.push_str(code);
+        text.push('`');
+        at = start + code.len();
+    }
+    text.push_str(&rich.text[at..]);
+    text
+}
+
+/// "- `NAME` (default: `x`): what it is for"
+pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
+    let text = block.rich.text.trim_start();
+    let skipped = block.rich.text.len() - text.len();
+    let bare = text
+        .trim_start_matches(['-', '*', '[', ' '])
+        .trim_start_matches("e ")
+        .trim_start_matches("env ")
+        .trim_start_matches('$');
+    let name: String = bare.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let after = &bare[name.len()..];
+    let is_code = block.rich.code().any(|(at, code)| at <= skipped + 4 && code.contains(&name));
+    let is_followed = after.is_empty()
+        || after
+            .trim_start()
+            .starts_with(['=', ':', '-', '–', '—', '(', '：', '（', ',', '/', '\n', '`', '['])
+        || is_code;
+    if !is_upper_name(&name) || !is_followed {
+        return from_sentence(reading, index, block, variables);
+    }
+    let has_mark = name.contains('_') && (is_code || after.starts_with(['=', ':']));
+    let is_flagged = text.starts_with("-e ") || text.starts_with("--env ");
+    let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
+        matches!(before.kind, crate::import::document::Kind::Item(_))
+            && variables.found.last().is_some_and(|last| last.origin.line == before.line)
+    });
+    if !has_mark && !is_flagged && !in_list && !in_context(reading, index, block) {
+        return;
+    }
+    let marked = marked(&block.rich);
+    let description = after.trim_start_matches('`');
+    let (example, description) = match description.strip_prefix('=') {
+        Some(rest) => {
+            let end = rest.find([' ', '`', '\n']).unwrap_or(rest.len());
+            (Some(rest[..end].to_owned()), &rest[end..])
+        }
+        None => (None, description),
+    };
+    let fact = EnvFact {
+        name,
+        default: default_in(&marked),
+        example,
+        required: requirement(description),
+        description: short(description),
+        is_commented: false,
+    };
+    variables.add(fact, reading.origin(block.line), Confidence::Read);
+}
+
+/// A listing of variables, or the usage text of a program.
+pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str, variables: &mut Variables) {
+    let text = &block.rich.text;
+    if text.len() > 200_000 {
+        return;
+    }
+    if text.contains("env") || text.contains("[$") {
+        usage(reading, block, variables);
+    }
+    if is_program(language) && !["ini", "properties"].contains(&language) || language.contains("dockerfile") {
+        return;
+    }
+    let listing = listing(text);
+    let is_env = language.contains("env") || language == "properties";
+    if listing.is_empty() || !(is_env || in_context(reading, index, block)) {
+        return;
+    }
+    for (offset, name, example, is_commented, comment) in listing {
+        let line = block.line + u32::try_from(offset).unwrap_or(0);
+        let fact = EnvFact {
+            name,
+            default: None,
+            example,
+            required: None,
+            description: short(&comment),
+            is_commented,
+        };
+        variables.add(fact, reading.origin(line), Confidence::Read);
+    }
+}
+
+type Listed = (usize, String, Option<String>, bool, String);
+
+/// The assignments of a block that is made of them.
+fn listing(text: &str) -> Vec<Listed> {
+    let mut found: Vec<Listed> = Vec::new();
+    let mut other = 0;
+    let mut comment = String::new();
+    for (offset, line) in text.lines().enumerate() {
+        let trimmed =
+            line.trim().trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
+        if trimmed.is_empty() {
+            comment.clear();
+            continue;
+        }
+        let (bare, is_commented) = match trimmed.strip_prefix('#') {
+            Some(rest) => (rest.trim(), true),
+            None => (trimmed, false),
+        };
+        match shell::assignment(bare) {
+            Some((name, value)) if is_upper_name(name) && !(is_commented && value.contains(". ")) => {
+                let (value, note) = value.split_once(" #").unwrap_or((value, ""));
+                let value = value.trim().trim_matches(['"', '\'']);
+                let words =
+                    if note.is_empty() { std::mem::take(&mut comment) } else { note.trim().to_owned() };
+                let is_call = !value.starts_with(['"', '\''])
+                    && value.split_whitespace().count() > 1
+                    && value.split_whitespace().nth(1).is_some_and(|word| word.starts_with(['.', '/', '-']));
+                if is_call {
+                    other += 1;
+                }
+                found.push((
+                    offset,
+                    name.to_owned(),
+                    Some(value.to_owned()).filter(|value| !value.is_empty()),
+                    is_commented,
+                    words,
+                ));
+            }
+            _ if is_commented => bare.clone_into(&mut comment),
+            _ => other += 1,
+        }
+    }
+    if found.len() >= other.max(1) { found } else { Vec::new() }
+}
+
+fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
+    for (offset, line) in block.rich.text.lines().enumerate().take(5000) {
+        for found in USAGE.captures_iter(line) {
+            let default = USAGE_DEFAULT.captures(line).and_then(|found| value(&found[1]));
+            let words =
+                line.split("  ").map(str::trim).filter(|part| part.contains(' ')).last().unwrap_or_default();
+            let description = words.split(['[', '(']).next().unwrap_or_default();
+            let fact = EnvFact {
+                name: found[1].to_owned(),
+                default,
+                description: short(description),
+                ..EnvFact::default()
+            };
+            let line = block.line + u32::try_from(offset).unwrap_or(0);
+            variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+    }
+}
+
+/// "Set the environment variable `NAME` to …"
+pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let mut add = |name: &str, at: usize, default: Option<String>| {
+        let fact = EnvFact { name: name.to_owned(), default, ..EnvFact::default() };
+        variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
+    };
+    for found in LOOKUP.captures_iter(text) {
+        let name = found.get(1).map_or("", |name| name.as_str());
+        add(name, found.get(0).map_or(0, |whole| whole.start()), None);
+    }
+    let lower = format!(" {} ", text.to_lowercase());
+    if text.len() > 3000 || !words::any(&lower, words::ENVIRONMENT) {
+        return;
+    }
+    let marked = marked(&block.rich);
+    for (at, code) in block.rich.code() {
+        let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
+        let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
+        if !is_upper_name(name) {
+            continue;
+        }
+        let near = near(text, at, at + code.len());
+        if name.contains('_') || words::any(&near, words::ENVIRONMENT) {
+            let default = block.rich.code().filter(|(_, other)| is_upper_name(other)).count() == 1;
+            add(name, at, if default { default_in(&marked) } else { None });
+        }
+    }
+    for found in UPPER.find_iter(text) {
+        if words::any(&near(text, found.start(), found.end()), words::ENVIRONMENT)
+            && !found.as_str().contains("EXAMPLE")
+        {
+            add(found.as_str(), found.start(), None);
+        }
+    }
+}
+
+/// What stands close around a place.
+fn near(text: &str, start: usize, end: usize) -> String {
+    let mut from = start.saturating_sub(32);
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let mut to = (end + 28).min(text.len());
+    while !text.is_char_boundary(to) {
+        to += 1;
+    }
+    format!(" {} ", text[from..to].to_lowercase())
+}
+
+/// A heading that is a name: "### `NAME`".
+pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let text = block.rich.text.trim().trim_matches('`');
+    let name = text.split(['=', ' ', ':', '(']).next().unwrap_or_default();
+    let says = reading
+        .document
+        .path(block.section)
+        .skip(1)
+        .any(|section| words::any(&format!(" {} ", section.title.to_lowercase()), words::ENVIRONMENT));
+    if is_upper_name(name) && name.contains('_') && says {
+        let fact = EnvFact { name: name.to_owned(), required: requirement(text), ..EnvFact::default() };
+        variables.add(fact, reading.origin(block.line), Confidence::Read);
+    }
+}

@@ -1,0 +1,57 @@
+//! How the text says that one can tell whether it is well.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::facts::Found;
+use crate::import::reading::Reading;
+use crate::import::words;
+
+static PATH: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[\s`'(]|https?://[^/\s]+)(/[a-z0-9_./-]*(?:health|alive|ready|ping|heartbeat|status)[a-z0-9_-]*)(?:$|[\s`'),.])").expect("the pattern is well-formed")
+});
+
+const CHECKS: [&str; 12] = [
+    "health check",
+    "healthcheck",
+    "health-check",
+    "health endpoint",
+    "liveness",
+    "readiness",
+    "健康检查",
+    "ヘルスチェック",
+    "health status",
+    "health of the",
+    "gesundheitsprüfung",
+    "проверк",
+];
+
+/// The path of a health check that the text states.
+pub fn path(reading: &Reading) -> Option<Found<String>> {
+    for block in reading.prose() {
+        let text = &block.rich.text;
+        let lower = text.to_lowercase();
+        let title = reading.document.sections[block.section].title.to_lowercase();
+        let says = words::any(&lower, &CHECKS) || words::any(&title, &CHECKS);
+        if says
+            && !words::any(&lower, &["notification", "healthchecks.io", "hc-ping"])
+            && let Some(found) = PATH.captures(text)
+        {
+            let path = found[1].trim_end_matches('.').to_owned();
+            return Some(Found::read(path, reading.origin(block.line)));
+        }
+    }
+    None
+}
+
+/// The path that a check by a command asks for: `curl -f http://localhost:80/health`.
+pub fn path_of_command(command: &[String]) -> Option<String> {
+    let text = command.join(" ");
+    let fetches = ["curl", "wget", "http"].iter().any(|tool| text.contains(tool));
+    let at = text.find("://").filter(|_| fetches)?;
+    let rest: String =
+        text[at + 3..].chars().take_while(|c| !c.is_whitespace() && !"\"'|;)".contains(*c)).collect();
+    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    Some(path.to_owned())
+}

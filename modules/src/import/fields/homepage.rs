@@ -1,0 +1,156 @@
+//! The project's own site.
+
+use crate::import::document::Kind;
+use crate::import::facts::Found;
+use crate::import::names::squeeze;
+use crate::import::reading::Reading;
+use crate::import::words;
+
+const SITE: [&str; 16] = [
+    "website",
+    "homepage",
+    "home page",
+    "official site",
+    "web site",
+    "官网",
+    "官方网站",
+    "主页",
+    "公式サイト",
+    "ウェブサイト",
+    "webseite",
+    "site web",
+    "site officiel",
+    "sitio web",
+    "сайт",
+    "홈페이지",
+];
+
+/// Hosts that serve many projects.
+const SHARED: [&str; 36] = [
+    "github.com",
+    "githubusercontent.com",
+    "gitlab.com",
+    "docker.com",
+    "quay.io",
+    "ghcr.io",
+    "shields.io",
+    "badge",
+    "discord",
+    "reddit.com",
+    "twitter.com",
+    "x.com",
+    "youtube.com",
+    "youtu.be",
+    "t.me",
+    "telegram",
+    "slack.com",
+    "matrix.to",
+    "patreon",
+    "opencollective",
+    "paypal",
+    "ko-fi",
+    "buymeacoffee",
+    "codecov",
+    "travis-ci",
+    "wikipedia",
+    "npmjs",
+    "pypi",
+    "localhost",
+    "example",
+    "gitter",
+    "weblate",
+    "crowdin",
+    "transifex",
+    "readthedocs",
+    "medium.com",
+];
+
+pub fn find(reading: &Reading) -> Option<Found<String>> {
+    let mut candidates: Vec<(i32, String, u32)> = Vec::new();
+    for (index, block) in reading.document.blocks.iter().enumerate().take(600) {
+        if block.is_code() {
+            continue;
+        }
+        if let Kind::Table(table) = &block.kind {
+            for row in &table.rows {
+                for (words, url) in row.cells.iter().flat_map(|cell| cell.links()) {
+                    candidates.extend(candidate(reading, words, url, index, row.line));
+                }
+            }
+        }
+        for (words, url) in block.rich.links() {
+            candidates.extend(candidate(reading, words, url, index, block.line));
+        }
+    }
+    let best = candidates.into_iter().rev().max_by_key(|(score, _, _)| *score)?;
+    (best.0 > 0).then(|| Found::inferred(best.1, reading.origin(best.2)))
+}
+
+fn candidate(
+    reading: &Reading,
+    text: &str,
+    url: &str,
+    index: usize,
+    line: u32,
+) -> Option<(i32, String, u32)> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let host = rest.split(['/', '?', '#', ':']).next()?.to_ascii_lowercase();
+    let is_plain = host.contains('.')
+        && !host.contains(|c: char| c.is_whitespace() || "<>{}$[]".contains(c))
+        && !host.starts_with(|c: char| c.is_ascii_digit());
+    if !is_plain || words::any(&host, &SHARED) {
+        return None;
+    }
+    let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let depth = path.split('/').filter(|part| !part.is_empty()).count();
+    let names = std::iter::once(&reading.identity.repository)
+        .chain(&reading.identity.aliases)
+        .chain([&reading.identity.owner]);
+    let squeezed = squeeze(&host);
+    let is_own = names.map(|name| squeeze(name)).any(|name| name.len() > 2 && squeezed.contains(&name));
+    let is_site = words::any(&text.to_lowercase(), &SITE);
+    let sub = host.split('.').next().unwrap_or_default();
+    let is_side = [
+        "demo",
+        "docs",
+        "doc",
+        "forum",
+        "community",
+        "blog",
+        "status",
+        "chat",
+        "api",
+        "wiki",
+        "discuss",
+        "translate",
+        "pub",
+        "my",
+        "play",
+        "try",
+        "app",
+        "bbs",
+        "hub",
+        "cdn",
+        "get",
+        "download",
+        "nightly",
+    ]
+    .contains(&sub);
+    let mut score = 0;
+    score += if is_own { 10 } else { 0 };
+    score += if is_site { 9 } else { 0 };
+    score -= if is_side { 6 } else { 0 };
+    score -= i32::try_from(depth.min(4)).unwrap_or(4);
+    score -= if index > 60 { 2 } else { 0 };
+    if score < 5 {
+        return None;
+    }
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    // A page within the site stands for the site.
+    let address = if depth > 1 {
+        format!("{}//{host}", url.split("//").next().unwrap_or("https:"))
+    } else {
+        url.to_owned()
+    };
+    Some((score, address, line))
+}

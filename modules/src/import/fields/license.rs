@@ -1,0 +1,231 @@
+//! The licence, as an SPDX identifier.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::document::Kind;
+use crate::import::facts::Found;
+use crate::import::reading::Reading;
+use crate::import::words;
+use crate::import::{Files, Origin};
+
+/// Patterns and what they mean; the first that matches counts, so the narrow ones come first.
+const NAMES: [(&str, &str); 34] = [
+    (r"agpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "AGPL-3.0-or-later"),
+    (r"agpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*only", "AGPL-3.0-only"),
+    (r"\bagpl|affero", "AGPL-3.0"),
+    (r"lgpl[\s_-]*v?\.?2\.1|lesser general public licen[sc]e[,\s]*(?:version|v)?\s*2\.1", "LGPL-2.1"),
+    (r"\blgpl|lesser general public", "LGPL-3.0"),
+    (r"\bgpl[\s_-]*(?:license\s*)?v?\.?2(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "GPL-2.0-or-later"),
+    (r"\bgpl[\s_-]*v?\.?2(?:\.0)?[\s_-]*only", "GPL-2.0-only"),
+    (r"\bgpl[\s_-]*(?:license\s*)?v?\.?\s*3(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "GPL-3.0-or-later"),
+    (r"\bgpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*only", "GPL-3.0-only"),
+    (
+        r"\bgpl[\s_-]*(?:license\s*)?[\s,]*(?:version\s*)?v?\.?\s*2\b|general public licen[sc]e,?[\s(]*(?:version|v)?\.?\s*2",
+        "GPL-2.0",
+    ),
+    (
+        r"\bgpl[\s_-]*(?:license\s*)?[\s,]*(?:version\s*)?v?\.?\s*3\b|general public licen[sc]e,?[\s(]*(?:version|v)?\.?\s*3|gplv3",
+        "GPL-3.0",
+    ),
+    (
+        r"apache[\s_-]*(?:software\s*)?(?:licen[sc]e)?,?[\s_-]*(?:version|v)?[\s_-]*\.?2(?:\.0)?|apache[\s_-]*2|apache licen[sc]e",
+        "Apache-2.0",
+    ),
+    (
+        r"bsd[\s_-]*\(?(?:3|three)[\s_-]*-?clause|3[\s_-]clause[\s_-]bsd|new bsd|modified bsd|bsd[\s_-]3\b",
+        "BSD-3-Clause",
+    ),
+    (
+        r"bsd[\s_-]*\(?(?:2|two)[\s_-]*-?clause|2[\s_-]clause[\s_-]bsd|simplified bsd|bsd[\s_-]2\b",
+        "BSD-2-Clause",
+    ),
+    (r"\b0bsd\b", "0BSD"),
+    (r"\bmpl[\s_-]*v?2(?:\.0)?|mozilla public licen[sc]e", "MPL-2.0"),
+    (r"\bepl[\s_-]*v?2(?:\.0)?|eclipse public licen[sc]e", "EPL-2.0"),
+    (r"\beupl", "EUPL-1.2"),
+    (r"\bisc\b", "ISC"),
+    (r"\bunlicense\b", "Unlicense"),
+    (r"\bwtfpl\b", "WTFPL"),
+    (r"\bzlib\b", "Zlib"),
+    (r"\bsspl", "SSPL-1.0"),
+    (r"business source|\bbsl[\s_-]1\.1|\bbusl", "BUSL-1.1"),
+    (r"elastic licen[sc]e(?: v?2)?|\belv2", "Elastic-2.0"),
+    (r"\bcc0", "CC0-1.0"),
+    (r"cc[\s_-]by[\s_-]nc[\s_-]sa[\s_-]4", "CC-BY-NC-SA-4.0"),
+    (r"cc[\s_-]by[\s_-]nc[\s_-]4", "CC-BY-NC-4.0"),
+    (r"cc[\s_-]by[\s_-]sa[\s_-]4", "CC-BY-SA-4.0"),
+    (r"cc[\s_-]by[\s_-]4", "CC-BY-4.0"),
+    (r"artistic[\s_-]licen[sc]e[\s_-]?2|artistic[\s_-]2", "Artistic-2.0"),
+    (r"boost software licen[sc]e|\bbsl-1\.0", "BSL-1.0"),
+    (r"\bmit\b", "MIT"),
+    (r"mulan", "MulanPSL-2.0"),
+];
+
+static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let compile = |pattern: &str| Regex::new(pattern).expect("the patterns above are well-formed");
+    NAMES.iter().map(|(pattern, name)| (compile(pattern), *name)).collect()
+});
+
+const WORDS: [&str; 14] = [
+    "licen",
+    "lizenz",
+    "许可",
+    "許可",
+    "协议",
+    "协議",
+    "授权",
+    "ライセンス",
+    "лиценз",
+    "라이선스",
+    "licença",
+    "under the mit",
+    "copyright",
+    "gpl",
+];
+
+/// The identifier of a licence that a text names; the first named counts.
+pub fn spdx(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    let found = PATTERNS
+        .iter()
+        .enumerate()
+        .filter_map(|(rank, (pattern, name))| pattern.find(&text).map(|found| (found.start(), rank, *name)));
+    let named = found.min_by_key(|(at, rank, _)| (*at, *rank)).map(|(_, _, name)| name);
+    // "GPL" with its version elsewhere, or without any.
+    named
+        .or_else(|| {
+            (text.contains("general public licen") || words::has_word(&text, "gpl")).then_some("GPL-3.0")
+        })
+        .filter(|_| !text.contains("proprietary"))
+}
+
+pub fn find(reading: &Reading, files: &Files) -> Option<Found<String>> {
+    let found = section(reading).or_else(|| badge(reading)).or_else(|| sentence(reading));
+    let found = found.map(|(name, line)| Found::read(name.to_owned(), reading.origin(line)));
+    found.or_else(|| manifest(files)).or_else(|| file(files))
+}
+
+fn is_about(title: &str) -> bool {
+    words::any(&title.to_lowercase(), &WORDS[..11])
+}
+
+/// A heading of its own.
+fn section(reading: &Reading) -> Option<(&'static str, u32)> {
+    let sections: Vec<usize> = reading
+        .document
+        .sections
+        .iter()
+        .enumerate()
+        .filter(|(_, section)| {
+            section.level > 0 && is_about(&section.title) && section.title.chars().count() < 50
+        })
+        .map(|(at, _)| at)
+        .collect();
+    for block in reading.document.blocks.iter().filter(|block| sections.contains(&block.section)) {
+        if let Kind::Table(_) = block.kind {
+            continue;
+        }
+        if let Some(name) = spdx(&block.rich.text) {
+            return Some((name, block.line));
+        }
+        if let Some(name) = block.rich.images().find_map(|(alt, url)| static_badge(alt, url)) {
+            return Some((name, block.line));
+        }
+    }
+    None
+}
+
+fn badge(reading: &Reading) -> Option<(&'static str, u32)> {
+    reading.document.blocks.iter().take(300).find_map(|block| {
+        let name = block.rich.images().find_map(|(alt, url)| static_badge(alt, url))?;
+        Some((name, block.line))
+    })
+}
+
+/// A badge that has the value in its words or its address; one that asks a server has none.
+fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
+    let url = url.to_lowercase().replace("%20", " ").replace("%28", "(").replace("%29", ")");
+    let is_static = url.contains("/badge/")
+        || url.contains("/static/")
+        || url.contains("badgen.net/badge")
+        || url.contains("/l/") && false;
+    let path = url.split("/badge/").nth(1).unwrap_or(&url);
+    if is_static && (path.contains("licen") || path.contains("gpl") || path.contains("许可")) {
+        return spdx(path.split("?").next().unwrap_or_default()).or_else(|| spdx(path));
+    }
+    let alt = alt.to_lowercase();
+    let says = alt.contains("licen") || alt.contains("gpl");
+    if says { spdx(&alt.replace("license", "").replace("licence", "")) } else { None }
+}
+
+/// A sentence that says it.
+fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
+    for block in reading.prose().filter(|block| !matches!(block.kind, Kind::Heading(_) | Kind::Table(_))) {
+        if !words::any(&block.rich.text.to_lowercase(), &WORDS) {
+            continue;
+        }
+        for sentence in super::description::sentences(&block.rich.text) {
+            let lower = sentence.to_lowercase();
+            if words::any(&lower, &WORDS)
+                && !words::any(&lower, &["dependenc", "third-party", "third party", "font", "icons"])
+                && let Some(name) = spdx(sentence)
+            {
+                let at = block.rich.text.find(sentence).unwrap_or(0);
+                return Some((name, block.line_at(at)));
+            }
+        }
+    }
+    None
+}
+
+fn manifest(files: &Files) -> Option<Found<String>> {
+    for name in ["package.json", "Cargo.toml", "pyproject.toml"] {
+        let Some(text) = files.text(name) else { continue };
+        let line = text.lines().position(|line| {
+            let line = line.trim_start().trim_start_matches('"');
+            line.starts_with("license") && (line.contains('=') || line.contains(':'))
+        });
+        let Some(index) = line else { continue };
+        if let Some(license) = text.lines().nth(index).and_then(spdx) {
+            let line = u32::try_from(index + 1).unwrap_or(0);
+            return Some(Found::read(license.to_owned(), Origin { file: name.to_owned(), line }));
+        }
+    }
+    None
+}
+
+/// The text of a licence.
+fn file(files: &Files) -> Option<Found<String>> {
+    let path = files
+        .paths()
+        .find(|path| {
+            let upper = path.to_ascii_uppercase();
+            !path.contains('/')
+                && ["LICENSE", "LICENCE", "COPYING", "UNLICENSE"].iter().any(|name| upper.starts_with(name))
+        })?
+        .to_owned();
+    let text = files.text(&path)?;
+    let head: String = text
+        .chars()
+        .take(1500)
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase();
+    let name =
+        match () {
+            () if head.contains("permission is hereby granted, free of charge") => "MIT",
+            () if head.contains("permission to use, copy, modify, and/or distribute") => "ISC",
+            () if head.contains("redistributions in binary form")
+                || head.contains("redistribution and use") =>
+            {
+                if text.to_lowercase().contains("neither the name") { "BSD-3-Clause" } else { "BSD-2-Clause" }
+            }
+            () if head.contains("this is free and unencumbered software") => "Unlicense",
+            () => spdx(&head)?,
+        };
+    Some(Found::inferred(name.to_owned(), Origin { file: path, line: 1 }))
+}

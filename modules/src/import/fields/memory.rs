@@ -1,0 +1,123 @@
+//! How much memory the text says is needed.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::document::{Block, Kind};
+use crate::import::facts::Found;
+use crate::import::reading::Reading;
+use crate::import::words;
+
+static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)(\d+(?:[.,]\d+)?)\s*-?\s*(gib|mib|gb|mb|go|mo|g|m|гб|мб)\b";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
+const MEMORY: [&str; 9] =
+    [" ram", "memory", "内存", "記憶體", "メモリ", "arbeitsspeicher", "mémoire", "memoria", "памят"];
+const NEED: [&str; 26] = [
+    "minimum",
+    "min.",
+    "at least",
+    "require",
+    "need",
+    "recommend",
+    "or more",
+    "≥",
+    ">=",
+    "最低",
+    "至少",
+    "以上",
+    "推荐",
+    "建议",
+    "必要",
+    "推奨",
+    "mindestens",
+    "minimal",
+    "au moins",
+    "mínim",
+    "al menos",
+    "pelo menos",
+    "минимум",
+    "не менее",
+    "최소",
+    "or higher",
+];
+const TYPICAL: [&str; 12] = [
+    "less than",
+    "idle",
+    "usage is",
+    "typically",
+    "around",
+    "uses only",
+    "uses about",
+    "footprint",
+    "as little",
+    "limit",
+    "cache",
+    "占用",
+];
+
+/// In MiB.
+pub fn find(reading: &Reading) -> Option<Found<u64>> {
+    for block in reading.prose() {
+        if let Kind::Table(table) = &block.kind {
+            for row in &table.rows {
+                let text = row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");
+                if let Some(amount) = stated(reading, block, &text) {
+                    return Some(Found::read(amount, reading.origin(row.line)));
+                }
+            }
+            continue;
+        }
+        for sentence in super::description::sentences(&block.rich.text) {
+            if let Some(amount) = stated(reading, block, sentence) {
+                let at = block.rich.text.find(sentence).unwrap_or(0);
+                return Some(Found::read(amount, reading.origin(block.line_at(at))));
+            }
+        }
+    }
+    None
+}
+
+fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {
+    let lower = format!(" {}", text.to_lowercase());
+    let is_required = || {
+        let titles = reading.document.path(block.section).map(|section| section.title.to_lowercase());
+        words::any(&lower, &NEED)
+            || titles.take(2).any(|title| {
+                words::any(
+                    &title,
+                    &[
+                        "requirement",
+                        "prerequisite",
+                        "hardware",
+                        "要求",
+                        "要件",
+                        "必要",
+                        "配置",
+                        "voraussetzung",
+                        "prérequis",
+                        "requisitos",
+                        "требован",
+                    ],
+                )
+            })
+    };
+    if !words::any(&lower, &MEMORY) || words::any(&lower, &TYPICAL) || !is_required() {
+        return None;
+    }
+    // The amount that stands nearest to the word.
+    let word = MEMORY.iter().filter_map(|word| lower.find(word)).min()?;
+    let nearest = AMOUNT
+        .captures_iter(&lower)
+        .min_by_key(|found| found.get(0).map_or(usize::MAX, |amount| amount.start().abs_diff(word)))?;
+    if nearest.get(0)?.start().abs_diff(word) > 60 {
+        return None;
+    }
+    let number: f64 = nearest[1].replace(',', ".").parse().ok()?;
+    let is_giga = nearest[2].starts_with(['g', 'г']);
+    let mebibytes = if is_giga { number * 1024.0 } else { number };
+    (8.0..=1_048_576.0).contains(&mebibytes).then_some(mebibytes as u64)
+}

@@ -1,0 +1,94 @@
+//! The name that the project goes by.
+
+use crate::import::Source;
+use crate::import::document::{Document, Kind};
+use crate::import::facts::{Found, Origin};
+use crate::import::names::squeeze;
+
+/// Names of repositories that tell nothing.
+const PLAIN: [&str; 16] = [
+    "docker",
+    "server",
+    "app",
+    "core",
+    "main",
+    "web",
+    "api",
+    "backend",
+    "frontend",
+    "container",
+    "image",
+    "repo",
+    "project",
+    "home",
+    "cli",
+    "compose",
+];
+
+/// The name, as written, with where.
+pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
+    let wanted = squeeze(&source.name);
+    let is_plain = PLAIN.contains(&wanted.as_str()) || wanted.is_empty();
+    let origin = |line| Origin { file: path.to_owned(), line };
+    if !is_plain && let Some((name, line)) = spelled(document, &source.name) {
+        return Found::read(name, origin(line));
+    }
+    if let Some((title, line)) = title(document) {
+        let is_own = squeeze(&title).contains(&wanted) || wanted.contains(&squeeze(&title));
+        if is_plain || is_own && title.split_whitespace().count() < 4 {
+            return Found::read(title, origin(line));
+        }
+    }
+    if is_plain && let Some(owner) = source.owner.clone().filter(|owner| !owner.is_empty()) {
+        return Found::inferred(owner, Origin::default());
+    }
+    Found::inferred(source.name.clone(), Origin::default())
+}
+
+/// The repository's name as the text spells it.
+fn spelled(document: &Document, name: &str) -> Option<(String, u32)> {
+    let wanted = squeeze(name);
+    let blocks = || document.blocks.iter().take(80);
+    let headings = blocks().filter(|block| matches!(block.kind, Kind::Heading(_)));
+    for block in headings.chain(blocks().filter(|block| matches!(block.kind, Kind::Paragraph))) {
+        let text = block.rich.text.as_str();
+        let words: Vec<&str> = text
+            .split(|c: char| c.is_whitespace() || ",;:!?()[]\"“”".contains(c))
+            .filter(|word| !word.is_empty())
+            .take(200)
+            .collect();
+        for width in 1..=3 {
+            for window in words.windows(width) {
+                let joined = window.join(" ");
+                if squeeze(&joined) == wanted {
+                    return Some((
+                        joined.trim_matches(|c: char| !c.is_alphanumeric()).to_owned(),
+                        block.line,
+                    ));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The first heading, without what is said about it.
+pub fn title(document: &Document) -> Option<(String, u32)> {
+    let block = document
+        .blocks
+        .iter()
+        .take(60)
+        .find(|block| matches!(block.kind, Kind::Heading(1 | 2)) && !block.rich.text.trim().is_empty())?;
+    let text = block.rich.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lower = text.to_lowercase();
+    let text = ["what is ", "welcome to ", "about "]
+        .iter()
+        .find_map(|start| lower.starts_with(start).then(|| text[start.len()..].to_owned()))
+        .unwrap_or(text);
+    let cut = [" - ", " – ", " — ", ": ", " | ", "：", " ("].iter().filter_map(|mark| text.find(mark)).min();
+    let text = text[..cut.unwrap_or(text.len())]
+        .trim()
+        .trim_end_matches('?')
+        .trim_matches(|c: char| !c.is_alphanumeric());
+    (!text.is_empty() && text.chars().count() <= 60).then(|| (text.to_owned(), block.line))
+}

@@ -1,0 +1,100 @@
+//! The port that the project listens on, where no container says it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::import::document::{Block, Kind};
+use crate::import::facts::{Found, PortFact};
+use crate::import::reading::Reading;
+use crate::import::words::Topic;
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is well-formed")
+}
+
+static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.\n]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
+    )
+});
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]|<?[\[{<]?[a-z0-9_. -]*?(?:ip|host|server|address|addr|domain|pi|local)[a-z0-9_. -]*[\]}>]?|192\.168\.[0-9x]+\.[0-9x]+|\d+\.\d+\.\d+\.\d+|raspberrypi|homeassistant):(\d{2,5})",
+    )
+});
+static LISTEN: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})"#,
+    )
+});
+
+/// The port in the words of the text: what is said outright before what an address shows.
+pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
+    let mut best: Option<(u8, u16, u32)> = None;
+    for block in &reading.document.blocks {
+        if matches!(reading.topic_of(block), Topic::Elsewhere) || matches!(block.kind, Kind::Table(_)) {
+            consider_table(block, &mut best);
+            continue;
+        }
+        let is_development = reading.topic_of(block) == Topic::Development;
+        consider(block, is_development, &mut best);
+    }
+    let Some((_, port, line)) = best else { return Vec::new() };
+    let fact = PortFact { port, is_udp: false, host: None, address: None, description: String::new() };
+    vec![Found::inferred(fact, reading.origin(line))]
+}
+
+fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32)>) {
+    let text = &block.rich.text;
+    let penalty = if is_development { 4 } else { 0 };
+    if !block.is_code() {
+        for found in WORDS.captures_iter(text) {
+            let whole = found.get(0).map_or(0..0, |whole| whole.range());
+            let lower = text[whole.clone()].to_lowercase();
+            let rank = if lower.starts_with("port") { 5 } else { 7_u8 };
+            take(best, rank - penalty.min(rank), &found[1], block.line_at(whole.start));
+        }
+    }
+    if let Some(found) = ADDRESS.captures(text) {
+        let rank = if block.is_code() { 5 } else { 6 };
+        let at = found.get(0).map_or(0, |whole| whole.start());
+        take(best, rank - penalty, &found[1], block.line_at(at));
+    }
+    if block.is_code()
+        && let Some(found) = LISTEN.captures(text)
+    {
+        let number = found.get(1).or_else(|| found.get(2)).map_or("", |number| number.as_str());
+        let at = found.get(0).map_or(0, |whole| whole.start());
+        take(best, 5 - penalty, number, block.line_at(at));
+    }
+}
+
+/// A row of options: `--port … 8080`.
+fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
+    let Kind::Table(table) = &block.kind else { return };
+    for row in &table.rows {
+        let Some(first) = row.cells.first() else { continue };
+        let is_port = first
+            .text
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word.eq_ignore_ascii_case("port"));
+        if !is_port || first.text.chars().count() > 60 {
+            continue;
+        }
+        for cell in row.cells.iter().skip(1) {
+            let number = cell.text.trim().trim_matches(['`', '"']);
+            take(best, 7, number, row.line);
+        }
+    }
+}
+
+fn take(best: &mut Option<(u8, u16, u32)>, rank: u8, number: &str, line: u32) {
+    let Some(port) = number.parse::<u16>().ok().filter(|port| *port >= 21 && !(1990..=2035).contains(port))
+    else {
+        return;
+    };
+    if best.is_none_or(|(known, _, _)| rank > known) && rank > 0 {
+        *best = Some((rank, port, line));
+    }
+}

@@ -1,0 +1,317 @@
+//! The files of a repository, read once: documents, commands, compose files, manifests.
+
+use super::compose_file::{self, ComposeFile};
+use super::container::Container;
+use super::docker_run;
+use super::document::{Block, Document, Kind};
+use super::fields::name;
+use super::names::Identity;
+use super::shell::{self, Command};
+use super::words::{self, Topic};
+use super::{Files, Origin};
+
+/// All that the rules look at.
+pub struct Reading {
+    pub identity: Identity,
+    pub path: String,
+    pub document: Document,
+    pub topics: Vec<Topic>,
+    pub commands: Vec<Placed<Command>>,
+    pub composes: Vec<Placed<ComposeFile>>,
+    /// `docker run` and its like.
+    pub runs: Vec<Placed<Container>>,
+}
+
+/// Something at its place in the README, or in another file.
+#[derive(Debug)]
+pub struct Placed<T> {
+    pub value: T,
+    pub origin: Origin,
+    pub topic: Topic,
+    /// The block it is in; none for a file of its own.
+    pub block: Option<usize>,
+    /// It stands within a sentence.
+    pub is_inline: bool,
+}
+
+impl Reading {
+    pub fn new(identity: Identity, path: &str, text: &str, files: &Files) -> Self {
+        let document = Document::read(path, text);
+        let topics = topics(&document);
+        let mut reading = Self {
+            identity,
+            path: path.to_owned(),
+            document,
+            topics,
+            commands: Vec::new(),
+            composes: Vec::new(),
+            runs: Vec::new(),
+        };
+        for index in 0..reading.document.blocks.len() {
+            reading.read_block(index);
+        }
+        for (path, text) in files.compose() {
+            reading.read_file(path, &text);
+        }
+        reading
+    }
+
+    /// Learns further names of the project from its title and its manifests.
+    pub fn learn_names(&mut self, files: &Files) {
+        if let Some((title, _)) = name::title(&self.document)
+            && title.split_whitespace().count() <= 3
+        {
+            self.identity.aliases.push(title);
+        }
+        for (path, key) in [("package.json", "\"name\""), ("pyproject.toml", "name"), ("Cargo.toml", "name")]
+        {
+            let Some(text) = files.text(path) else { continue };
+            let line = text.lines().find(|line| line.trim_start().starts_with(key));
+            let value = line.and_then(|line| line.split_once([':', '=']));
+            let value = value.map(|(_, value)| value.trim().trim_matches(['"', '\'', ',', ' ']).to_owned());
+            self.identity.aliases.extend(value.filter(|value| !value.is_empty() && value.len() < 60));
+        }
+    }
+
+    pub fn block(&self, index: usize) -> &Block {
+        &self.document.blocks[index]
+    }
+
+    pub fn topic_of(&self, block: &Block) -> Topic {
+        self.topics.get(block.section).copied().unwrap_or(Topic::Other)
+    }
+
+    /// The blocks of text, outside of code, that are about using the project.
+    pub fn prose(&self) -> impl Iterator<Item = &Block> {
+        self.document.blocks.iter().filter(|block| {
+            !block.is_code() && !matches!(self.topic_of(block), Topic::Development | Topic::Elsewhere)
+        })
+    }
+
+    pub fn origin(&self, line: u32) -> Origin {
+        Origin { file: self.path.clone(), line }
+    }
+
+    fn read_block(&mut self, index: usize) {
+        let block = &self.document.blocks[index];
+        let topic = self.topic_of(block);
+        match &block.kind {
+            Kind::Code(language) => {
+                let (language, text, line) = (language.clone(), block.rich.text.clone(), block.line);
+                self.read_code(index, &language, &text, line, topic);
+            }
+            Kind::Table(table) => {
+                let cells =
+                    table.rows.iter().flat_map(|row| row.cells.iter().map(move |cell| (row.line, cell)));
+                let codes: Vec<(u32, String)> = cells
+                    .flat_map(|(line, cell)| cell.code().map(move |(_, code)| (line, code.to_owned())))
+                    .collect();
+                self.read_inline(index, codes, topic);
+            }
+            Kind::Heading(_) | Kind::Paragraph | Kind::Item(_) | Kind::Quote => {
+                let codes =
+                    block.rich.code().map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
+                self.read_inline(index, codes, topic);
+            }
+        }
+    }
+
+    fn read_inline(&mut self, index: usize, codes: Vec<(u32, String)>, topic: Topic) {
+        for (line, code) in codes.into_iter().filter(|(_, code)| looks_like_command(code)) {
+            for command in shell::commands(&code, line) {
+                self.push(command, topic, Some(index), true);
+            }
+        }
+    }
+
+    fn read_code(&mut self, index: usize, language: &str, text: &str, line: u32, topic: Topic) {
+        let is_yaml = language.contains("yaml") || language.contains("yml") || language.contains("compose");
+        if is_yaml || !is_program(language) && text.contains("image:") {
+            if let Some(file) = compose_file::read(text, line) {
+                let origin = self.origin(line);
+                self.composes.push(Placed {
+                    value: file,
+                    origin,
+                    topic,
+                    block: Some(index),
+                    is_inline: false,
+                });
+                return;
+            }
+            if is_yaml {
+                return;
+            }
+        }
+        if is_program(language) {
+            return;
+        }
+        for command in shell::commands(text, line) {
+            self.push(command, topic, Some(index), false);
+        }
+    }
+
+    fn push(&mut self, command: Command, topic: Topic, block: Option<usize>, is_inline: bool) {
+        let origin = self.origin(command.line);
+        if let Some(run) = docker_run::read(&command) {
+            let value = Container::of_run(run, command.line);
+            self.runs.push(Placed { value, origin: origin.clone(), topic, block, is_inline });
+        }
+        self.commands.push(Placed { value: command, origin, topic, block, is_inline });
+    }
+
+    fn read_file(&mut self, path: &str, text: &str) {
+        if let Some(file) = compose_file::read(text, 1) {
+            let origin = Origin { file: path.to_owned(), line: 1 };
+            let topic = if is_for_development(path, &file) { Topic::Development } else { Topic::Install };
+            self.composes.push(Placed { value: file, origin, topic, block: None, is_inline: false });
+        }
+    }
+}
+
+/// What each section is about; the strictest of its own heading and those above counts.
+fn topics(document: &Document) -> Vec<Topic> {
+    let mut topics: Vec<Topic> = Vec::new();
+    for (index, section) in document.sections.iter().enumerate() {
+        let above =
+            section.parent.filter(|parent| *parent < index).map_or(Topic::Other, |parent| topics[parent]);
+        // The title of the whole is its name, whatever words are in it.
+        let own = if section.level <= 1 && index <= 1 { Topic::Other } else { words::topic(&section.title) };
+        topics.push(match (own, above) {
+            (_, Topic::Development | Topic::Upkeep | Topic::Elsewhere | Topic::Kubernetes) => above,
+            (Topic::Other, above) => above,
+            (own, _) => own,
+        });
+    }
+    topics
+}
+
+const PROGRAMS: [&str; 34] = [
+    "python",
+    "py",
+    "python3",
+    "js",
+    "javascript",
+    "ts",
+    "typescript",
+    "jsx",
+    "tsx",
+    "go",
+    "golang",
+    "rust",
+    "rs",
+    "java",
+    "kotlin",
+    "ruby",
+    "rb",
+    "php",
+    "c",
+    "cpp",
+    "c++",
+    "csharp",
+    "cs",
+    "swift",
+    "json",
+    "jsonc",
+    "json5",
+    "toml",
+    "xml",
+    "html",
+    "css",
+    "sql",
+    "nginx",
+    "diff",
+];
+
+/// Whether a language is none that commands are typed in.
+pub fn is_program(language: &str) -> bool {
+    let language = language.split([' ', ',', '{']).next().unwrap_or_default();
+    PROGRAMS.contains(&language)
+        || [
+            "ini",
+            "caddyfile",
+            "apacheconf",
+            "mermaid",
+            "dockerfile",
+            "lua",
+            "hcl",
+            "graphql",
+            "properties",
+            "nix",
+            "vue",
+        ]
+        .contains(&language)
+}
+
+const COMMANDS: [&str; 34] = [
+    "docker",
+    "podman",
+    "nerdctl",
+    "docker-compose",
+    "pip",
+    "pip3",
+    "pipx",
+    "uv",
+    "uvx",
+    "python",
+    "python3",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "bunx",
+    "cargo",
+    "apt",
+    "apt-get",
+    "go",
+    "curl",
+    "wget",
+    "bash",
+    "sh",
+    "helm",
+    "kubectl",
+    "brew",
+    "snap",
+    "sudo",
+    "yay",
+    "pacman",
+    "dnf",
+    "apk",
+    "bun",
+];
+
+fn looks_like_command(code: &str) -> bool {
+    let code = code.trim_start_matches(['$', ' ']);
+    let mut words = code.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    COMMANDS.contains(&first) && words.next().is_some()
+}
+
+/// Whether a compose file in the repository is for those who work on it.
+pub fn is_for_development(path: &str, file: &ComposeFile) -> bool {
+    let path = path.to_ascii_lowercase();
+    let head = file.head.to_lowercase();
+    let is_named = ["dev", "test", "ci", "local", "debug", "build", "e2e"].iter().any(|word| {
+        path.split(['/', '.', '-', '_'])
+            .any(|part| part.strip_suffix("elopment").unwrap_or(part.trim_end_matches("ing")) == *word)
+    });
+    let says_so =
+        words::any(&head, &["development", "testing purpose", "for test", "dev only", "开发", "開発"])
+            && !head.contains("production deployment of");
+    let has_source = |container: &Container| {
+        container
+            .mounts
+            .iter()
+            .any(|mount| matches!(mount.source.as_deref(), Some("." | "./" | "./src" | "$PWD" | "${PWD}")))
+    };
+    let is_pulled = |container: &Container| container.image.is_some() && !container.is_built;
+    let builds = file.services.iter().any(|service| service.is_built);
+    is_named
+        || says_so
+        || builds
+            && (file.services.iter().any(has_source)
+                || !file.services.iter().any(is_pulled)
+                    && file
+                        .services
+                        .iter()
+                        .all(|service| service.image.as_deref().is_none_or(|image| !image.contains('/'))))
+}

@@ -1,0 +1,278 @@
+//! The ways a README gives to put the project into service, in its own order.
+
+use serde::Serialize;
+
+use super::Origin;
+use super::container::Container;
+use super::document::Kind as BlockKind;
+use super::facts::Kind;
+use super::image::ImageName;
+use super::reading::{Placed, Reading};
+use super::words::{self, Topic};
+
+mod images;
+mod packages;
+mod releases;
+mod scripts;
+
+pub use images::{Evidence, is_pullable};
+pub use scripts::script;
+
+/// One way to install or run the project.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    pub origin: Origin,
+    pub topic: Topic,
+    /// The command as written, on one line.
+    pub command: String,
+    /// For package managers.
+    pub package: Option<String>,
+    /// For containers: the one that is the project.
+    pub container: Option<Container>,
+    /// For compose: which of the compose files.
+    pub compose: Option<usize>,
+    /// The text itself recommends it.
+    pub is_recommended: bool,
+    /// It has gaps to fill, or says less than one can run.
+    pub is_partial: bool,
+    /// It is one that a library would have too.
+    pub is_library_like: bool,
+    pub is_root: bool,
+}
+
+/// How a route installs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    DockerRun,
+    Compose,
+    ComposeFileOnly,
+    ImageName,
+    Pip,
+    Pipx,
+    Uvx,
+    Npm,
+    Npx,
+    Cargo,
+    Apt,
+    GoInstall,
+    Script,
+    BinaryDownload,
+    Brew,
+    Package,
+    SourceBuild,
+    Helm,
+    Kubectl,
+}
+
+impl Method {
+    pub fn kind(self) -> Kind {
+        match self {
+            Method::DockerRun | Method::ImageName => Kind::Container,
+            Method::Compose | Method::ComposeFileOnly => Kind::Compose,
+            Method::Pip | Method::Pipx | Method::Uvx => Kind::Python,
+            Method::Npm | Method::Npx => Kind::Node,
+            Method::Cargo => Kind::Cargo,
+            Method::Apt => Kind::Apt,
+            Method::BinaryDownload => Kind::Binary,
+            Method::GoInstall
+            | Method::Script
+            | Method::Brew
+            | Method::Package
+            | Method::SourceBuild
+            | Method::Helm
+            | Method::Kubectl => Kind::Other,
+        }
+    }
+
+    /// Whether it deploys on one machine by itself.
+    pub fn is_packaged(self) -> bool {
+        !matches!(self, Method::SourceBuild | Method::Helm | Method::Kubectl)
+    }
+}
+
+impl Route {
+    pub fn new<T>(method: Method, placed: &Placed<T>, command: &str) -> Self {
+        Self {
+            method,
+            origin: placed.origin.clone(),
+            topic: placed.topic,
+            command: command.to_owned(),
+            package: None,
+            container: None,
+            compose: None,
+            is_recommended: false,
+            is_partial: false,
+            is_library_like: false,
+            is_root: false,
+        }
+    }
+}
+
+/// All routes, in the order of the text; what a file of the repository tells comes last.
+pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for run in &reading.runs {
+        routes.extend(container_route(reading, evidence, run));
+    }
+    for (index, file) in reading.composes.iter().enumerate() {
+        routes.extend(compose_route(reading, evidence, index, file));
+    }
+    for command in &reading.commands {
+        routes.extend(packages::find(reading, command));
+        routes.extend(scripts::find(reading, command));
+    }
+    routes.extend(releases::find(reading));
+    routes.extend(images::named(reading, evidence, &routes));
+    routes.retain(|route| !matches!(route.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere));
+    let in_text = |route: &Route| route.origin.file == reading.path;
+    routes.sort_by_key(|route| (!in_text(route), route.origin.line, route.method));
+    for route in &mut routes {
+        route.is_recommended = in_text(route) && is_recommended(reading, route);
+    }
+    routes
+}
+
+fn container_route(reading: &Reading, evidence: &Evidence, run: &Placed<Container>) -> Option<Route> {
+    let text = run.value.image.as_deref()?;
+    let image = ImageName::parse(text)?;
+    if !is_pullable(reading, evidence, &image, run.value.line) || reading.identity.owns_image(&image) == 0 {
+        return None;
+    }
+    let command = reading
+        .commands
+        .iter()
+        .find(|command| command.origin == run.origin && super::docker_run::read(&command.value).is_some());
+    let mut route = Route::new(Method::DockerRun, run, command.map_or("", |command| &command.value.text));
+    let has_gap = |text: &String| text.contains(['<', '[', '{']) && text.len() > 2;
+    route.is_partial = run.is_inline && run.value.ports.is_empty() && run.value.mounts.is_empty()
+        || run
+            .value
+            .command
+            .iter()
+            .any(|word| has_gap(word) || word == "--help" || word == "-h" || word == "--version");
+    let is_shell =
+        |word: &String| matches!(word.as_str(), "bash" | "sh" | "/bin/bash" | "/bin/sh" | "htpasswd" | "cat");
+    if run.value.command.first().is_some_and(is_shell) && run.value.ports.is_empty()
+        || run.value.entrypoint.as_ref().is_some_and(is_shell)
+    {
+        return None;
+    }
+    route.container = Some(run.value.clone());
+    Some(route)
+}
+
+/// The compose file as a route; one for development is none.
+fn compose_route(
+    reading: &Reading,
+    evidence: &Evidence,
+    index: usize,
+    file: &Placed<super::compose_file::ComposeFile>,
+) -> Option<Route> {
+    let main = main_service(reading, evidence, &file.value)?;
+    let up = reading.commands.iter().find(|command| is_up(&command.value));
+    let in_text = file.block.is_some();
+    let has_pulled = file.value.services.iter().any(|service| !service.is_built && service.image.is_some());
+    let is_local = is_local(reading, evidence, main);
+    // What is built on the spot counts only where the text says to run it so.
+    if is_local
+        && (in_text
+            || up.is_none_or(|up| up.topic == Topic::Development)
+            || file.topic == Topic::Development
+            || !has_pulled && file.value.services.len() == 1 && up.is_none())
+    {
+        return None;
+    }
+    let method = if in_text || up.is_some() { Method::Compose } else { Method::ComposeFileOnly };
+    let command = up.map_or("docker compose up -d", |up| &up.value.text);
+    let mut route = Route::new(method, file, command);
+    route.container = Some(main.clone());
+    route.compose = Some(index);
+    if let (Some(up), false) = (up, in_text)
+        && up.topic != Topic::Development
+    {
+        // The text refers to the file, at that place.
+        route.origin.line = 1;
+    }
+    Some(route)
+}
+
+/// Whether the container's image comes from a build on the spot.
+pub fn is_local(reading: &Reading, evidence: &Evidence, container: &Container) -> bool {
+    match container.image.as_deref().and_then(ImageName::parse) {
+        Some(image) if container.is_built => !image.has_namespace() && !evidence.is_published(&image),
+        Some(image) => !is_pullable(reading, evidence, &image, container.line),
+        None => true,
+    }
+}
+
+pub fn is_up(command: &super::shell::Command) -> bool {
+    let is_compose = command.program() == "docker-compose"
+        || matches!(command.program(), "docker" | "podman" | "nerdctl") && command.word(1) == "compose"
+        || command.program() == "podman-compose";
+    is_compose && (command.has("up") || command.has("start"))
+}
+
+/// The service that is the project itself.
+pub fn main_service<'f>(
+    reading: &Reading,
+    evidence: &Evidence,
+    file: &'f super::compose_file::ComposeFile,
+) -> Option<&'f Container> {
+    let score = |service: &Container| {
+        let image = service.image.as_deref().and_then(ImageName::parse);
+        let owned = image
+            .as_ref()
+            .map_or(if service.is_built { 2 } else { 0 }, |image| reading.identity.owns_image(image));
+        let named = u8::from(reading.identity.owns(&service.name));
+        let published = u8::from(!service.ports.is_empty());
+        let is_front =
+            words::any(&service.name, &["web", "app", "server"]) && !words::any(&service.name, &["proxy"]);
+        let is_idle = service.profiles.is_empty();
+        let _ = evidence;
+        (owned.min(3), u8::from(is_idle), named + published * 2, u8::from(is_front))
+    };
+    let mut best: Option<(&Container, _)> = None;
+    for service in &file.services {
+        let score = score(service);
+        if best.as_ref().is_none_or(|(_, known)| score > *known) {
+            best = Some((service, score));
+        }
+    }
+    best.filter(|(_, score)| score.0 > 0).map(|(service, _)| service)
+}
+
+const RECOMMENDED: [&str; 9] = [
+    "recommended",
+    "preferred",
+    "easiest",
+    "推荐",
+    "推奨",
+    "empfohlen",
+    "recommandé",
+    "recomendad",
+    "рекоменду",
+];
+
+/// Whether the heading or the words before a route recommend it.
+fn is_recommended(reading: &Reading, route: &Route) -> bool {
+    let blocks = &reading.document.blocks;
+    let after = blocks.partition_point(|block| block.line <= route.origin.line);
+    let Some(index) = after.checked_sub(1) else { return false };
+    let section = blocks[index].section;
+    let heading = &reading.document.sections[section].title.to_lowercase();
+    if words::any(heading, &RECOMMENDED) && !heading.contains("not recommended") {
+        return true;
+    }
+    let before =
+        blocks[..index].iter().rev().take(2).find(|block| block.section == section && !block.is_code());
+    before.is_some_and(|block| {
+        let text = block.rich.text.to_lowercase();
+        let is_heading = matches!(block.kind, BlockKind::Heading(_));
+        !is_heading
+            && words::any(&text, &RECOMMENDED)
+            && !words::any(&text, &["not recommended", "不推荐"])
+            && text.len() < 300
+    })
+}

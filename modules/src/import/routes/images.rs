@@ -1,0 +1,258 @@
+//! Which images can be pulled, and images that a text only names.
+
+use std::collections::BTreeSet;
+
+use super::{Method, Route};
+use crate::import::container::Container;
+use crate::import::document::Block;
+use crate::import::image::ImageName;
+use crate::import::reading::{Placed, Reading};
+use crate::import::words::{self, Topic};
+
+/// What the text tells about images: which are published, which are built on the spot.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    pulled: BTreeSet<String>,
+    built: BTreeSet<String>,
+    /// Repositories behind links to a registry, where they stand, and as written.
+    pub linked: Vec<Linked>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Linked {
+    pub repository: String,
+    pub block: usize,
+    pub line: u32,
+    /// The link is an image alone: a badge.
+    pub is_badge: bool,
+}
+
+impl Evidence {
+    pub fn gather(reading: &Reading) -> Self {
+        let mut evidence = Self::default();
+        for command in &reading.commands {
+            let command = &command.value;
+            let at = command
+                .words
+                .iter()
+                .position(|word| matches!(word.text.as_str(), "pull" | "build" | "buildx"));
+            let is_docker = matches!(command.program(), "docker" | "podman" | "nerdctl");
+            let Some(at) = at.filter(|at| is_docker && *at < 4) else { continue };
+            let rest = command.rest(at + 1);
+            if command.word(at) == "pull" {
+                let image = rest.iter().rev().find_map(|word| ImageName::parse(&word.text));
+                evidence.pulled.extend(image.map(|image| ImageName::canonical(&image.repository)));
+                continue;
+            }
+            let tags = rest
+                .windows(2)
+                .filter(|pair| matches!(pair[0].text.as_str(), "-t" | "--tag"))
+                .map(|pair| pair[1].text.as_str());
+            let attached = rest.iter().filter_map(|word| {
+                word.text.strip_prefix("--tag=").or_else(|| word.text.strip_prefix("-t="))
+            });
+            let images = tags.chain(attached).filter_map(ImageName::parse);
+            evidence.built.extend(images.map(|image| ImageName::canonical(&image.repository)));
+        }
+        evidence.links(reading);
+        evidence
+    }
+
+    fn links(&mut self, reading: &Reading) {
+        for (index, block) in reading.document.blocks.iter().enumerate() {
+            for (text, url) in block.rich.links() {
+                let Some(repository) = registry_link(url, reading) else { continue };
+                let is_badge = text.trim().is_empty();
+                self.linked.push(Linked { repository, block: index, line: block.line, is_badge });
+            }
+            for (_, url) in block.rich.images() {
+                let Some(repository) = badge_image(url) else { continue };
+                self.linked.push(Linked { repository, block: index, line: block.line, is_badge: true });
+            }
+        }
+    }
+
+    pub fn is_published(&self, image: &ImageName) -> bool {
+        let name = ImageName::canonical(&image.repository);
+        self.pulled.contains(&name)
+            || self.linked.iter().any(|link| ImageName::canonical(&link.repository) == name)
+    }
+
+    fn is_built(&self, image: &ImageName) -> bool {
+        self.built.contains(&ImageName::canonical(&image.repository))
+    }
+}
+
+const PLACEHOLDERS: [&str; 14] = [
+    "my-image",
+    "myimage",
+    "my-app",
+    "image",
+    "image-name",
+    "imagename",
+    "image_name",
+    "your-image",
+    "test",
+    "local",
+    "dev",
+    "myapp",
+    "username",
+    "your-username",
+];
+
+/// Whether an image can be pulled, as far as the text tells.
+pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName, _line: u32) -> bool {
+    let parts = || image.repository.split('/').map(str::to_lowercase);
+    let is_gap = parts().any(|part| {
+        PLACEHOLDERS.contains(&part.as_str())
+            || part.starts_with("your")
+            || part.starts_with("my-")
+            || part.starts_with("yourname")
+    });
+    if is_gap || image.repository.starts_with("localhost") {
+        return false;
+    }
+    if evidence.is_published(image) {
+        return true;
+    }
+    if evidence.is_built(image) {
+        return false;
+    }
+    // A bare name is one of the official images, or a local one that the text does not build.
+    if !image.has_namespace() && reading.identity.owns_image(image) > 0 {
+        let is_said_official = reading.document.blocks.iter().take(400).any(|block| {
+            block.rich.text.contains("hub.docker.com/_/")
+                || block.rich.links().any(|(_, url)| url.contains("hub.docker.com/_/"))
+        });
+        let is_built_anywhere = reading.commands.iter().any(|command| {
+            matches!(command.value.program(), "docker" | "podman")
+                && (command.value.word(1) == "build" || command.value.word(1) == "buildx")
+        });
+        return is_said_official || !is_built_anywhere;
+    }
+    true
+}
+
+/// The repository behind a link to a registry's page.
+pub fn registry_link(url: &str, reading: &Reading) -> Option<String> {
+    let rest = url.split("://").nth(1).unwrap_or(url).split(['?', '#']).next().unwrap_or_default();
+    let rest = rest.trim_end_matches('/');
+    let mut parts = rest.split('/');
+    let host = parts.next()?.to_ascii_lowercase();
+    let parts: Vec<&str> = parts.collect();
+    let found = match (host.as_str(), parts.as_slice()) {
+        ("hub.docker.com", ["r", owner, name, ..]) | ("quay.io", ["repository", owner, name, ..])
+            if host.starts_with("hub") || true =>
+        {
+            if host.starts_with("hub") {
+                format!("{owner}/{name}")
+            } else {
+                format!("quay.io/{owner}/{name}")
+            }
+        }
+        ("hub.docker.com", ["_", name, ..]) => (*name).to_owned(),
+        ("ghcr.io", [owner, name, ..]) => format!("ghcr.io/{owner}/{name}"),
+        ("github.com", [owner, _, "pkgs", "container", name, ..]) => {
+            format!("ghcr.io/{}/{}", owner.to_lowercase(), name.replace("%2F", "/").to_lowercase())
+        }
+        ("github.com", ["users" | "orgs", owner, "packages", "container", rest @ ..]) => {
+            let name = rest.iter().find(|part| !matches!(**part, "package"))?;
+            format!("ghcr.io/{}/{}", owner.to_lowercase(), name.replace("%2F", "/").to_lowercase())
+        }
+        ("gallery.ecr.aws", [owner, name, ..]) => format!("public.ecr.aws/{owner}/{name}"),
+        _ => return None,
+    };
+    let image = ImageName::parse(&found)?;
+    (reading.identity.owns_image(&image) >= 2).then_some(found)
+}
+
+/// `img.shields.io/docker/pulls/owner/name`.
+fn badge_image(url: &str) -> Option<String> {
+    let rest = url.split_once("/docker/")?.1;
+    let mut parts = rest.split(['?', '#']).next()?.split('/');
+    let what = parts.next()?;
+    if !["pulls", "v", "image-size", "stars", "automated", "cloud", "build"].contains(&what) {
+        return None;
+    }
+    let (owner, name) = (parts.next()?, parts.next()?.trim_end_matches(".svg"));
+    let repository =
+        if owner == "_" || owner == "library" { name.to_owned() } else { format!("{owner}/{name}") };
+    ImageName::parse(&repository).map(|image| image.repository)
+}
+
+const OFFERS: [&str; 16] = [
+    "image",
+    "available",
+    "docker",
+    "container",
+    "pull",
+    "镜像",
+    "イメージ",
+    "abbild",
+    "imagen",
+    "imagem",
+    "образ",
+    "이미지",
+    "registry",
+    "hub",
+    "ghcr",
+    "quay",
+];
+
+/// Images that the text offers by name or link, where no command runs one.
+pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Route> {
+    if known.iter().any(|route| {
+        matches!(route.method, Method::DockerRun)
+            || route.compose.is_some() && route.container.as_ref().is_some_and(|c| c.image.is_some())
+    }) {
+        return Vec::new();
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for command in &reading.commands {
+        let is_pull = matches!(command.value.program(), "docker" | "podman" | "nerdctl")
+            && command.value.word(1) == "pull";
+        let image = command.value.rest(2).iter().rev().find_map(|word| ImageName::parse(&word.text));
+        if let Some(image) = image.filter(|image| is_pull && reading.identity.owns_image(image) > 0) {
+            routes.push(route(command, &image.to_string()));
+        }
+    }
+    for link in &evidence.linked {
+        let block = &reading.document.blocks[link.block];
+        let text = block.rich.text.to_lowercase();
+        if !link.is_badge && words::any(&text, &OFFERS) && text.len() > 20 {
+            routes.push(route(&placed(reading, block), &link.repository));
+        }
+    }
+    for block in reading.prose() {
+        for (_, code) in block.rich.code() {
+            let Some(image) = ImageName::parse(code)
+                .filter(|image| image.has_registry() && reading.identity.owns_image(image) >= 2)
+            else {
+                continue;
+            };
+            routes.push(route(&placed(reading, block), &image.to_string()));
+        }
+    }
+    routes.retain(|route| !matches!(route.topic, Topic::Development | Topic::Elsewhere | Topic::Kubernetes));
+    routes.sort_by_key(|route| route.origin.line);
+    routes.truncate(1);
+    routes
+}
+
+fn placed(reading: &Reading, block: &Block) -> Placed<()> {
+    Placed {
+        value: (),
+        origin: reading.origin(block.line),
+        topic: reading.topic_of(block),
+        block: None,
+        is_inline: false,
+    }
+}
+
+fn route<T>(placed: &Placed<T>, image: &str) -> Route {
+    let mut route = Route::new(Method::ImageName, placed, "");
+    route.container =
+        Some(Container { image: Some(image.to_owned()), line: placed.origin.line, ..Container::default() });
+    route.is_partial = true;
+    route
+}

@@ -1,0 +1,63 @@
+//! Routes by words alone: "download it from the releases page".
+
+use super::{Method, Route};
+use crate::import::document::Kind;
+use crate::import::reading::{Placed, Reading};
+use crate::import::words::{self, Topic};
+
+const OFFERS: [&str; 26] = [
+    "download",
+    "obtain",
+    "grab",
+    "prebuilt",
+    "pre-built",
+    "precompiled",
+    "pre-compiled",
+    "binary",
+    "binaries",
+    "executable",
+    "installer",
+    "下载",
+    "下載",
+    "二进制",
+    "执行文件",
+    "ダウンロード",
+    "バイナリ",
+    "herunterladen",
+    "télécharg",
+    "descarg",
+    "baixar",
+    "baixe",
+    "скачать",
+    "скачайте",
+    "다운로드",
+    "get the latest release",
+];
+
+pub fn find(reading: &Reading) -> Option<Route> {
+    for (index, block) in reading.document.blocks.iter().enumerate() {
+        let topic = reading.topic_of(block);
+        if block.is_code()
+            || matches!(block.kind, Kind::Table(_))
+            || matches!(topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere)
+        {
+            continue;
+        }
+        let is_release = |url: &str| {
+            let own = url.contains("/releases") && (reading.identity.owns_url(url) || !url.contains("://"));
+            own && !url.ends_with(".md") && !url.contains("/tag/")
+        };
+        if !block.rich.links().any(|(text, url)| !text.trim().is_empty() && is_release(url)) {
+            continue;
+        }
+        let text = block.rich.text.to_lowercase();
+        let offers = words::any(&text, &OFFERS)
+            && !words::any(&text, &["source code", "源代码", "changelog", "release notes"]);
+        if offers && (topic == Topic::Install || text.len() > 25) {
+            let origin = reading.origin(block.line);
+            let placed = Placed { value: (), origin, topic, block: Some(index), is_inline: true };
+            return Some(Route::new(Method::BinaryDownload, &placed, ""));
+        }
+    }
+    None
+}

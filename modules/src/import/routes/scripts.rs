@@ -1,0 +1,118 @@
+//! Routes that run a script from the net, builds from source, and Kubernetes.
+
+use super::{Method, Route};
+use crate::import::reading::{Placed, Reading};
+use crate::import::shell::Command;
+
+pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
+    let command = &placed.value;
+    if let Some(script) = script(command) {
+        let is_tool = TOOLCHAINS.iter().any(|tool| script.url.contains(tool))
+            && !reading.identity.owns_url(&script.url);
+        return (!is_tool).then(|| {
+            let mut route = Route::new(Method::Script, placed, &command.text);
+            route.is_root = script.shell.contains("sudo");
+            route.is_partial = placed.is_inline;
+            route
+        });
+    }
+    let method = match command.program() {
+        "helm" if matches!(command.word(1), "install" | "upgrade" | "repo") => Method::Helm,
+        "kubectl" if matches!(command.word(1), "apply" | "create") => Method::Kubectl,
+        "git"
+            if command.word(1) == "clone"
+                && command.words.iter().any(|word| reading.identity.owns_url(&word.text)) =>
+        {
+            Method::SourceBuild
+        }
+        "wget" | "curl" => return download(reading, placed),
+        "dpkg" if command.word(1) == "-i" && reading.identity.owns(command.word(2)) => Method::Apt,
+        _ => return None,
+    };
+    Some(Route::new(method, placed, &command.text))
+}
+
+/// A release that a command downloads.
+fn download(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
+    let url = placed.value.words.iter().map(|word| word.text.as_str()).find(|word| word.contains("://"))?;
+    let is_release = url.contains("/releases/")
+        || [".tar.gz", ".zip", ".deb", ".AppImage", ".tar.xz", ".jar", ".tgz", ".phar"]
+            .iter()
+            .any(|end| url.ends_with(end));
+    let is_source = url.contains("/archive/")
+        || url.contains("raw.githubusercontent")
+        || url.contains("/raw/")
+        || url.ends_with(".sh")
+        || [".yml", ".yaml", ".env", ".json", ".conf"].iter().any(|end| url.ends_with(end))
+        || url.contains("docker-compose");
+    let is_own = reading.identity.owns_url(url);
+    (is_release && is_own && !is_source)
+        .then(|| Route::new(Method::BinaryDownload, placed, &placed.value.text))
+}
+
+/// What the net sends to a shell.
+pub struct Script {
+    pub url: String,
+    /// As people name the danger: `curl | sh`.
+    pub shell: String,
+}
+
+/// Installers of toolchains, which a README has its readers run before its own.
+const TOOLCHAINS: [&str; 24] = [
+    "get.docker.com",
+    "sh.rustup.rs",
+    "rustup.rs",
+    "nodesource.com",
+    "nvm-sh/nvm",
+    "get-pip.py",
+    "install.python-poetry",
+    "astral.sh",
+    "get.pnpm.io",
+    "bun.sh",
+    "bun.com",
+    "deno.land",
+    "yarnpkg.com",
+    "homebrew/install",
+    "nixos.org",
+    "get.k3s.io",
+    "raw.githubusercontent.com/helm",
+    "get-helm",
+    "sdkman.io",
+    "volta.sh",
+    "fnm.vercel.app",
+    "pyenv.run",
+    "installs.sh/docker",
+    "linuxmirrors",
+];
+
+/// `curl … | sh` and its relatives.
+pub fn script(command: &Command) -> Option<Script> {
+    let is_shell = |program: &str| matches!(program, "sh" | "bash" | "zsh" | "ash" | "dash");
+    let url = |text: &str| {
+        let at = text.find("http")?;
+        let url: String =
+            text[at..].chars().take_while(|c| !c.is_whitespace() && !"\"')`".contains(*c)).collect();
+        Some(url)
+    };
+    if matches!(command.program(), "curl" | "wget") {
+        let next = command.pipes_to.as_deref().filter(|next| is_shell(next))?;
+        let is_sudo = command.text.split('|').skip(1).any(|part| part.trim_start().starts_with("sudo"));
+        let shell = format!("{} | {}{next}", command.program(), if is_sudo { "sudo " } else { "" });
+        return Some(Script { url: url(&command.text).unwrap_or_default(), shell });
+    }
+    if !is_shell(command.program()) && !matches!(command.program(), "source" | "." | "eval") {
+        return None;
+    }
+    let word = command
+        .words
+        .iter()
+        .skip(1)
+        .find(|word| word.is_computed && (word.text.contains("curl") || word.text.contains("wget")))?;
+    let tool = if word.text.contains("curl") { "curl" } else { "wget" };
+    let shell = if word.text.starts_with("<(") {
+        format!("{} <({tool})", command.program())
+    } else {
+        format!("{} -c \"$({tool})\"", command.program())
+    };
+    Some(Script { url: url(&word.text).unwrap_or_default(), shell })
+}
