@@ -1,5 +1,6 @@
 //! The command line. Speaks only the coordinator's gRPC API, wherever that runs.
 
+mod access;
 mod completion;
 pub mod console;
 mod deploy;
@@ -68,6 +69,9 @@ struct GlobalArgs {
     /// A coordinator that runs elsewhere
     #[arg(long, global = true, value_name = "URL", env = "ORCHESTRATOR_COORDINATOR", hide_env = true)]
     coordinator: Option<String>,
+    /// The file that lets you into it, made there by `access add` [default: access.pem in the data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "ORCHESTRATOR_ACCESS", hide_env = true)]
+    access: Option<PathBuf>,
     /// Tell more on stderr; -vv and -vvv still more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -101,6 +105,9 @@ enum Command {
     /// Values that modules need and nobody should read
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Who may use this coordinator from elsewhere
+    #[command(subcommand)]
+    Access(access::AccessCommand),
     /// Runs the coordinator as a daemon
     Serve(serve::ServeArgs),
     /// Checks that all that is needed is there
@@ -204,6 +211,7 @@ impl Cli {
             data_dir: self.global.data_dir,
             store: self.global.store,
             coordinator: self.global.coordinator,
+            access: self.global.access,
         };
         let settings = file.and_then(|file| Settings::resolve(given, &file, &env));
         let result = match settings {
@@ -231,6 +239,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Node(command) => node::run(context, command).await,
         Command::Module(command) => module::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
+        Command::Access(command) => access::run(context, command).await,
         Command::Serve(args) => serve::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completion(args) => completion::run(context, &args),

@@ -15,8 +15,10 @@ pub struct Settings {
     pub store: StoreUrl,
     /// Whether somebody chose the store; a daemon on our socket may have another one.
     pub store_is_explicit: bool,
-    /// A coordinator elsewhere: `http://host:port`, `https://host:port` or `unix:/path`.
+    /// A coordinator elsewhere: `https://host[:port]`, `unix:/path`, or `http://host:port` for a tunnel.
     pub coordinator: Option<String>,
+    /// The file that lets us in there, where one was named.
+    pub access: Option<PathBuf>,
 }
 
 /// What flags and variables say; everything may be absent.
@@ -25,6 +27,7 @@ pub struct Given {
     pub data_dir: Option<PathBuf>,
     pub store: Option<String>,
     pub coordinator: Option<String>,
+    pub access: Option<PathBuf>,
 }
 
 /// config.toml, with the names of the flags.
@@ -34,6 +37,7 @@ pub struct File {
     pub data_dir: Option<PathBuf>,
     pub store: Option<String>,
     pub coordinator: Option<String>,
+    pub access: Option<PathBuf>,
     pub output: Option<crate::cli::console::Format>,
     pub color: Option<crate::cli::console::Color>,
 }
@@ -69,9 +73,9 @@ impl ConfigError {
         match self {
             ConfigError::Read { .. } | ConfigError::Parse { .. } => None,
             ConfigError::Store(cause) => cause.hint(),
-            ConfigError::Coordinator { .. } => {
-                Some("write http://HOST:PORT, https://HOST:PORT or unix:PATH".into())
-            }
+            ConfigError::Coordinator { .. } => Some(
+                "write https://HOST[:PORT], unix:PATH, or http://HOST:PORT for a tunnel of your own".into(),
+            ),
             ConfigError::Homeless => Some("set HOME, or name a folder with --data-dir".into()),
         }
     }
@@ -129,8 +133,15 @@ impl Settings {
                 None => StoreUrl::Sqlite(data_dir.join("orchestrator.db")),
             },
             coordinator: coordinator.map(|text| check_coordinator(&text).map(|()| text)).transpose()?,
+            access: given.access.or_else(|| file.access.clone()),
             data_dir,
         })
+    }
+
+    /// The file that lets us into a coordinator elsewhere, where there is one.
+    pub fn access(&self) -> Option<PathBuf> {
+        let usual = || Some(self.data_dir.join("access.pem")).filter(|path| path.exists());
+        self.access.clone().or_else(usual)
     }
 
     /// Where `serve` listens for the commands of this machine.

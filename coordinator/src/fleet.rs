@@ -1,5 +1,6 @@
 //! What people do with their fleet, one file per story. Start with `deploy.rs`.
 
+mod access;
 mod apply;
 pub mod ca;
 pub(crate) mod carrier;

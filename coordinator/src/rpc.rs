@@ -1,8 +1,15 @@
-//! The coordinator's own gRPC API: served in this process over an in-memory stream, or by `serve` on a socket.
+//! The coordinator's own gRPC API: served in this process over an in-memory stream, or by `serve` on a socket
+//! and, for those who have access, on the network.
 //! Either way the command line speaks to it through the same client.
 
 mod connect;
+mod listen;
+mod pass;
 mod problem;
+mod remote;
 mod service;
+mod tls;
 
 pub use connect::{Client, ConnectError, connect, serve};
+pub use pass::{NewKey, PassError};
+pub use remote::PORT;

@@ -21,10 +21,10 @@ pub mod package;
 pub mod registry;
 #[cfg(feature = "spec")]
 pub mod release;
-#[cfg(feature = "signature")]
-pub mod signature;
 #[cfg(feature = "spec")]
 pub mod search;
+#[cfg(feature = "signature")]
+pub mod signature;
 #[cfg(feature = "spec")]
 pub mod spec;
 #[cfg(feature = "spec")]

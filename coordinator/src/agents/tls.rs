@@ -28,8 +28,8 @@ pub fn server_name(node: &NodeName) -> String {
     format!("{node}.node.orchestrator.internal")
 }
 
-/// A certificate for the coordinator, and its key.
-pub struct ClientCertificate {
+/// A certificate of the coordinator's own, and its key.
+pub struct OwnCertificate {
     pub chain: Vec<CertificateDer<'static>>,
     pub key: PrivateKeyDer<'static>,
 }
@@ -37,7 +37,7 @@ pub struct ClientCertificate {
 /// What the coordinator brings to a handshake.
 pub struct Credentials {
     pub ca: CertificateDer<'static>,
-    pub client: ClientCertificate,
+    pub client: OwnCertificate,
 }
 
 /// A connection that both ends have accepted.

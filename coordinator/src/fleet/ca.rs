@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use crate::agents::tls::{COORDINATOR, ClientCertificate, server_name};
+use crate::agents::tls::{COORDINATOR, OwnCertificate, server_name};
 use crate::clock::{Clock, UnixMillis};
 use crate::fault;
 use crate::fleet::keyring::{Keyring, KeyringError, Sealed, Secret, encode_hex};
@@ -183,15 +183,27 @@ impl FleetCa {
         })
     }
 
-    /// Makes the coordinator's certificate, whose key is never written anywhere.
-    pub fn client(&self) -> Result<ClientCertificate, CaError> {
+    /// Makes the coordinator's certificate for agents, whose key is never written anywhere.
+    pub fn client(&self) -> Result<OwnCertificate, CaError> {
+        self.coordinator(ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    /// The same for people and programs that connect over the network.
+    pub fn server(&self) -> Result<OwnCertificate, CaError> {
+        self.coordinator(ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    fn coordinator(&self, usage: ExtendedKeyUsagePurpose) -> Result<OwnCertificate, CaError> {
         let sign = |cause| CaError::Sign { subject: COORDINATOR.to_owned(), cause };
         let key = KeyPair::generate().map_err(sign)?;
-        let params =
-            self.leaf(COORDINATOR, ExtendedKeyUsagePurpose::ClientAuth, COORDINATOR_DAYS).map_err(sign)?;
+        let params = self.leaf(COORDINATOR, usage, COORDINATOR_DAYS).map_err(sign)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(sign)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(ClientCertificate { chain: vec![certificate.der().clone()], key })
+        Ok(OwnCertificate { chain: vec![certificate.der().clone()], key })
     }
 
     fn leaf(

@@ -9,6 +9,7 @@ use crate::domain::placement::{Explanation, SelectorError};
 use crate::ssh::HostError;
 use crate::store::StoreError;
 
+use super::ca::CaError;
 use super::enrol::EnrolError;
 use super::keyring::KeyringError;
 
@@ -22,6 +23,8 @@ pub enum FleetError {
     Agent(#[from] AgentError),
     #[error(transparent)]
     Enrol(#[from] EnrolError),
+    #[error(transparent)]
+    Ca(#[from] CaError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]
@@ -70,6 +73,10 @@ pub enum FleetError {
     NoSuchSecret { name: String },
     #[error("secret {name} is in use by {}", by.join(", "))]
     SecretInUse { name: String, by: Vec<String> },
+    #[error("there is an access named {name} already")]
+    AccessExists { name: String },
+    #[error("no access is named {name}")]
+    NoSuchAccess { name: String },
     #[error("{what} in the store cannot be read")]
     Unreadable {
         what: String,
@@ -95,6 +102,7 @@ impl FleetError {
             FleetError::Blob(error) => error.code(),
             FleetError::Agent(error) => error.code(),
             FleetError::Enrol(error) => error.code(),
+            FleetError::Ca(error) => error.code(),
             FleetError::Keyring(error) => error.code(),
             FleetError::Host(error) => error.code(),
             FleetError::NoSuchModule { .. }
@@ -102,6 +110,7 @@ impl FleetError {
             | FleetError::NoSuchDeployment { .. }
             | FleetError::NoSuchGeneration { .. }
             | FleetError::NoSuchSecret { .. }
+            | FleetError::NoSuchAccess { .. }
             | FleetError::NoSuchNode { .. } => Code::NotFound,
             FleetError::Name(_)
             | FleetError::Selector { .. }
@@ -111,6 +120,7 @@ impl FleetError {
             | FleetError::DependencyMissing { .. }
             | FleetError::Invalid { .. } => Code::InvalidInput,
             FleetError::Busy { .. }
+            | FleetError::AccessExists { .. }
             | FleetError::StateMoved
             | FleetError::ModuleInUse { .. }
             | FleetError::SecretInUse { .. }
@@ -129,6 +139,7 @@ impl FleetError {
             FleetError::Blob(error) => error.hint(),
             FleetError::Agent(error) => error.hint(),
             FleetError::Enrol(error) => error.hint(),
+            FleetError::Ca(error) => error.hint(),
             FleetError::Keyring(error) => error.hint(),
             FleetError::Host(error) => error.hint(),
             FleetError::NoSuchModule { similar: Some(similar), .. } => {
@@ -169,6 +180,10 @@ impl FleetError {
                 Some(format!("`orchestrator node drain {node}` moves them; --force drops the node as it is"))
             }
             FleetError::NoSuchSecret { .. } => Some("`orchestrator secret list` shows all".to_owned()),
+            FleetError::NoSuchAccess { .. } => Some("`orchestrator access list` shows all".to_owned()),
+            FleetError::AccessExists { name } => {
+                Some(format!("`orchestrator access remove {name}` ends that one"))
+            }
             FleetError::Name(_)
             | FleetError::Selector { .. }
             | FleetError::RuntimeNotSupported { .. }

@@ -7,6 +7,7 @@ pub const DEPLOYMENTS: &str = "/deployments/";
 pub const DESIRED: &str = "/desired/";
 pub const MODULES: &str = "/modules/";
 pub const SECRETS: &str = "/secrets/";
+pub const ACCESS: &str = "/access/";
 
 /// A `NodeRecord`.
 pub fn node(name: &NodeName) -> String {
@@ -51,4 +52,9 @@ pub fn secret(name: &str) -> String {
 /// A `ModuleRecord`, for good.
 pub fn release(digest: &str) -> String {
     format!("/releases/{digest}")
+}
+
+/// An `AccessRecord`.
+pub fn access(name: &str) -> String {
+    format!("{ACCESS}{name}")
 }

@@ -1,6 +1,7 @@
 //! Ways from the command line to a coordinator: one that was named, a daemon on this machine, or the core in this
 //! very process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,11 +9,15 @@ use hyper_util::rt::TokioIo;
 use proto::code::Code;
 use proto::v1::coordinator_client::CoordinatorClient;
 use proto::v1::coordinator_server::CoordinatorServer;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server};
 use tracing::info;
 
+use super::listen::serve_network;
+use super::pass::PassError;
+use super::remote;
 use super::service::{CoordinatorService, bind_private, serve_unix};
 use crate::app::{self, StartError};
 use crate::config::Settings;
@@ -27,9 +32,27 @@ pub enum ConnectError {
         #[source]
         cause: tonic::transport::Error,
     },
-    #[error("could not serve on {}", socket.display())]
+    #[error("could not reach the coordinator at {address}")]
+    Lost {
+        address: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("what answers at {address} is not the coordinator that gave this access")]
+    Stranger {
+        address: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("the coordinator at {address} does not let {} in", access.display())]
+    Refused { address: String, access: PathBuf },
+    #[error("the coordinator at {address} lets in only who has access")]
+    NoAccess { address: String },
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    #[error("could not serve on {place}")]
     Serve {
-        socket: PathBuf,
+        place: String,
         #[source]
         cause: std::io::Error,
     },
@@ -40,7 +63,9 @@ pub enum ConnectError {
 impl ConnectError {
     pub fn code(&self) -> Code {
         match self {
-            ConnectError::Unreachable { .. } => Code::Unreachable,
+            ConnectError::Unreachable { .. } | ConnectError::Lost { .. } => Code::Unreachable,
+            ConnectError::Stranger { .. } | ConnectError::Refused { .. } => Code::Denied,
+            ConnectError::NoAccess { .. } | ConnectError::Pass(_) => Code::InvalidInput,
             ConnectError::Serve { .. } => Code::Failed,
             ConnectError::Start(error) => error.code(),
         }
@@ -49,6 +74,15 @@ impl ConnectError {
     pub fn hint(&self) -> Option<String> {
         match self {
             ConnectError::Unreachable { .. } => Some("`orchestrator serve` starts one".into()),
+            ConnectError::Lost { .. } => Some("`orchestrator serve --listen` starts one there".into()),
+            ConnectError::Refused { .. } => {
+                Some("it was removed or has ended: `orchestrator access list` there shows all".into())
+            }
+            ConnectError::NoAccess { .. } | ConnectError::Pass(_) => Some(
+                "`orchestrator access add NAME --to FILE` there makes one; name it here with --access FILE"
+                    .into(),
+            ),
+            ConnectError::Stranger { .. } => None,
             ConnectError::Serve { cause, .. } if cause.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("one is enough: commands of this machine use it; for another, choose --socket".into())
             }
@@ -66,6 +100,10 @@ const AUTHORITY: &str = "http://coordinator.orchestrator.internal";
 /// Connects with the coordinator the settings name, else with the daemon of this machine, else starts the core here.
 pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     if let Some(address) = &settings.coordinator {
+        if address.starts_with("https://") {
+            let stream = remote::dial(address, settings.access().as_deref()).await?;
+            return over_stream(stream, address.clone()).await;
+        }
         return over_network(address).await;
     }
     let socket = settings.socket();
@@ -76,7 +114,7 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     in_process(CoordinatorService::new(fleet)).await
 }
 
-/// `http://host:port`, or `unix:/path`.
+/// `http://host:port`, as a tunnel to a socket has it, or `unix:/path`.
 async fn over_network(address: &str) -> Result<Client, ConnectError> {
     let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
@@ -102,31 +140,55 @@ async fn in_process(service: CoordinatorService) -> Result<Client, ConnectError>
         let incoming = tokio_stream::once(Ok::<_, std::io::Error>(theirs));
         Server::builder().add_service(CoordinatorServer::new(service)).serve_with_incoming(incoming).await
     });
-    let mut ours = Some(ours);
+    over_stream(ours, "this process".to_owned()).await
+}
+
+/// A client of the coordinator at the other end of the one stream there is.
+async fn over_stream<S>(stream: S, address: String) -> Result<Client, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut stream = Some(stream);
     let connector = tower::service_fn(move |_| {
-        let stream = ours.take().ok_or_else(|| std::io::Error::other("the in-process coordinator has ended"));
+        let stream = stream.take().ok_or_else(|| std::io::Error::other("the connection has ended"));
         async move { stream.map(TokioIo::new) }
     });
     let channel = Endpoint::from_static(AUTHORITY).connect_with_connector(connector).await;
-    let unreachable = |cause| ConnectError::Unreachable { address: "this process".to_owned(), cause };
-    Ok(CoordinatorClient::new(channel.map_err(unreachable)?))
+    Ok(CoordinatorClient::new(channel.map_err(|cause| ConnectError::Unreachable { address, cause })?))
 }
 
-/// Serves commands on a socket and keeps the fleet as wished, until told to stop.
-pub async fn serve(settings: &Settings, socket: &Path, stop: CancellationToken) -> Result<(), ConnectError> {
+/// Serves commands on a socket, and on the network where asked to, and keeps the fleet as wished, until told to stop.
+pub async fn serve(
+    settings: &Settings,
+    socket: &Path,
+    listen: Option<SocketAddr>,
+    stop: CancellationToken,
+) -> Result<(), ConnectError> {
     let fleet = app::start(settings).await?;
-    let failed = |cause| ConnectError::Serve { socket: socket.to_owned(), cause };
-    let listener = bind_private(socket).map_err(failed)?;
+    let failed = |place: String| move |cause| ConnectError::Serve { place, cause };
+    let place = socket.display().to_string();
+    let unix = bind_private(socket).map_err(failed(place.clone()))?;
+    let network = match listen {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(failed(address.to_string()))?),
+        None => None,
+    };
     info!(socket = %socket.display(), store = fleet.store_name(), "serving, and keeping the fleet as wished");
     let service = CoordinatorService::new(Arc::clone(&fleet));
-    let (served, ()) = tokio::join!(
+    let (served, reached, ()) = tokio::join!(
         async {
-            let served = serve_unix(service, listener, socket, stop.clone()).await;
-            stop.cancel();
-            served
+            let _last = stop.clone().drop_guard();
+            serve_unix(service, unix, socket, stop.clone()).await
+        },
+        async {
+            let Some(listener) = network else { return Ok(()) };
+            let _last = stop.clone().drop_guard();
+            let address = listener.local_addr()?;
+            info!(%address, "listening; `orchestrator access add` lets somebody in");
+            serve_network(Arc::clone(&fleet), listener, stop.clone()).await
         },
         fleet.keep(stop.clone())
     );
     info!("stopped");
-    served.map_err(failed)
+    served.map_err(failed(place))?;
+    reached.map_err(failed("the network".to_owned()))
 }

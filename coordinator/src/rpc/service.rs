@@ -214,6 +214,22 @@ impl Coordinator for CoordinatorService {
         answer(removed.map(|()| v1::RemoveSecretReply {}))
     }
 
+    async fn add_access(&self, request: Request<v1::AddAccessRequest>) -> Answer<v1::AddAccessReply> {
+        answer(self.fleet.add_access(request.get_ref()).await)
+    }
+
+    async fn list_access(&self, _: Request<v1::ListAccessRequest>) -> Answer<v1::ListAccessReply> {
+        answer(self.fleet.list_access().await.map(|access| v1::ListAccessReply { access }))
+    }
+
+    async fn remove_access(
+        &self,
+        request: Request<v1::RemoveAccessRequest>,
+    ) -> Answer<v1::RemoveAccessReply> {
+        let removed = self.fleet.remove_access(&request.get_ref().name).await;
+        answer(removed.map(|()| v1::RemoveAccessReply {}))
+    }
+
     async fn version(&self, _: Request<v1::VersionRequest>) -> Answer<v1::VersionReply> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         Ok(Response::new(v1::VersionReply { version, store: self.fleet.store_name() }))

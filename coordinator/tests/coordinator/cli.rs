@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 
-const LEAVES: [&str; 29] = [
+const LEAVES: [&str; 32] = [
     "deploy",
     "rollback",
     "restart",
@@ -33,6 +33,9 @@ const LEAVES: [&str; 29] = [
     "secret set",
     "secret list",
     "secret remove",
+    "access add",
+    "access list",
+    "access remove",
     "serve",
     "doctor",
     "completion",
@@ -68,6 +71,7 @@ fn the_first_help_shows_the_way() {
       node        The machines of the fleet
       module      What can be deployed
       secret      Values that modules need and nobody should read
+      access      Who may use this coordinator from elsewhere
       serve       Runs the coordinator as a daemon
       doctor      Checks that all that is needed is there
       completion  Prints the completion script of a shell
@@ -84,6 +88,8 @@ fn the_first_help_shows_the_way() {
                                etcd://HOST:PORT[,HOST:PORT]
           --data-dir <FOLDER>  Where this machine keeps the coordinator's data
           --coordinator <URL>  A coordinator that runs elsewhere
+          --access <FILE>      The file that lets you into it, made there by `access add` [default:
+                               access.pem in the data folder]
       -v, --verbose...         Tell more on stderr; -vv and -vvv still more
           --color <WHEN>       When to use colour [default: auto] [possible values: auto, always, never]
 
@@ -131,6 +137,8 @@ fn deploy_helps_in_full() {
                                etcd://HOST:PORT[,HOST:PORT]
           --data-dir <FOLDER>  Where this machine keeps the coordinator's data
           --coordinator <URL>  A coordinator that runs elsewhere
+          --access <FILE>      The file that lets you into it, made there by `access add` [default:
+                               access.pem in the data folder]
       -v, --verbose...         Tell more on stderr; -vv and -vvv still more
           --color <WHEN>       When to use colour [default: auto] [possible values: auto, always, never]
 
@@ -210,7 +218,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_meant() {
     ");
     assert_snapshot!(refusal("--coordinator a:1 status"), @r#"
     error: "a:1" is not the address of a coordinator
-    hint: write http://HOST:PORT, https://HOST:PORT or unix:PATH
+    hint: write https://HOST[:PORT], unix:PATH, or http://HOST:PORT for a tunnel of your own
     "#);
 }
 

@@ -1,5 +1,6 @@
 //! Everything that is tested against real things: one binary, so that it links once.
 
+mod access;
 mod blobs;
 mod cli;
 mod store;
