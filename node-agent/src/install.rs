@@ -178,3 +178,6 @@ fn stamp(steps: &[InstallStep]) -> Vec<u8> {
     let all: Vec<u8> = steps.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
     sha256(&all).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
+
+#[cfg(test)]
+mod tests;
