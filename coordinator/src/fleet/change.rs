@@ -55,6 +55,15 @@ impl Fleet {
         let mut changes = node_changes(snapshot, next);
         let touched = changes.iter().map(|change| change.node.clone()).collect();
         let further = changes.split_off(changes.len().min(fault::batch(NODES_AT_ONCE)));
+        let leaves_purge = next.purge && !further.is_empty();
+        if next.record.is_none() {
+            // Whoever completes this removal must know; what an earlier one left must not count.
+            let key = keys::purge(next.name);
+            head.ops.push(match leaves_purge {
+                true => Op::Put { key, value: Vec::new(), lease: None },
+                false => Op::Delete { key },
+            });
+        }
         fault::point("record.before");
         let recorded = match self.store.commit(with(head, changes)).await {
             Ok(revision) => revision,
@@ -67,6 +76,9 @@ impl Fleet {
         };
         fault::point("record.after");
         self.write_further(next, &mine, further).await?;
+        if leaves_purge {
+            self.have_purged(next.name).await?;
+        }
         Ok(Some(touched))
     }
 
@@ -82,9 +94,21 @@ impl Fleet {
         snapshot: &Snapshot,
         name: &DeploymentName,
     ) -> Result<(), FleetError> {
-        let next = Next { name, record: None, instances: &BTreeMap::new(), purge: false };
+        let purge = self.store.get(&keys::purge(name)).await?.is_some();
+        let next = Next { name, record: None, instances: &BTreeMap::new(), purge };
         let mine = Precondition::Absent { key: keys::deployment(name) };
-        self.write_further(&next, &mine, node_changes(snapshot, &next)).await
+        self.write_further(&next, &mine, node_changes(snapshot, &next)).await?;
+        if purge {
+            self.have_purged(name).await?;
+        }
+        Ok(())
+    }
+
+    async fn have_purged(&self, name: &DeploymentName) -> Result<(), FleetError> {
+        fault::point("further.purged");
+        let ops = vec![Op::Delete { key: keys::purge(name) }];
+        self.store.commit(Txn { preconditions: Vec::new(), ops }).await?;
+        Ok(())
     }
 
     /// As long as `mine` holds, the wish is ours to spread; what others do to the same nodes is taken in.

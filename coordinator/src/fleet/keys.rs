@@ -34,6 +34,11 @@ pub fn history_entry(deployment: &DeploymentName, generation: Generation) -> Str
     format!("/history/{deployment}/{:020}", generation.0)
 }
 
+/// There while a removal that takes the volumes along has not reached every node's spec.
+pub fn purge(deployment: &DeploymentName) -> String {
+    format!("/purges/{deployment}")
+}
+
 /// All releases of a module in the registry.
 pub fn module(name: &str) -> String {
     format!("{MODULES}{name}/")
