@@ -20,19 +20,31 @@ pub use sweep::{Victim, sweep};
 pub use world::Store;
 use world::World;
 
+/// What the random schedules are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One or two commands, and whatever can strike.
+    Any,
+    /// Coordinators that deploy at the same time and die.
+    Races,
+}
+
 /// Runs some random schedules one after the other on one fleet; the first that breaks a promise is the error.
-pub fn run(seed: u64, indices: impl Iterator<Item = u64>) -> Result<()> {
+pub fn run(kind: Kind, seed: u64, indices: impl Iterator<Item = u64>) -> Result<()> {
     let store = if seed.is_multiple_of(2) { Store::Etcd } else { Store::Sqlite };
     println!("seed {seed}, store {store:?}");
     let mut world = World::new(store)?;
     world.begin_with(true)?;
     for index in indices {
-        let schedule = Schedule::draw(seed, index);
+        let (schedule, option) = match kind {
+            Kind::Any => (Schedule::draw(seed, index), ""),
+            Kind::Races => (Schedule::race(seed, index), "--races "),
+        };
         println!("seed {seed} schedule {index}: {schedule:?}");
         if let Err(error) = schedule.play(&mut world) {
             bail!(
-                "{error:?}\n\nseed {seed} schedule {index}: {schedule:?}\nagain with: e2e kill-matrix --seed {seed} \
-                 --only {index}\n{}",
+                "{error:?}\n\nseed {seed} schedule {index}: {schedule:?}\nagain with: e2e kill-matrix {option}--seed \
+                 {seed} --only {index}\n{}",
                 world.evidence()
             );
         }

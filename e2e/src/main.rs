@@ -39,6 +39,9 @@ enum Command {
         /// Kills both programs at every named point instead, once in each thing a person does
         #[arg(long)]
         sweep: bool,
+        /// Lets several coordinators deploy at once, and kills them
+        #[arg(long)]
+        races: bool,
         #[arg(long, default_value_t = 100)]
         schedules: u64,
         /// Where the schedules follow from; the time of day when it is not given
@@ -109,10 +112,11 @@ fn main() -> Result<()> {
             bench::deploy(&deploy.wish(), figures)
         }),
         Command::KillMatrix { sweep: true, .. } => kill_matrix::sweep_all(),
-        Command::KillMatrix { schedules, seed, only, .. } => {
+        Command::KillMatrix { races, schedules, seed, only, .. } => {
             let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
             let indices = only.map_or(0..schedules, |index| index..index + 1);
-            kill_matrix::run(seed.unwrap_or_else(clock), indices)
+            let kind = if races { kill_matrix::Kind::Races } else { kill_matrix::Kind::Any };
+            kill_matrix::run(kind, seed.unwrap_or_else(clock), indices)
         }
     }
 }

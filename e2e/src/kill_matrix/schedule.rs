@@ -1,13 +1,13 @@
-//! A random schedule: what people ask for, one after the other or at the same time, and what strikes meanwhile.
+//! A schedule: what people ask for, one after the other or at the same time, and what strikes meanwhile.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+mod draw;
+
 use super::blow::Blow;
-use super::random::Random;
 use super::state::{Act, State};
-use super::sweep::points_of;
 use super::world::World;
 use crate::host::Host;
 use crate::orchestrator::{Outcome, Running};
@@ -73,27 +73,6 @@ enum Event {
 }
 
 impl Schedule {
-    pub fn draw(seed: u64, index: u64) -> Schedule {
-        let mut random = Random::new(seed, index);
-        let begins_serving = random.share() < 0.8;
-        let mut asked = vec![Asked::draw(&mut random, 0.0, begins_serving)];
-        if random.share() < 0.4 {
-            let at = random.pick(&[0.0, 0.1, 0.3, 0.6, 0.9, 1.5]);
-            asked.push(Asked::draw(&mut random, at, true));
-        }
-        let mut blows = Vec::new();
-        for (host, chance) in [("a", 0.6), ("b", 0.35), ("desk", 0.08)] {
-            if random.share() < chance {
-                blows.push(Timed::draw(&mut random, host));
-            }
-        }
-        let agent_fault = (random.share() < 0.3).then(|| {
-            (random.pick(&["a", "b"]), random.pick_of(&points_of("node-agent").unwrap_or_default()))
-        });
-        let next = random.pick(&[Next::Status, Next::Status, Next::SameAgain, Next::Serve]);
-        Schedule { begins_serving, asked, blows, agent_fault, next }
-    }
-
     /// Lets it happen and waits for the fleet to come to rest.
     pub fn play(&self, world: &mut World) -> Result<()> {
         world.begin_with(self.begins_serving)?;
@@ -203,11 +182,10 @@ impl Schedule {
         for _ in acts {
             for act in acts {
                 for before in allowed.clone() {
-                    let results = act.results(&before, &past, nodes);
-                    allowed.extend(results);
+                    add(&mut allowed, act.results(&before, &past, nodes));
                 }
             }
-            past.extend(allowed.iter().filter(|state| state.is_serving()).cloned());
+            add(&mut past, allowed.iter().filter(|state| state.is_serving()).cloned().collect());
             if allowed.contains(&State::Absent) {
                 // A first deploy that could not be carried out has nothing to go back to.
                 allowed.push(State::Failed);
@@ -217,28 +195,16 @@ impl Schedule {
     }
 }
 
-impl Asked {
-    fn draw(random: &mut Random, at: f64, may_be_there: bool) -> Asked {
-        let wish = match (random.share(), may_be_there) {
-            (share, true) if share > 0.92 => Wish::Remove,
-            (share, true) if share > 0.84 => Wish::Rollback,
-            (share, true) if share > 0.76 => Wish::Restart,
-            _ => Wish::Deploy {
-                is_healthy: random.share() < 0.7,
-                count: random.pick(&[None, None, Some(1), Some(2), Some(3)]),
-                ballast: random.pick(&[0, 64 << 10, 3 << 20]),
-            },
-        };
-        let death = match random.share() {
-            share if share < 0.3 => Death::KilledAfter(1.2 * random.share()),
-            share if share < 0.55 => {
-                Death::KilledAt(random.pick_of(&points_of("coordinator").unwrap_or_default()))
-            }
-            _ => Death::Natural,
-        };
-        Asked { wish, at, death }
+/// Each once.
+fn add(states: &mut Vec<State>, more: Vec<State>) {
+    for state in more {
+        if !states.contains(&state) {
+            states.push(state);
+        }
     }
+}
 
+impl Asked {
     fn start(&self, world: &World, act: &Act) -> Running {
         let cli = world.cli().clone();
         match &self.death {
@@ -255,7 +221,7 @@ impl Wish {
             Wish::Deploy { is_healthy, count, ballast } => world.deploy(is_healthy, count, ballast),
             Wish::Rollback => Ok(Act::Rollback),
             Wish::Restart => Ok(Act::Restart),
-            Wish::Remove => Ok(Act::Remove),
+            Wish::Remove => Ok(Act::Remove { purges: false }),
         }
     }
 }
@@ -263,12 +229,6 @@ impl Wish {
 impl Timed {
     /// Lasts until the commands have ended.
     const LONG: f64 = 3.0;
-
-    fn draw(random: &mut Random, host: &'static str) -> Timed {
-        let blow = if host == "desk" { Blow::DiskFull } else { random.pick(&Blow::ALL) };
-        let lasts = random.pick(&[0.05, 0.3, 1.0, 2.0, Timed::LONG]);
-        Timed { blow, host, at: 1.2 * random.share(), lasts }
-    }
 
     fn host<'a>(&self, world: &'a World) -> &'a Host {
         match self.host {
@@ -290,25 +250,4 @@ fn serve(world: &mut World, allowed: &[State]) -> Result<()> {
     let ended = daemon.wait();
     ensure!(answer.is_err() || ended.code == Some(0), "the daemon did not end in order\n{ended}");
     answer.with_context(|| ended.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schedule_follows_from_its_seed_and_index_alone() {
-        let drawn = |seed, index| format!("{:?}", Schedule::draw(seed, index));
-        assert_eq!(drawn(1, 2), drawn(1, 2));
-        assert_ne!(drawn(1, 2), drawn(1, 3));
-        assert_ne!(drawn(1, 2), drawn(2, 2));
-    }
-
-    #[test]
-    fn two_blows_never_hit_the_same_host() {
-        for index in 0..200 {
-            let hosts: Vec<_> = Schedule::draw(7, index).blows.iter().map(|timed| timed.host).collect();
-            assert!(hosts.iter().all(|host| hosts.iter().filter(|it| *it == host).count() == 1));
-        }
-    }
 }

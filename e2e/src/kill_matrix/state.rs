@@ -62,7 +62,12 @@ pub enum Act {
     },
     Rollback,
     Restart,
-    Remove,
+    /// Of node `a`.
+    Drain,
+    /// With its volumes or without.
+    Remove {
+        purges: bool,
+    },
 }
 
 impl Act {
@@ -78,7 +83,9 @@ impl Act {
             }
             Act::Rollback => "rollback page --timeout 20s".to_owned(),
             Act::Restart => "restart page --timeout 20s".to_owned(),
-            Act::Remove => "remove page --timeout 20s".to_owned(),
+            Act::Drain => "node drain a --timeout 20s".to_owned(),
+            Act::Remove { purges: false } => "remove page --timeout 20s".to_owned(),
+            Act::Remove { purges: true } => "remove page --purge --timeout 20s".to_owned(),
         }
     }
 
@@ -91,8 +98,8 @@ impl Act {
             Act::Deploy { .. } if before.is_serving() => vec![before.clone()],
             Act::Deploy { .. } => vec![State::Failed],
             Act::Rollback if before.is_serving() => past.to_vec(),
-            Act::Rollback | Act::Restart => vec![before.clone()],
-            Act::Remove => vec![State::Absent],
+            Act::Rollback | Act::Restart | Act::Drain => vec![before.clone()],
+            Act::Remove { .. } => vec![State::Absent],
         }
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 
 use super::state::{Act, State};
-use super::world::{Store, World};
+use super::world::{Store, TIDY, World};
 use crate::host::Host;
-use crate::orchestrator::{Outcome, repository};
+use crate::orchestrator::{Outcome, eventually, repository};
 use crate::scene::DATA;
 
 /// A life of a deployment; each step once.
@@ -20,11 +20,21 @@ enum Step {
     Failing,
     Rollback,
     Restart,
+    Drain,
     Remove,
+    Purge,
 }
 
-const LIFE: [Step; 6] =
-    [Step::First, Step::Update, Step::Failing, Step::Rollback, Step::Restart, Step::Remove];
+const LIFE: [Step; 8] = [
+    Step::First,
+    Step::Update,
+    Step::Failing,
+    Step::Rollback,
+    Step::Restart,
+    Step::Drain,
+    Step::Remove,
+    Step::Purge,
+];
 
 /// Who dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +95,7 @@ impl Sweep {
         };
         let reached = take_points(host, &file)?;
         self.world.rest_in(&results)?;
+        self.reopen(step)?;
         Ok(reached)
     }
 
@@ -111,7 +122,33 @@ impl Sweep {
         if outcome.code == Some(1) && self.world.state == State::Absent {
             allowed.push(State::Failed);
         }
-        self.world.rest_in(&allowed).with_context(|| format!("after\n{outcome}"))
+        self.world.rest_in(&allowed).with_context(|| format!("after\n{outcome}"))?;
+        self.reopen(step)?;
+        self.keeps_its_volumes_or_not(step).with_context(|| format!("after\n{outcome}"))
+    }
+
+    /// What was drained takes instances again.
+    fn reopen(&self, step: Step) -> Result<()> {
+        if step == Step::Drain {
+            let outcome = self.world.cli().run("node uncordon a");
+            ensure!(outcome.code == Some(0), "{outcome}");
+        }
+        Ok(())
+    }
+
+    /// Removed is removed, whoever had to complete it: with the volumes only where that was asked for.
+    fn keeps_its_volumes_or_not(&self, step: Step) -> Result<()> {
+        let is_kept = match step {
+            Step::Remove => true,
+            Step::Purge if self.world.state == State::Absent => false,
+            _ => return Ok(()),
+        };
+        for host in self.world.scene.fleet.hosts() {
+            let volumes = || host.run(&format!("ls {DATA}/volumes")).unwrap_or_default();
+            let is_so = || volumes().contains("page.") == is_kept;
+            eventually(&format!("the volumes of {} are as wished", host.name()), TIDY, is_so);
+        }
+        Ok(())
     }
 
     fn prepare(&mut self, step: Step) -> Result<Act> {
@@ -128,7 +165,14 @@ impl Sweep {
                 Ok(Act::Rollback)
             }
             Step::Restart => Ok(Act::Restart),
-            Step::Remove => Ok(Act::Remove),
+            Step::Drain => {
+                // One on each node, so that one has to move.
+                let spread = self.world.deploy(true, Some(2), 0)?;
+                self.world.undisturbed(&spread)?;
+                Ok(Act::Drain)
+            }
+            Step::Remove => Ok(Act::Remove { purges: false }),
+            Step::Purge => Ok(Act::Remove { purges: true }),
         }
     }
 

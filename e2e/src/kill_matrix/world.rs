@@ -18,7 +18,7 @@ use crate::scene::{DATA, Page, Scene, fetch};
 const REST: Duration = Duration::from_secs(60);
 const LOOKS: usize = 20;
 /// What goes on in the background of a node ends within this.
-const TIDY: Duration = Duration::from_secs(8);
+pub const TIDY: Duration = Duration::from_secs(8);
 const GLANCE: Duration = Duration::from_millis(100);
 
 pub struct World {
@@ -87,7 +87,7 @@ impl World {
             self.window = outcome.took;
         }
         if !is_serving && self.state != State::Absent {
-            self.undisturbed(&Act::Remove)?;
+            self.undisturbed(&Act::Remove { purges: false })?;
         }
         Ok(())
     }
@@ -131,8 +131,10 @@ impl World {
 
     /// Takes in what may have been healthy without having been looked at.
     pub fn may_have_passed(&mut self, states: Vec<State>) {
-        if self.state.is_serving() {
-            self.past.extend(states.into_iter().filter(State::is_serving));
+        for state in states {
+            if self.state.is_serving() && state.is_serving() && !self.past.contains(&state) {
+                self.past.push(state);
+            }
         }
     }
 

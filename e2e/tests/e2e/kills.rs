@@ -3,15 +3,22 @@
 
 use std::time::SystemTime;
 
-use e2e::kill_matrix::{self, Store, Victim};
+use e2e::kill_matrix::{self, Kind, Store, Victim};
 
 #[test]
 fn whatever_happens_the_next_command_finds_one_release_and_nothing_twice() {
-    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let seed = variable("ORCHESTRATOR_E2E_SEED").unwrap_or_else(clock);
     let schedules = variable("ORCHESTRATOR_E2E_SCHEDULES").unwrap_or(10);
-    kill_matrix::run(seed, 0..schedules).unwrap();
+    kill_matrix::run(Kind::Any, seed(), 0..schedules).unwrap();
+}
+
+#[test]
+fn of_coordinators_that_race_and_die_one_wins_or_none_on_etcd() {
+    kill_matrix::run(Kind::Races, seed() * 2, 0..6).unwrap();
+}
+
+#[test]
+fn of_coordinators_that_race_and_die_one_wins_or_none_on_sqlite() {
+    kill_matrix::run(Kind::Races, seed() * 2 + 1, 0..6).unwrap();
 }
 
 #[test]
@@ -37,4 +44,14 @@ fn both_may_die_at_every_point_of_joining_and_leaving() {
 #[test]
 fn every_point_is_reached_by_a_sweep() {
     kill_matrix::every_point_is_swept().unwrap();
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Printed with every failure.
+fn seed() -> u64 {
+    let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    variable("ORCHESTRATOR_E2E_SEED").unwrap_or_else(clock)
 }
