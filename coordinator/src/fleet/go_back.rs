@@ -9,7 +9,7 @@ use super::carry_out::Verdict;
 use super::proposal::{Proposal, leaving, next_attempt};
 use super::recorded::Recorded;
 use super::{Fleet, FleetError, Progress, spec};
-use crate::domain::deployment::{Action, Carrier, DeploymentRecord, OutcomeWord, Progress as State};
+use crate::domain::deployment::{Action, Carrier, DeploymentRecord, OutcomeWord, Placed, Progress as State};
 use crate::fault;
 use crate::store::json::Stored;
 
@@ -52,6 +52,10 @@ impl Fleet {
             record.attempt = next_attempt(&snapshot, Some(failed));
             record.previous = None;
             record.leaving = leaving(&snapshot, Some(failed), &record.current.placements);
+            record.unplaced.clear();
+            if module.spec.exclusive {
+                stop_before_start(&mut record, &previous);
+            }
             record.footprint = spec::footprint(&record.name, &module, &record.current.wish)?;
             record.progress = State::RolledBack { failed: release.clone(), reason: reason.clone() };
             let proposal = Proposal::restore(&snapshot, record, &module)?;
@@ -60,9 +64,55 @@ impl Fleet {
             let recorded = self.record_with(&snapshot, proposal, Action::Rollback, outcome).await?;
             let Some(recorded) = recorded else { continue };
             fault::point("back.recorded");
-            let verdict = self.carry_out(&recorded, ROLLBACK_TIMEOUT, progress).await;
+            let (recorded, verdict) = self.carry_out_going_back(recorded, ROLLBACK_TIMEOUT, progress).await?;
             fault::point("back.carried_out");
             return self.settle_going_back(&recorded, &reason, verdict).await;
+        }
+    }
+
+    /// Carries out a rollback, and what had to wait until something else had stopped.
+    async fn carry_out_going_back(
+        &self,
+        recorded: Recorded,
+        timeout: Duration,
+        progress: &Progress,
+    ) -> Result<(Recorded, Verdict), FleetError> {
+        let verdict = self.carry_out(&recorded, timeout, progress).await;
+        if verdict != Verdict::Done || recorded.record.unplaced.is_empty() {
+            return Ok((recorded, verdict));
+        }
+        let Some(second) = self.start_stopped(&recorded.record).await? else {
+            return Ok((recorded, verdict));
+        };
+        let verdict = self.carry_out(&second, timeout, progress).await;
+        Ok((second, verdict))
+    }
+
+    /// Records the places that had to wait; `None` where somebody else wants something else by now.
+    async fn start_stopped(&self, stopped: &DeploymentRecord) -> Result<Option<Recorded>, FleetError> {
+        let module = self.release(&stopped.current.wish.release).await?;
+        loop {
+            let snapshot = self.snapshot().await?;
+            let kept = snapshot.deployments.get(&stopped.name);
+            let Some(previous) = stopped.previous.clone() else { return Ok(None) };
+            if kept.is_none_or(|kept| kept.value.attempt != stopped.attempt) {
+                return Ok(None);
+            }
+            let mut record = stopped.clone();
+            record.current.placements = previous.placements;
+            record.current.generation = stopped.current.generation.next();
+            record.attempt = next_attempt(&snapshot, Some(stopped));
+            record.previous = None;
+            record.unplaced.clear();
+            record.leaving = leaving(&snapshot, Some(stopped), &record.current.placements);
+            if !record.leaving.is_empty() {
+                return Ok(None);
+            }
+            let proposal = Proposal::restore(&snapshot, record, &module)?;
+            let recorded = self.record(&snapshot, proposal, Action::Move).await?;
+            if recorded.is_some() {
+                return Ok(recorded);
+            }
         }
     }
 
@@ -70,17 +120,17 @@ impl Fleet {
     /// its time.
     pub(super) async fn carry_on_going_back(
         &self,
-        recorded: &Recorded,
+        recorded: Recorded,
         reason: &str,
         round: Duration,
     ) -> Result<(), FleetError> {
-        let verdict = self.carry_out(recorded, round, &Progress::unheard()).await;
+        let (recorded, verdict) = self.carry_out_going_back(recorded, round, &Progress::unheard()).await?;
         let age = self.clock.now().saturating_sub(recorded.record.changed_at);
         let may_take_longer = u128::try_from(age).unwrap_or_default() < ROLLBACK_TIMEOUT.as_millis();
         if may_take_longer && matches!(verdict, Verdict::Progressing { .. }) {
             return Ok(());
         }
-        self.settle_going_back(recorded, reason, verdict).await.map(drop)
+        self.settle_going_back(&recorded, reason, verdict).await.map(drop)
     }
 
     /// Records what came of a rollback and says it.
@@ -92,7 +142,20 @@ impl Fleet {
     ) -> Result<Finished, FleetError> {
         let version = &recorded.record.current.wish.release.version;
         let (word, message) = match verdict {
-            Verdict::Done => (OutcomeWord::Healthy, format!("{reason}; {version} runs again")),
+            Verdict::Done if recorded.record.unplaced.is_empty() => {
+                (OutcomeWord::Healthy, format!("{reason}; {version} runs again"))
+            }
+            Verdict::Done => {
+                (OutcomeWord::Waiting, format!("{reason}; {version} starts again once the other has stopped"))
+            }
+            Verdict::Waiting { nodes } if !recorded.record.unplaced.is_empty() => {
+                let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
+                let message = format!(
+                    "{reason}; {version} starts again once it is known to have stopped on {}",
+                    nodes.join(", ")
+                );
+                (OutcomeWord::Waiting, message)
+            }
             Verdict::Waiting { nodes } => {
                 let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
                 (
@@ -134,5 +197,15 @@ impl Fleet {
         let outcome = self.outcome_op(record, word, message).await?;
         self.amend(&kept, &after, outcome.map(|(_, op)| op)).await?;
         Ok(())
+    }
+}
+
+/// Of an exclusive module nothing starts where it was before it has stopped where it is.
+fn stop_before_start(record: &mut DeploymentRecord, previous: &Placed) {
+    for id in record.leaving.keys() {
+        if record.current.placements.remove(id).is_some() {
+            record.unplaced.insert(id.clone());
+            record.previous = Some(previous.clone());
+        }
     }
 }

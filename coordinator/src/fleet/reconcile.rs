@@ -86,7 +86,7 @@ impl Fleet {
             }
             let recorded = Recorded::of(record, snapshot);
             if let State::RolledBack { reason, .. } = &record.progress {
-                self.carry_on_going_back(&recorded, reason, ROUND).await?;
+                self.carry_on_going_back(recorded, reason, ROUND).await?;
                 carried = true;
                 continue;
             }
