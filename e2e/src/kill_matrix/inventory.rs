@@ -90,13 +90,15 @@ pub fn untidy(host: &Host, instances: &[String], is_deployed: bool) -> Result<Ve
     Ok(found)
 }
 
-/// Releases that the agent was ever told of. Another, uploaded by a deploy that was given up before it came to the
-/// node, may stay for an hour.
+/// Releases that the agent was ever told of, but for those that somebody asked to have kept for a deploy to come: that
+/// holds for ten minutes. Another, uploaded by a deploy that was given up before it came to the node, may stay for an
+/// hour.
 fn releases_on_record(data: &Path) -> usize {
     let ledger = fs::read(data.join("ledger")).unwrap_or_default();
     let is_on_record = |path: &&PathBuf| {
         let digest = name(path);
-        !digest.is_empty() && ledger.windows(digest.len()).any(|window| window == digest.as_bytes())
+        let is_leased = path.join(".lease").exists();
+        !is_leased && !digest.is_empty() && ledger.windows(digest.len()).any(|window| window == digest.as_bytes())
     };
     entries(&data.join("releases")).iter().filter(is_on_record).count()
 }
