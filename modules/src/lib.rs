@@ -22,6 +22,8 @@ pub mod registry;
 #[cfg(feature = "spec")]
 pub mod release;
 #[cfg(feature = "spec")]
+pub mod safety;
+#[cfg(feature = "spec")]
 pub mod search;
 #[cfg(feature = "signature")]
 pub mod signature;

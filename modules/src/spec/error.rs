@@ -114,17 +114,21 @@ impl Report {
         expected: impl Into<String>,
         hint: Option<String>,
     ) {
+        self.wrong(self.place(field), field, found, expected, hint);
+    }
+
+    /// Where a field is, or the nearest field around it that is written.
+    pub fn place(&self, field: &str) -> Place {
         let mut around = field;
-        let place = loop {
+        loop {
             if let Some(place) = self.places.get(around) {
-                break *place;
+                return *place;
             }
             match around.rfind(['.', '[']) {
                 Some(end) => around = &around[..end],
-                None => break START,
+                None => return START,
             }
-        };
-        self.wrong(place, field, found, expected, hint);
+        }
     }
 
     /// Whether something in `field` was wrong already, so that what refers to it cannot be judged.
