@@ -8,9 +8,12 @@ use crate::error::{Fault, ProviderError};
 use crate::limits::Limits;
 use crate::message::{Event, Request, Response};
 
+#[cfg(feature = "coordinator")]
+pub mod anthropic;
 mod assembly;
 pub mod connection;
 mod lines;
+pub mod ollama;
 pub mod openai;
 pub mod parser;
 mod refusal;

@@ -29,6 +29,12 @@ impl Assembly {
         Ok(())
     }
 
+    /// Forgets the text so far: it was talk before the answer.
+    #[cfg(feature = "coordinator")]
+    pub(crate) fn drop_text(&mut self) {
+        self.text.clear();
+    }
+
     pub(crate) fn thinking(&mut self, delta: &str) -> Result<(), Fault> {
         self.count(delta)?;
         if !delta.is_empty() {
