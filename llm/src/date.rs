@@ -64,15 +64,16 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468)
 }
 
-/// The year and month (1 to 12) of a point in time, in UTC.
+/// The year, month and day of the month of a day since 1970-01-01, in UTC.
 #[cfg(feature = "coordinator")]
-pub(crate) fn year_and_month(day: i64) -> (i64, u8) {
+pub(crate) fn civil(day: i64) -> (i64, i64, i64) {
     let mut year = 1970 + day / 366;
     while days(year + 1, 1, 1).is_some_and(|next| next <= day) {
         year += 1;
     }
-    let month = (1..=12).rev().find(|month| days(year, *month, 1).is_some_and(|first| first <= day));
-    (year, month.unwrap_or(1) as u8)
+    let begun = |month: &i64| days(year, *month, 1).is_some_and(|first| first <= day);
+    let month = (1..=12).rev().find(begun).unwrap_or(1);
+    (year, month, day - days(year, month, 1).unwrap_or(day) + 1)
 }
 
 #[cfg(test)]
@@ -107,8 +108,8 @@ mod tests {
     fn months_are_found_again() {
         for (year, month) in [(1970, 1), (2000, 2), (2024, 2), (2026, 11), (2026, 12), (2100, 3)] {
             let first = days(year, month, 1).expect("a date");
-            assert_eq!(year_and_month(first), (year, month as u8));
-            assert_eq!(year_and_month(first + 27), (year, month as u8));
+            assert_eq!(civil(first), (year, month, 1));
+            assert_eq!(civil(first + 27), (year, month, 28));
         }
     }
 }

@@ -3,9 +3,21 @@
 //! Everything here that decides is pure: time, randomness and observations are arguments. Only
 //! `provider::connection` does I/O.
 
+#[cfg(feature = "coordinator")]
+pub mod breaker;
+#[cfg(feature = "coordinator")]
+pub mod budget;
 mod date;
 pub mod error;
 pub mod key;
 pub mod limits;
 pub mod message;
+#[cfg(feature = "coordinator")]
+pub mod money;
 pub mod provider;
+#[cfg(feature = "coordinator")]
+pub mod quota;
+#[cfg(feature = "coordinator")]
+pub mod retry;
+#[cfg(feature = "coordinator")]
+pub mod tier;

@@ -29,7 +29,8 @@ impl Money {
     /// Reads `2`, `0.5` or `12.345678`; more digits than millionths are refused rather than rounded.
     pub fn parse(text: &str) -> Option<Money> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let is_number =
+            |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
         if !is_number(whole) || !is_number(fraction) || fraction.len() > 6 {
             return None;
         }
@@ -134,7 +135,9 @@ mod tests {
 
     #[test]
     fn amounts_are_written_and_read() {
-        for (text, micros) in [("0.50", 500_000), ("2.00", 2_000_000), ("0.000125", 125), ("12.345678", 12_345_678)] {
+        for (text, micros) in
+            [("0.50", 500_000), ("2.00", 2_000_000), ("0.000125", 125), ("12.345678", 12_345_678)]
+        {
             assert_eq!((Money::parse(text), Money(micros).to_string().as_str()), (Some(Money(micros)), text));
         }
         for text in ["", ".5", "5.", "-1", "1e3", "0.1234567", "99999999999999999999", "1.2.3"] {

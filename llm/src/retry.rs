@@ -45,7 +45,9 @@ impl RetryPolicy {
             Kind::Network | Kind::Truncated => 3,
             Kind::Timeout | Kind::Protocol => 2,
             Kind::Quota | Kind::Auth => 1,
-            Kind::Invalid => return if is_of_this_provider(&error.fault) { Next::Elsewhere } else { Next::GiveUp },
+            Kind::Invalid => {
+                return if is_of_this_provider(&error.fault) { Next::Elsewhere } else { Next::GiveUp };
+            }
         };
         if tries >= most {
             return Next::Elsewhere;

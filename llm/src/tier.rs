@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use crate::error::ProviderError;
+use crate::limits::Limits;
 use crate::message::{Request, Response};
 use crate::money::Prices;
 use crate::provider::Provider;
@@ -38,8 +39,15 @@ pub trait Gate: Send + Sync {
     /// Lets a try pass (perhaps after a wait), or says why it must not.
     async fn enter(&self, candidate: &Candidate, request: &Request) -> Result<Pass, Refused>;
 
-    /// Takes what became of a try that passed. It is called once for each pass, unless the caller was dropped.
-    async fn leave(&self, candidate: &Candidate, pass: Pass, outcome: &Result<Response, ProviderError>);
+    /// Takes what became of a try that passed, and what the provider told about its limits. It is called once for each
+    /// pass, unless the caller was dropped: count what never left as the worst case.
+    async fn leave(
+        &self,
+        candidate: &Candidate,
+        pass: Pass,
+        limits: &Limits,
+        outcome: &Result<Response, ProviderError>,
+    );
 }
 
 /// The number under which a gate remembers a try.
@@ -144,8 +152,8 @@ impl Chain {
                 failures.push(Failure::Refused { model: model(), cause });
                 next
             })?;
-            let outcome = ask(candidate, request).await;
-            gate.leave(candidate, pass, &outcome).await;
+            let (limits, outcome) = ask(candidate, request).await;
+            gate.leave(candidate, pass, &limits, &outcome).await;
             let cause = match outcome {
                 Ok(response) => return Ok(response),
                 Err(cause) => cause,
@@ -161,9 +169,10 @@ impl Chain {
     }
 }
 
-async fn ask(candidate: &Candidate, request: &Request) -> Result<Response, ProviderError> {
-    let reply = candidate.provider.send(request).await?;
-    let limits = reply.limits;
-    // A gate learns from the headers, whatever became of the body.
-    reply.whole().await.map_err(|error| ProviderError { limits, ..error })
+/// The limits are those of the answer's head, whatever became of its body.
+async fn ask(candidate: &Candidate, request: &Request) -> (Limits, Result<Response, ProviderError>) {
+    match candidate.provider.send(request).await {
+        Ok(reply) => (reply.limits, reply.whole().await),
+        Err(error) => (error.limits, Err(error)),
+    }
 }

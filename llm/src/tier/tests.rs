@@ -6,7 +6,6 @@ use futures::stream;
 
 use super::*;
 use crate::error::{Fault, Kind};
-use crate::limits::Limits;
 use crate::message::{Event, Stop};
 use crate::provider::Reply;
 
@@ -31,7 +30,10 @@ async fn a_wrong_key_and_an_empty_account_are_left_at_once_and_a_wrong_request_i
     let error = chain(&[&refused, &empty, &strict, &spare]).ask(&question(), &gate, &mut || 0.5).await;
     let failures = error.expect_err("nobody answers").failures;
     let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["refused-model gave no answer", "empty-model gave no answer", "strict-model gave no answer"]);
+    assert_eq!(
+        told,
+        ["refused-model gave no answer", "empty-model gave no answer", "strict-model gave no answer"]
+    );
     assert_eq!(*gate.passed.lock().expect("a lock"), "refused|1x|empty|1x|strict|1x");
 }
 
@@ -39,7 +41,11 @@ async fn a_wrong_key_and_an_empty_account_are_left_at_once_and_a_wrong_request_i
 async fn no_try_passes_a_closed_gate() {
     let provider = scripted("p", vec![Some(Kind::Overload); 9]);
     let gate = Doorman { most: Some(2), ..Doorman::default() };
-    let failures = chain(&[&provider, &provider]).ask(&question(), &gate, &mut || 0.5).await.expect_err("closed").failures;
+    let failures = chain(&[&provider, &provider])
+        .ask(&question(), &gate, &mut || 0.5)
+        .await
+        .expect_err("closed")
+        .failures;
     assert!(matches!(failures.last(), Some(Failure::Refused { .. })));
     assert_eq!(*gate.passed.lock().expect("a lock"), "p|2x");
 }
@@ -63,9 +69,10 @@ impl Gate for Doorman {
         Ok(Pass(u64::from(*count)))
     }
 
-    async fn leave(&self, candidate: &Candidate, _: Pass, _: &Result<Response, ProviderError>) {
+    async fn leave(&self, candidate: &Candidate, _: Pass, _: &Limits, _: &Result<Response, ProviderError>) {
         let mut passed = self.passed.lock().expect("a lock");
-        let mut parts: Vec<String> = passed.split('|').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let mut parts: Vec<String> =
+            passed.split('|').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         match parts.as_mut_slice() {
             [.., name, count] if name == candidate.provider.name() => {
                 *count = format!("{}x", count.trim_end_matches('x').parse::<u32>().expect("a count") + 1);
@@ -93,7 +100,10 @@ impl Provider for Scripted {
         match self.script.lock().expect("a lock").remove(0) {
             Some(kind) => {
                 let fault = Fault::Status { status: 400, kind, name: String::new(), message: String::new() };
-                Err(ProviderError { retry_after: Some(Duration::from_secs(2)), ..ProviderError::new(&self.name, fault) })
+                Err(ProviderError {
+                    retry_after: Some(Duration::from_secs(2)),
+                    ..ProviderError::new(&self.name, fault)
+                })
             }
             None => {
                 let done = Event::Done(Response {
