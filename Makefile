@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 static = -C target-feature=+crt-static
 host = $(shell PATH="$(PATH)" rustc -vV | sed -n "s/^host: //p")
 
-.PHONY: help demo test test-pi verify bench build agent-aarch64
+.PHONY: help demo test test-pi verify bench router-score build agent-aarch64
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -39,6 +39,10 @@ bench: ## Measures placement, the agent, and deploying beside raw ssh and Ansibl
 	cargo bench -p coordinator --bench placement
 	sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$sudo env ORCHESTRATOR_E2E_BINARIES="$(CURDIR)/dist" target/release/e2e bench
+
+router-score: ## Scores the router on recorded outcomes (DATA=folder with gsm8k.jsonl and mmlu.jsonl)
+	@test -n "$(DATA)" || { echo "usage: make router-score DATA=folder" >&2; exit 2; }
+	cargo run -p llm --example router-score -- "$(DATA)"
 
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo

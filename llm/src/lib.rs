@@ -18,6 +18,10 @@ pub mod provider;
 #[cfg(feature = "coordinator")]
 pub mod quota;
 #[cfg(feature = "coordinator")]
+pub mod rates;
+#[cfg(feature = "coordinator")]
 pub mod retry;
+#[cfg(feature = "coordinator")]
+pub mod router;
 #[cfg(feature = "coordinator")]
 pub mod tier;

@@ -1,0 +1,4 @@
+//! Who is to answer a request.
+
+pub mod difficulty;
+pub mod score;
