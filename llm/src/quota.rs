@@ -1,9 +1,8 @@
 //! How much a provider lets us ask: learned from its headers, or from being refused. Pure: the time is an argument.
 //!
 //! Each (provider, key, model) has a bucket of requests and one of tokens. Where headers tell limits, these are it.
-//! Where they do not, the rate grows with every answer (doubling in a minute until the first refusal, then by a tenth
-//! of that) and is halved by a refusal: additive increase, multiplicative decrease. `retry-after` closes a quota for
-//! exactly as long as it says. The whole state can be stored and read again, so that what was learned is kept.
+//! Where they do not, the rate grows by a constant with every answer (slowly near where the last refusal came) and is
+//! halved by a refusal: additive increase, multiplicative decrease. `retry-after` closes a quota for as long as it says. The whole state can be stored and read again, so that what was learned is kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -21,6 +21,8 @@ pub(super) struct Bucket {
     capacity: i128,
     refilled_at: UnixMillis,
     source: Source,
+    /// The rate at which the last refusal came.
+    ceiling: i128,
 }
 
 /// Where the rate is from.
@@ -45,6 +47,7 @@ impl Bucket {
             capacity: 0,
             refilled_at: now,
             source: Source::Guess,
+            ceiling: 0,
         };
         bucket.resize();
         bucket.level = bucket.capacity;
@@ -89,14 +92,16 @@ impl Bucket {
         self.level = (self.level + (i128::from(taken) - i128::from(used)) * UNIT).min(self.capacity);
     }
 
-    /// Grows a learned rate: by as much as was answered until the first refusal, by a tenth of that afterwards.
+    /// Grows a learned rate: doubles it in a minute of full use, and goes slowly near where the last refusal came.
     pub(super) fn answered(&mut self, amount: u64) {
-        let grown = match self.source {
-            Source::Guess => i128::from(amount) * UNIT,
-            Source::Found => i128::from(amount) * UNIT / 10,
+        let grown = i128::from(amount) * UNIT;
+        let is_near = (self.ceiling * 9 / 10..=self.ceiling * 12 / 10).contains(&self.rate);
+        self.rate += match self.source {
+            Source::Guess => grown,
+            Source::Found if is_near => grown / 4,
+            Source::Found => grown,
             Source::Told => return,
         };
-        self.rate += grown;
         self.resize();
     }
 
@@ -105,6 +110,7 @@ impl Bucket {
         self.empty();
         if self.source != Source::Told {
             self.source = Source::Found;
+            self.ceiling = self.rate;
             self.rate = (self.rate / 2).max(self.least);
             self.resize();
         }

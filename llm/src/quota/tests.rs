@@ -37,7 +37,7 @@ fn a_storm_halves_a_learned_rate_once_and_answers_raise_it_again() {
         let now = T0 + 500 + second * 5_000;
         settle(&mut quotas, now, Outcome::Answered { tokens: 10 }, &Limits::default());
     }
-    assert_eq!(rate(&quotas), 34);
+    assert_eq!(rate(&quotas), 58, "24 answers to nine tenths of 60, then 4 for one");
 }
 
 #[test]
