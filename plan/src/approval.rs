@@ -1,0 +1,73 @@
+//! Approvals: a person says yes to exactly this call, on this node, of this plan, until then.
+
+use modules::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::canonical_json;
+use crate::step::{Call, StepId};
+
+/// What a person is asked to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub plan: Digest,
+    pub step: StepId,
+    pub node: String,
+    /// The call with all its values, as a person reads it: nothing is left out.
+    pub shown: String,
+    /// Of the call with all its values.
+    pub call: Digest,
+    pub expires_ms: u64,
+}
+
+impl Request {
+    pub fn new(plan: Digest, step: StepId, node: &str, call: &Call, expires_ms: u64) -> Self {
+        let value = serde_json::to_value(call).expect("a call has only what JSON can hold");
+        let canonical = canonical_json(&value);
+        Self {
+            plan,
+            step,
+            node: node.to_owned(),
+            shown: shown(call),
+            call: Digest::of(canonical.as_bytes()),
+            expires_ms,
+        }
+    }
+
+    /// What the answer binds to: all of it, the expiry too.
+    pub fn digest(&self) -> Digest {
+        let value = serde_json::to_value(self).expect("a request has only what JSON can hold");
+        Digest::of(format!("orchestrator approval v1\n{}", canonical_json(&value)).as_bytes())
+    }
+
+    /// The same thing is asked, whenever it expires.
+    pub fn is_same(&self, other: &Request) -> bool {
+        let bound =
+            |request: &Request| (request.plan, request.call, request.step.clone(), request.node.clone());
+        bound(self) == bound(other)
+    }
+}
+
+/// A call as a person reads it. Control characters and what looks like nothing are written out.
+pub fn shown(call: &Call) -> String {
+    let mut text = call.tool.name().to_owned();
+    let words = call.args.get("argv").and_then(|argv| argv.as_array());
+    for word in words.into_iter().flatten().filter_map(|word| word.as_str()) {
+        text.push(' ');
+        text.push_str(&quoted(word));
+    }
+    for (name, value) in call.args.iter().filter(|(name, _)| name.as_str() != "argv") {
+        let value = value.as_str().map_or_else(|| canonical_json(value), quoted);
+        text.push_str(&format!(" {name}={value}"));
+    }
+    text
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("\"{}\"", word.escape_default())
+    }
+}
