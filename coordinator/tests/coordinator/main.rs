@@ -2,5 +2,6 @@
 
 mod access;
 mod blobs;
+mod catalog;
 mod cli;
 mod store;

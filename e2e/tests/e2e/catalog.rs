@@ -7,35 +7,60 @@ use std::time::Duration;
 
 use e2e::fleet::{DISK, Fleet, Wish};
 use e2e::host::Host;
-use e2e::orchestrator::{Orchestrator, Outcome, Running, eventually};
+use e2e::orchestrator::{Orchestrator, Outcome, Running, eventually, repository};
 use e2e::scene::{DATA, fetch};
 
-/// What each module cannot do without.
-const NEEDS: [(&str, Option<&str>); 7] = [
-    ("hello-web", None),
-    ("mosquitto", Some("apt")),
-    ("nginx", Some("apt")),
-    ("node-exporter", Some("apt")),
-    ("radicale", Some("python3")),
-    ("redis", Some("apt")),
-    ("syncthing", Some("apt")),
+/// What each module that runs as a process cannot do without, and what must be set. Modules in containers are placed
+/// by a test of the coordinator.
+const NEEDS: [(&str, Option<&str>, &str); 21] = [
+    ("alertmanager", Some("apt"), ""),
+    ("caddy", Some("apt"), ""),
+    ("dnsmasq", Some("apt"), ""),
+    ("glances", Some("python3"), "password"),
+    ("hello-web", None, ""),
+    ("mariadb", Some("apt"), "root-password password"),
+    ("minidlna", Some("apt"), ""),
+    ("mosquitto", Some("apt"), ""),
+    ("nginx", Some("apt"), ""),
+    ("node-exporter", Some("apt"), ""),
+    ("node-red", Some("npm"), "password credential-secret"),
+    ("postgresql", Some("apt"), "admin-password password"),
+    ("prometheus", Some("apt"), ""),
+    ("radicale", Some("python3"), ""),
+    ("redis", Some("apt"), ""),
+    ("samba", Some("apt"), "password"),
+    ("sqlite-web", Some("python3"), "password"),
+    ("syncthing", Some("apt"), ""),
+    ("transmission", Some("apt"), "password"),
+    ("unbound", Some("apt"), ""),
+    ("wsgidav", Some("python3"), "password"),
 ];
+/// Of these, what the test below installs; `catalog_servers` installs the others.
+const USED_HERE: [&str; 6] = ["mosquitto", "nginx", "node-exporter", "radicale", "redis", "syncthing"];
 
 #[test]
 fn every_built_in_module_says_where_it_can_run_and_where_not() {
     let fleet = Fleet::up(2).unwrap();
     let cli = Orchestrator::on(fleet.desk()).unwrap();
-    fleet.host("b").run("rm -f /usr/bin/apt-get /usr/bin/python3 /usr/local/bin/python3").unwrap();
+    fleet.desk().write("/root/password", PASSWORD).unwrap();
+    let programs = "/usr/bin/apt-get /usr/bin/python3 /usr/local/bin/python3 /usr/bin/npm /usr/local/bin/npm";
+    fleet.host("b").run(&format!("rm -f {programs}")).unwrap();
     for name in ["a", "b"] {
         cli.ok(&format!("node add {name} --ssh {name}"));
     }
     let listed = cli.ok("module list -o json").json();
-    let names = listed.as_array().unwrap().iter().map(|module| module["name"].as_str().unwrap().to_string());
-    let tested: BTreeSet<String> = NEEDS.iter().map(|(name, _)| name.to_string()).collect();
-    assert_eq!(names.collect::<BTreeSet<_>>(), tested, "each built-in module is tested here");
-    for (name, needed) in NEEDS {
-        cli.ok(&format!("deploy {name} --dry-run --explain --node a")).says(&format!("{name}/0"));
-        let incapable = cli.run(&format!("deploy {name} --dry-run --explain --node b"));
+    let names = listed.as_array().unwrap().iter().map(|module| module["name"].as_str().unwrap());
+    let processes: BTreeSet<&str> = names.filter(|name| is_process(name)).collect();
+    let tested: BTreeSet<&str> = NEEDS.iter().map(|(name, _, _)| *name).collect();
+    assert_eq!(processes, tested, "each built-in process is tested here");
+    for (name, needed, secrets) in NEEDS {
+        let given: String =
+            secrets.split_whitespace().map(|secret| format!(" --secret {secret}=@/root/password")).collect();
+        let deploy = format!("deploy {name} --dry-run --explain{given} --node");
+        if needed != Some("npm") || fleet.host("a").exists("/usr/bin/npm") {
+            cli.ok(&format!("{deploy} a")).says(&format!("{name}/0"));
+        }
+        let incapable = cli.run(&format!("{deploy} b"));
         match needed {
             Some(capability) => incapable.says(&format!("needs capability {capability}")).says("would wait"),
             None => incapable.exits(0).says(&format!("{name}/0")),
@@ -44,10 +69,16 @@ fn every_built_in_module_says_where_it_can_run_and_where_not() {
     assert_eq!(cli.ok("status -o json").json().as_array().map(Vec::len), Some(0));
 }
 
+/// Whether the module of this name runs as a process.
+fn is_process(name: &str) -> bool {
+    let place = repository().join("modules/catalog").join(name).join("MODULE.yaml");
+    std::fs::read_to_string(place).unwrap().lines().any(|line| line.starts_with("  process:"))
+}
+
 /// A password with everything that a shell, a configuration file or a URL could trip over.
-const PASSWORD: &str = r#"p4: $x "y\z' #1"#;
+pub const PASSWORD: &str = r#"p4: $x "y\z' #1"#;
 /// The same in base64, behind `home:`.
-const BASIC: &str = "aG9tZTpwNDogJHggInlceicgIzE=";
+pub const BASIC: &str = "aG9tZTpwNDogJHggInlceicgIzE=";
 
 #[test]
 fn the_built_in_modules_are_installed_used_and_removed() {
@@ -85,7 +116,7 @@ fn the_built_in_modules_are_installed_used_and_removed() {
         before.assert_no_service_was_left_on(host);
         before.assert_nothing_runs_as_root_on(host);
     }
-    for (name, _) in &NEEDS[1..] {
+    for name in USED_HERE {
         cli.ok(&format!("remove {name}"));
     }
     without_a_password_only_the_node_itself_is_served(&cli, a);
@@ -196,24 +227,24 @@ fn without_a_password_only_the_node_itself_is_served(cli: &Orchestrator, host: &
 }
 
 /// How a host was before it got anything.
-struct Before {
+pub struct Before {
     commands: BTreeSet<String>,
     services: BTreeSet<String>,
 }
 
 impl Before {
-    fn of(host: &Host) -> Before {
+    pub fn of(host: &Host) -> Before {
         Before { commands: commands(host), services: services(host) }
     }
 
     /// The distribution's own services are not to start at the next boot.
-    fn assert_no_service_was_left_on(&self, host: &Host) {
+    pub fn assert_no_service_was_left_on(&self, host: &Host) {
         let added: Vec<_> = services(host).difference(&self.services).cloned().collect();
         assert!(added.is_empty(), "on {}: {added:?}", host.name());
         assert!(!host.exists("/usr/sbin/policy-rc.d"), "on {}", host.name());
     }
 
-    fn assert_nothing_runs_as_root_on(&self, host: &Host) {
+    pub fn assert_nothing_runs_as_root_on(&self, host: &Host) {
         let users = host.run("ps -e -o user= -o args= | sed -n 's/^root  *//p'").unwrap();
         let is_new = |command: &&str| is_lasting(command) && !self.commands.contains(*command);
         let added: Vec<_> =
@@ -221,7 +252,7 @@ impl Before {
         assert!(added.is_empty(), "on {}: {added:?}", host.name());
     }
 
-    fn assert_only_volumes_were_left_on(&self, host: &Host) {
+    pub fn assert_only_volumes_were_left_on(&self, host: &Host) {
         let find = format!("cd {DATA} && find instances releases logs -mindepth 1 -not -name 'node-agent*'");
         eventually("nothing but volumes is left", Duration::from_secs(10), || {
             host.run(&find).unwrap().is_empty()
@@ -255,7 +286,7 @@ fn resp(words: &[&str]) -> String {
 }
 
 /// Sends and returns all that comes back until the other side ends it.
-fn talk(address: Ipv4Addr, port: u16, words: &str) -> String {
+pub fn talk(address: Ipv4Addr, port: u16, words: &str) -> String {
     let mut stream = TcpStream::connect((address, port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(words.as_bytes()).unwrap();

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod catalog;
+mod catalog_servers;
 mod exclusive;
 mod fleet;
 mod kills;
