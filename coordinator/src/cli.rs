@@ -2,6 +2,7 @@
 
 mod access;
 mod completion;
+mod confirm;
 pub mod console;
 mod deploy;
 mod doctor;
@@ -16,10 +17,12 @@ mod node;
 mod package;
 mod problem;
 mod progress;
+mod registry;
 mod secret;
 mod serve;
 mod state;
 mod status;
+mod suggest;
 mod table;
 mod units;
 mod version;
@@ -102,6 +105,11 @@ enum Command {
     /// What can be deployed
     #[command(subcommand)]
     Module(module::ModuleCommand),
+    /// Names modules for what you need, and where they would go
+    Suggest(suggest::SuggestArgs),
+    /// Repositories of modules by others
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// Values that modules need and nobody should read
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -172,6 +180,12 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<crate::sources::SourceError> for Failure {
+    fn from(error: crate::sources::SourceError) -> Self {
+        with_hint(Failure::new(error.code(), &error), error.hint())
+    }
+}
+
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         with_hint(Failure::new(error.code(), &error), error.hint())
@@ -238,6 +252,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History(args) => history::run(context, args).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Module(command) => module::run(context, command).await,
+        Command::Suggest(args) => suggest::run(context, args).await,
+        Command::Registry(command) => registry::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
         Command::Access(command) => access::run(context, command).await,
         Command::Serve(args) => serve::run(context, args).await,

@@ -13,8 +13,12 @@ pub mod effect;
 pub mod image;
 #[cfg(feature = "import")]
 pub mod import;
+#[cfg(feature = "pack")]
+pub mod index;
 pub mod item_name;
 pub mod name;
+#[cfg(feature = "spec")]
+pub mod needs;
 #[cfg(feature = "pack")]
 pub mod package;
 #[cfg(feature = "spec")]

@@ -75,6 +75,8 @@ pub struct Hit {
     /// Its place among what the index was built of.
     pub document: usize,
     pub score: f32,
+    /// How much of what the query says this module has, from 0 to 1: rare words say more than frequent ones.
+    pub coverage: f32,
     /// The words of the query that it has.
     pub matches: Vec<Match>,
 }
@@ -153,7 +155,9 @@ impl Index {
     fn all(&self) -> Vec<Hit> {
         let mut all: Vec<usize> = (0..self.names.len()).collect();
         all.sort_by(|a, b| self.names[*a].cmp(&self.names[*b]));
-        all.into_iter().map(|document| Hit { document, score: 0.0, matches: Vec::new() }).collect()
+        all.into_iter()
+            .map(|document| Hit { document, score: 0.0, coverage: 1.0, matches: Vec::new() })
+            .collect()
     }
 
     /// Of all forms that one word of the query may stand for, a document counts the best.
@@ -191,7 +195,13 @@ impl Index {
         });
         let matched = lookup::matches(&self.vocabulary, lookups, &found);
         let hits = found.into_iter().zip(matched);
-        hits.map(|(document, matches)| Hit { document, score: scores[document], matches }).collect()
+        hits.map(|(document, (coverage, matches))| Hit {
+            document,
+            score: scores[document],
+            coverage,
+            matches,
+        })
+        .collect()
     }
 }
 

@@ -1,18 +1,18 @@
 //! `module …`: what can be deployed. `pack`, `verify`, `schema` and `show ./folder` need no coordinator.
 
+mod archive;
+mod curate;
+mod list;
 mod local;
 mod show;
 
 use std::path::PathBuf;
 
 use proto::code::Code;
-use proto::v1::{self, ModuleSummary};
-use serde::Serialize;
+use proto::v1;
 
-use super::console::{Look, Style};
 use super::deploy::source::Source;
 use super::problem::{Failure, Problem};
-use super::table::{Cell, Fit, Table};
 use super::{Context, json, package};
 
 #[derive(Debug, clap::Subcommand)]
@@ -20,9 +20,18 @@ pub enum ModuleCommand {
     /// Lists the modules that can be deployed
     #[command(after_help = "Examples:\n  orchestrator module list")]
     List,
-    /// Finds modules by name, tag or description
-    #[command(after_help = "Examples:\n  orchestrator module search mqtt")]
-    Search { query: String },
+    /// Finds modules by what they are for, the best first; typing errors do not matter
+    #[command(after_help = "Examples:
+  orchestrator module search mqtt
+  orchestrator module search 'photo backup'
+  orchestrator module search 消息队列")]
+    Search {
+        #[arg(required = true)]
+        query: Vec<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+    },
     /// Shows a module: what it needs and what can be set
     #[command(after_help = "Examples:
   orchestrator module show redis
@@ -31,6 +40,62 @@ pub enum ModuleCommand {
     Show {
         #[arg(value_name = "MODULE[@VERSION]|FOLDER")]
         module: String,
+    },
+    /// Lists the versions of a module: which is pinned, deprecated, deployed
+    #[command(after_help = "Examples:\n  orchestrator module versions redis")]
+    Versions { module: String },
+    /// Makes the plain name of a module mean one version, whatever comes
+    #[command(after_help = "Examples:\n  orchestrator module pin redis@7.2.4")]
+    Pin {
+        #[arg(value_name = "MODULE@VERSION")]
+        module: String,
+    },
+    /// Makes the plain name of a module mean its newest version again
+    #[command(after_help = "Examples:\n  orchestrator module unpin redis")]
+    Unpin { module: String },
+    /// Says that a module, or one version of it, should not be used any more
+    #[command(after_help = "Examples:
+  orchestrator module deprecate my-module@1.0.0 --reason 'loses data'
+  orchestrator module deprecate my-module --reason 'use other-module'")]
+    Deprecate {
+        #[arg(value_name = "MODULE[@VERSION]")]
+        module: String,
+        /// Why, and what to use instead
+        #[arg(long, value_name = "TEXT", default_value = "deprecated")]
+        reason: String,
+    },
+    /// Takes back that a module, or one version of it, should not be used
+    #[command(after_help = "Examples:\n  orchestrator module undeprecate my-module@1.0.0")]
+    Undeprecate {
+        #[arg(value_name = "MODULE[@VERSION]")]
+        module: String,
+    },
+    /// Writes modules with all their versions and pins into one file, for a registry that cannot be reached
+    #[command(after_help = "Examples:
+  orchestrator module export modules.tar.gz                  # all that were added
+  orchestrator module export some.tar.gz redis mosquitto")]
+    Export {
+        #[arg(value_name = "FILE.tar.gz")]
+        file: PathBuf,
+        /// Which [default: all that are not built in]
+        modules: Vec<String>,
+    },
+    /// Takes in what `module export` wrote: all of it, or nothing
+    #[command(after_help = "Examples:\n  orchestrator module load modules.tar.gz")]
+    Load {
+        #[arg(value_name = "FILE.tar.gz")]
+        file: PathBuf,
+    },
+    /// Writes the index of a folder of modules, for publishing it as a registry
+    #[command(after_help = "Examples:
+  orchestrator module index ./my-modules                     # writes ./my-modules/modules.json
+  orchestrator module index ./my-modules --out -")]
+    Index {
+        #[arg(default_value = ".", hide_default_value = true)]
+        folder: PathBuf,
+        /// Where to write it, - for stdout [default: modules.json in the folder]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Puts a module into the registry, so that it can be deployed by name
     #[command(after_help = "Examples:
@@ -72,8 +137,16 @@ pub enum ModuleCommand {
 
 pub async fn run(context: &Context, command: ModuleCommand) -> Result<u8, Failure> {
     match command {
-        ModuleCommand::List => list(context, String::new()).await,
-        ModuleCommand::Search { query } => list(context, query).await,
+        ModuleCommand::List => list::run(context, String::new(), 0).await,
+        ModuleCommand::Search { query, limit } => list::run(context, query.join(" "), limit).await,
+        ModuleCommand::Versions { module } => curate::versions(context, module).await,
+        ModuleCommand::Pin { module } => curate::pin(context, module).await,
+        ModuleCommand::Unpin { module } => curate::unpin(context, module).await,
+        ModuleCommand::Deprecate { module, reason } => curate::deprecate(context, module, reason).await,
+        ModuleCommand::Undeprecate { module } => curate::undeprecate(context, module).await,
+        ModuleCommand::Export { file, modules } => archive::export(context, &file, &modules).await,
+        ModuleCommand::Load { file } => archive::load(context, &file).await,
+        ModuleCommand::Index { folder, out } => local::index(context, &folder, out),
         ModuleCommand::Show { module } => show::run(context, &module).await,
         ModuleCommand::Add { module } => add(context, &module).await,
         ModuleCommand::Pack { folder, out } => local::pack(context, &folder, out),
@@ -81,72 +154,6 @@ pub async fn run(context: &Context, command: ModuleCommand) -> Result<u8, Failur
         ModuleCommand::Remove { module } => remove(context, module).await,
         ModuleCommand::Schema => local::schema(context),
     }
-}
-
-#[derive(Debug, Serialize)]
-struct Shown<'a> {
-    name: &'a str,
-    version: Option<&'a str>,
-    versions: &'a [String],
-    description: &'a str,
-    category: &'a str,
-    tags: &'a [String],
-    source: &'static str,
-}
-
-impl<'a> From<&'a ModuleSummary> for Shown<'a> {
-    fn from(module: &'a ModuleSummary) -> Self {
-        Self {
-            name: &module.name,
-            version: module.versions.first().map(String::as_str),
-            versions: &module.versions,
-            description: &module.description,
-            category: &module.category,
-            tags: &module.tags,
-            source: source(module),
-        }
-    }
-}
-
-fn source(module: &ModuleSummary) -> &'static str {
-    match module.source() {
-        v1::module_summary::Source::Catalog => "catalog",
-        v1::module_summary::Source::Added => "added",
-    }
-}
-
-async fn list(context: &Context, query: String) -> Result<u8, Failure> {
-    let nothing = if query.is_empty() { "no modules".into() } else { format!("no module matches {query:?}") };
-    let request = context.request(v1::ListModulesRequest { query });
-    let modules = context.connect().await?.list_modules(request).await?.into_inner().modules;
-    let shapes: Vec<Shown<'_>> = modules.iter().map(Into::into).collect();
-    context.print_list(&shapes, &nothing, |look| table(&modules, look))?;
-    Ok(0)
-}
-
-fn table(modules: &[ModuleSummary], look: &Look) -> String {
-    let mut table = Table::new(&[
-        ("MODULE", Fit::Keep),
-        ("VERSION", Fit::Keep),
-        ("CATEGORY", Fit::Keep),
-        ("SOURCE", Fit::Keep),
-        ("DESCRIPTION", Fit::Wrap),
-    ]);
-    for module in modules {
-        let newest = module.versions.first().map_or("", String::as_str);
-        let version = match module.versions.len() {
-            0 | 1 => newest.to_owned(),
-            count => format!("{newest} +{}", count - 1),
-        };
-        table.row([
-            Cell::styled(&module.name, Style::Bold),
-            version.into(),
-            (&module.category).into(),
-            source(module).into(),
-            (&module.description).into(),
-        ]);
-    }
-    table.render(look)
 }
 
 async fn add(context: &Context, module: &str) -> Result<u8, Failure> {
@@ -185,27 +192,4 @@ async fn remove(context: &Context, module: String) -> Result<u8, Failure> {
         removed.iter().map(line).collect()
     })?;
     Ok(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_module_has_one_line() {
-        let module = |name: &str, versions: &[&str], description: &str| ModuleSummary {
-            name: name.into(),
-            versions: versions.iter().map(|&version| version.into()).collect(),
-            description: description.into(),
-            category: "messaging".into(),
-            ..Default::default()
-        };
-        let modules =
-            [module("mosquitto", &["2.0.18", "2.0.11"], "MQTT broker"), module("web", &["0.1.0"], "")];
-        insta::assert_snapshot!(table(&modules, &Look::default()), @r"
-        MODULE     VERSION    CATEGORY   SOURCE   DESCRIPTION
-        mosquitto  2.0.18 +1  messaging  catalog  MQTT broker
-        web        0.1.0      messaging  catalog
-        ");
-    }
 }

@@ -8,7 +8,7 @@ use modules::spec::ModuleSpec;
 use modules::spec::error::SpecErrors;
 use proto::code::Code;
 use proto::v1;
-use proto::v1::put_package_request::Part;
+use proto::v1::put_package_request::{Options, Part};
 
 use super::problem::Failure;
 use crate::rpc::Client;
@@ -82,11 +82,20 @@ fn code(error: &PackageError) -> Code {
 
 /// Sends the package; the coordinator checks it and answers with its release.
 pub async fn send(client: &mut Client, packed: Packed) -> Result<v1::Release, Failure> {
+    send_with(client, packed, Options::default()).await
+}
+
+/// The same, with what is to be said of the package.
+pub async fn send_with(
+    client: &mut Client,
+    packed: Packed,
+    options: Options,
+) -> Result<v1::Release, Failure> {
     let part = |part| v1::PutPackageRequest { part: Some(part) };
-    let first = part(Part::Digest(packed.digest.to_string()));
+    let first = [part(Part::Digest(packed.digest.to_string())), part(Part::Options(options))];
     let size = packed.bytes.len();
     let chunk = move |start: usize| part(Part::Chunk(packed.bytes[start..size.min(start + CHUNK)].to_vec()));
-    let messages = std::iter::once(first).chain((0..size).step_by(CHUNK).map(chunk));
+    let messages = first.into_iter().chain((0..size).step_by(CHUNK).map(chunk));
     Ok(client.put_package(tokio_stream::iter(messages)).await?.into_inner())
 }
 

@@ -67,6 +67,10 @@ pub enum FleetError {
     NoSuchGeneration { deployment: DeploymentName, generation: u64 },
     #[error("{module} is in use by {}", by.join(", "))]
     ModuleInUse { module: String, by: Vec<String> },
+    #[error("{module}@{version} is in the registry already, with other content")]
+    OtherContent { module: String, version: String },
+    #[error("the registry {name} was changed by somebody else meanwhile")]
+    RegistryMoved { name: String },
     #[error("{node} still runs {}", instances.join(", "))]
     NodeInUse { node: NodeName, instances: Vec<String> },
     #[error("no secret is named {name}")]
@@ -123,6 +127,8 @@ impl FleetError {
             | FleetError::AccessExists { .. }
             | FleetError::StateMoved
             | FleetError::ModuleInUse { .. }
+            | FleetError::OtherContent { .. }
+            | FleetError::RegistryMoved { .. }
             | FleetError::SecretInUse { .. }
             | FleetError::NodeInUse { .. } => Code::Conflict,
             FleetError::NothingToRollBackTo { .. }
@@ -174,6 +180,10 @@ impl FleetError {
             FleetError::NoSuchGeneration { deployment, .. } => {
                 Some(format!("`orchestrator history {deployment}` shows them"))
             }
+            FleetError::OtherContent { module, version } => {
+                Some(format!("raise the version, or `orchestrator module remove {module}@{version}` first"))
+            }
+            FleetError::RegistryMoved { .. } => Some("sync it again".to_owned()),
             FleetError::ModuleInUse { .. } => Some("remove the deployments first".to_owned()),
             FleetError::SecretInUse { .. } => Some("deploy without it first".to_owned()),
             FleetError::NodeInUse { node, .. } => {

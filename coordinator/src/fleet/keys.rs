@@ -8,6 +8,11 @@ pub const DESIRED: &str = "/desired/";
 pub const MODULES: &str = "/modules/";
 pub const SECRETS: &str = "/secrets/";
 pub const ACCESS: &str = "/access/";
+pub const RELEASES: &str = "/releases/";
+pub const REGISTRIES: &str = "/registries/";
+pub const CURATIONS: &str = "/curations/";
+/// A `Journal`: a change to the registry that is decided and not yet carried out.
+pub const REGISTRY_JOURNAL: &str = "/registry/journal";
 
 /// A `NodeRecord`.
 pub fn node(name: &NodeName) -> String {
@@ -56,7 +61,17 @@ pub fn secret(name: &str) -> String {
 
 /// A `ModuleRecord`, for good.
 pub fn release(digest: &str) -> String {
-    format!("/releases/{digest}")
+    format!("{RELEASES}{digest}")
+}
+
+/// A `RegistryRecord`: another place that modules come from.
+pub fn registry(name: &str) -> String {
+    format!("{REGISTRIES}{name}")
+}
+
+/// A `Curation`: what people say of a module.
+pub fn curation(module: &str) -> String {
+    format!("{CURATIONS}{module}")
 }
 
 /// An `AccessRecord`.

@@ -2,6 +2,11 @@
 //! for good, so what runs can always be described; a version names one of them.
 
 mod commands;
+mod curation;
+mod known;
+mod load;
+mod registries;
+mod suggest;
 
 use futures::StreamExt as _;
 use modules::catalog::CatalogModule;
@@ -10,7 +15,7 @@ use modules::name::ModuleName;
 use modules::package::PackageError;
 use modules::registry::Wanted;
 use modules::spec::ModuleSpec;
-use modules::suggest;
+use modules::suggest::closest;
 use modules::version::Version;
 use proto::v1;
 use proto::v1::put_package_request::Part;
@@ -24,7 +29,7 @@ use crate::blobs::Fetched;
 use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
 use crate::fault;
-use crate::store::json::{Stored, get_json, list_json, put_json};
+use crate::store::json::{get_json, list_json, put_json};
 use crate::store::{Precondition, StoreError, Txn};
 
 /// Largest package that is taken, in bytes.
@@ -38,6 +43,25 @@ struct ModuleRecord {
     package_bytes: u64,
     is_builtin: bool,
     added_at: UnixMillis,
+    /// Where it was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+}
+
+/// Where an imported module came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Origin {
+    source: String,
+    commit: String,
+    confidence: u32,
+    is_draft: bool,
+}
+
+/// What is said of a package before its bytes.
+#[derive(Debug, Default)]
+struct Announced {
+    digest: Option<String>,
+    options: v1::put_package_request::Options,
 }
 
 impl Fleet {
@@ -62,8 +86,12 @@ impl Fleet {
         let asked = wanted
             .map_or(Ok(Wanted::Latest), Wanted::parse)
             .map_err(|_| unknown(wanted.unwrap_or_default()))?;
-        let versions = records.iter().map(|record| &record.spec.version);
-        let version = asked.choose(versions);
+        let curation = self.curation(name).await?.value;
+        let all: Vec<&Version> = records.iter().map(|record| &record.spec.version).collect();
+        let version = match wanted {
+            None => curation.choose(&all),
+            Some(_) => asked.choose(all.iter().copied()),
+        };
         let chosen = records.iter().find(|record| Some(&record.spec.version) == version);
         match (chosen, wanted) {
             (Some(record), _) => Ok(resolved(record.clone())),
@@ -107,14 +135,20 @@ impl Fleet {
         let path = arrived.path().to_owned();
         let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
         let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
-        if announced.as_deref() != Some(verified.digest.to_string().as_str()) {
+        if announced.digest.as_deref() != Some(verified.digest.to_string().as_str()) {
             let message = "the package arrived damaged: its digest is not the one announced".to_owned();
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
         }
         self.blobs.put_file(&verified.digest, arrived.path()).await?;
         fault::point("package.stored");
-        let record = self.record_of(verified.spec, verified.digest, verified.size, false);
-        self.register(&record).await?;
+        let record = ModuleRecord {
+            origin: announced.options.origin.map(Origin::from),
+            ..self.record_of(verified.spec, verified.digest, verified.size, false)
+        };
+        match announced.options.staged {
+            true => self.stage(&record).await?,
+            false => self.register(&record).await?,
+        }
         Ok(wire::release(&record.release))
     }
 
@@ -130,13 +164,19 @@ impl Fleet {
             version: spec.version.to_string(),
             digest: digest.to_string(),
         };
-        ModuleRecord { release, spec, package_bytes, is_builtin, added_at: self.clock.now() }
+        ModuleRecord { release, spec, package_bytes, is_builtin, added_at: self.clock.now(), origin: None }
     }
 
-    async fn register(&self, record: &ModuleRecord) -> Result<(), FleetError> {
+    /// Keeps a release under its digest, by which alone it is known then.
+    async fn stage(&self, record: &ModuleRecord) -> Result<(), FleetError> {
         let by_digest = put_json(keys::release(&record.release.digest), record)?;
         self.store.commit(Txn { preconditions: Vec::new(), ops: vec![by_digest] }).await?;
         fault::point("package.registered");
+        Ok(())
+    }
+
+    async fn register(&self, record: &ModuleRecord) -> Result<(), FleetError> {
+        self.stage(record).await?;
         let key = keys::module_version(&record.release.module, &record.release.version);
         let kept = get_json::<ModuleRecord>(self.store.as_ref(), &key).await?;
         // What is built in follows the program; what was added never changes.
@@ -172,8 +212,13 @@ impl Fleet {
                 self.register(&record).await?;
             }
         }
+        self.finish_journal().await?;
         let kept = list_json::<ModuleRecord>(self.store.as_ref(), &keys::module(name)).await?.entries;
-        Ok(kept.into_iter().map(|kept| kept.value).collect())
+        let mut records: Vec<ModuleRecord> = kept.into_iter().map(|kept| kept.value).collect();
+        if records.is_empty() {
+            records = self.of_registries(name).await?;
+        }
+        Ok(records)
     }
 
     fn built_in(&self, name: &str) -> Option<&'static CatalogModule> {
@@ -181,23 +226,32 @@ impl Fleet {
     }
 
     async fn no_such_module(&self, name: &str) -> Result<FleetError, FleetError> {
-        let added = self.added().await?;
-        let added = added.iter().map(|kept| kept.value.release.module.as_str());
-        let known = self.catalog.iter().map(|module| module.spec.name.as_str()).chain(added);
+        let known = self.known().await?;
+        let names = known.iter().map(|known| known.spec.name.as_str());
         Ok(FleetError::NoSuchModule {
             name: name.to_owned(),
-            similar: suggest::closest(name, known).map(str::to_owned),
+            similar: closest(name, names).map(str::to_owned),
         })
-    }
-
-    async fn added(&self) -> Result<Vec<Stored<ModuleRecord>>, FleetError> {
-        Ok(list_json(self.store.as_ref(), keys::MODULES).await?.entries)
     }
 }
 
 fn parse_digest(digest: &str) -> Result<Digest, FleetError> {
     Digest::parse(digest)
         .map_err(|cause| FleetError::Unreadable { what: digest.to_owned(), cause: cause.into() })
+}
+
+impl From<v1::ModuleOrigin> for Origin {
+    fn from(origin: v1::ModuleOrigin) -> Self {
+        let v1::ModuleOrigin { source, commit, confidence, draft } = origin;
+        Self { source, commit, confidence: confidence.min(100), is_draft: draft }
+    }
+}
+
+impl From<&Origin> for v1::ModuleOrigin {
+    fn from(origin: &Origin) -> Self {
+        let Origin { source, commit, confidence, is_draft } = origin.clone();
+        Self { source, commit, confidence, draft: is_draft }
+    }
 }
 
 fn resolved(record: ModuleRecord) -> Resolved {
@@ -219,17 +273,18 @@ fn bad_package(error: PackageError) -> FleetError {
     FleetError::BadPackage { hint, cause: Box::new(error) }
 }
 
-/// Writes what arrives to `file`; gives the digest that was announced.
+/// Writes what arrives to `file`; gives what was said before.
 async fn receive(
     parts: &mut Streaming<v1::PutPackageRequest>,
     file: std::fs::File,
-) -> Result<Option<String>, FleetError> {
+) -> Result<Announced, FleetError> {
     let mut file = tokio::fs::File::from_std(file);
-    let mut announced = None;
+    let mut announced = Announced::default();
     let mut size = 0;
     while let Some(part) = parts.next().await {
         match part.map_err(|status| interrupted(&status))?.part {
-            Some(Part::Digest(digest)) => announced = Some(digest),
+            Some(Part::Digest(digest)) => announced.digest = Some(digest),
+            Some(Part::Options(options)) => announced.options = options,
             Some(Part::Chunk(chunk)) => {
                 size += chunk.len() as u64;
                 if size > MAX_PACKAGE {

@@ -69,5 +69,6 @@ pub fn summary(spec: &ModuleSpec, source: Source) -> v1::ModuleSummary {
         category: spec.category.clone().unwrap_or_default(),
         tags: spec.tags.clone(),
         source: source.into(),
+        ..Default::default()
     }
 }

@@ -99,6 +99,7 @@ impl Coordinator for CoordinatorService {
     type ExecStream = Events<v1::ExecOutput>;
     type AddNodeStream = Events<v1::NodeEvent>;
     type RemoveNodeStream = Events<v1::NodeEvent>;
+    type GetPackageStream = Events<v1::PackageChunk>;
 
     async fn deploy(&self, request: Request<v1::DeployRequest>) -> Answer<Self::DeployStream> {
         let request = request.into_inner();
@@ -194,6 +195,39 @@ impl Coordinator for CoordinatorService {
     ) -> Answer<v1::RemoveModuleReply> {
         let removed = self.fleet.remove_module(request.get_ref()).await;
         answer(removed.map(|removed| v1::RemoveModuleReply { removed }))
+    }
+
+    async fn curate_module(&self, request: Request<v1::CurateModuleRequest>) -> Answer<v1::ModuleDetail> {
+        answer(self.fleet.curate_module(request.get_ref()).await)
+    }
+
+    async fn get_package(&self, request: Request<v1::GetPackageRequest>) -> Answer<Self::GetPackageStream> {
+        let chunks = self.fleet.get_package(request.get_ref()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(chunks.map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn load_modules(&self, request: Request<v1::LoadModulesRequest>) -> Answer<v1::LoadModulesReply> {
+        answer(self.fleet.load_modules(request.get_ref()).await)
+    }
+
+    async fn suggest(&self, request: Request<v1::SuggestRequest>) -> Answer<v1::SuggestReply> {
+        answer(self.fleet.suggest(request.get_ref()).await)
+    }
+
+    async fn sync_registry(&self, request: Request<v1::SyncRegistryRequest>) -> Answer<v1::Registry> {
+        answer(self.fleet.sync_registry(request.get_ref()).await)
+    }
+
+    async fn list_registries(
+        &self,
+        _: Request<v1::ListRegistriesRequest>,
+    ) -> Answer<v1::ListRegistriesReply> {
+        let registries = self.fleet.list_registries().await;
+        answer(registries.map(|registries| v1::ListRegistriesReply { registries }))
+    }
+
+    async fn remove_registry(&self, request: Request<v1::RemoveRegistryRequest>) -> Answer<v1::Registry> {
+        answer(self.fleet.remove_registry(&request.get_ref().name).await)
     }
 
     async fn set_secret(&self, request: Request<v1::SetSecretRequest>) -> Answer<v1::SetSecretReply> {

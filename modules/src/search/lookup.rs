@@ -8,6 +8,8 @@ use super::{Kind, Match};
 #[derive(Debug)]
 pub struct Lookup {
     word: String,
+    /// How much the word says of what is wanted; 0 for what other words say already.
+    importance: f32,
     pub candidates: Vec<Candidate>,
 }
 
@@ -31,7 +33,11 @@ pub fn find(vocabulary: &Vocabulary, asked: &[Word]) -> Vec<Lookup> {
         let joined = format!("{}{}", pair[0].text, pair[1].text);
         let term = vocabulary.exact(&super::words::stem(&joined))?;
         let word = format!("{} {}", pair[0].text, pair[1].text);
-        Some(Lookup { word, candidates: vec![Candidate { term, worth: 1.0, kind: Kind::Exact }] })
+        Some(Lookup {
+            word,
+            importance: 0.0,
+            candidates: vec![Candidate { term, worth: 1.0, kind: Kind::Exact }],
+        })
     });
     single.chain(pairs).collect()
 }
@@ -44,7 +50,11 @@ fn one(vocabulary: &Vocabulary, asked: &Word) -> Lookup {
     if exact.is_none() && asked.text.is_ascii() {
         candidates.extend(misspelt(vocabulary, &asked.term));
     }
-    Lookup { word: asked.text.clone(), candidates }
+    // Most pairs of characters are no words, so that one that is nowhere says little.
+    let unknown = if asked.text.is_ascii() { 1.0 } else { 0.25 };
+    let importance = exact
+        .map_or(unknown * vocabulary.rarity(0), |term| vocabulary.rarity(vocabulary.postings(term).len()));
+    Lookup { word: asked.text.clone(), importance, candidates }
 }
 
 /// The more of the word is written, the likelier it is meant.
@@ -72,9 +82,10 @@ fn misspelt(vocabulary: &Vocabulary, word: &str) -> impl Iterator<Item = Candida
     })
 }
 
-/// For each of `documents`, which words of the query it has, and where.
-pub fn matches(vocabulary: &Vocabulary, lookups: &[Lookup], documents: &[usize]) -> Vec<Vec<Match>> {
-    let mut found: Vec<Vec<Match>> = vec![Vec::new(); documents.len()];
+/// For each of `documents`, how much of the query it has, and which words, and where.
+pub fn matches(vocabulary: &Vocabulary, lookups: &[Lookup], documents: &[usize]) -> Vec<(f32, Vec<Match>)> {
+    let total: f32 = lookups.iter().map(|lookup| lookup.importance).sum();
+    let mut found: Vec<(f32, Vec<Match>)> = vec![(0.0, Vec::new()); documents.len()];
     let mut place: Vec<(u32, usize)> =
         (0..).zip(documents).map(|(at, document)| (to_u32(*document), at)).collect();
     place.sort_unstable();
@@ -101,8 +112,15 @@ pub fn matches(vocabulary: &Vocabulary, lookups: &[Lookup], documents: &[usize])
                 }
             }
         }
-        for (matches, best) in found.iter_mut().zip(best) {
-            matches.extend(best.map(|(_, found)| found));
+        for ((coverage, matches), best) in found.iter_mut().zip(best) {
+            let Some((_, best)) = best else { continue };
+            let share = match best.kind {
+                Kind::Exact => 1.0,
+                Kind::Prefix => 0.8,
+                Kind::Typo => 0.7,
+            };
+            *coverage += share * lookup.importance / total.max(f32::MIN_POSITIVE);
+            matches.push(best);
         }
     }
     found

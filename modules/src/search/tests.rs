@@ -83,7 +83,7 @@ fn a_query_without_words_finds_all_by_name() {
 fn a_hit_says_which_words_it_has_and_where() {
     let hits = index().search("password mnagers");
     let matches: Vec<_> = hits[0].matches.iter().map(|m| (m.word.as_str(), m.field, m.kind)).collect();
-    assert_eq!(matches, [("password", Field::Tag, Kind::Exact), ("mnagers", Field::Trigger, Kind::Typo)]);
+    assert_eq!(matches, [("password", Field::Trigger, Kind::Exact), ("mnagers", Field::Trigger, Kind::Typo)]);
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Shape {
 pub struct Vocabulary {
     terms: Vec<Term>,
     postings: Vec<Posting>,
+    documents: usize,
 }
 
 /// How soon a word said again says nothing new.
@@ -114,7 +115,7 @@ impl Vocabulary {
         };
         let mut terms: Vec<Term> = numbers.into_iter().map(term).collect();
         terms.sort_unstable_by(|a, b| a.text.cmp(&b.text));
-        Self { terms, postings }
+        Self { terms, postings, documents: lengths.len() }
     }
 
     pub fn text(&self, term: usize) -> &str {
@@ -124,6 +125,11 @@ impl Vocabulary {
     pub fn postings(&self, term: usize) -> &[Posting] {
         let Range { start, end } = self.terms[term].postings;
         &self.postings[start as usize..end as usize]
+    }
+
+    /// How much a word says that so many modules have.
+    pub fn rarity(&self, with_term: usize) -> f32 {
+        rarity(self.documents, with_term)
     }
 
     pub fn exact(&self, text: &str) -> Option<usize> {

@@ -42,7 +42,7 @@ pub fn pack(context: &Context, folder: &Path, out: Option<PathBuf>) -> Result<u8
 }
 
 /// Whole or not at all: beside its place first, then renamed.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |cause| Failure::io(format!("could not write {}", path.display()), &cause);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
@@ -70,6 +70,22 @@ pub fn verify(context: &Context, module: &Path) -> Result<u8, Failure> {
     context.print_or(&shown, |_| {
         format!("{} {} is good: {} {}\n", shown.name, shown.version, bytes(shown.bytes), shown.digest)
     })?;
+    Ok(0)
+}
+
+/// Writes the index of a folder of modules.
+pub fn index(context: &Context, folder: &Path, out: Option<PathBuf>) -> Result<u8, Failure> {
+    let index = modules::index::of_folder(folder)?;
+    let text = index.to_json();
+    match out {
+        Some(out) if out == Path::new("-") => context.console.print(&text)?,
+        out => {
+            let out = out.unwrap_or_else(|| folder.join(modules::index::FILE));
+            write(&out, text.as_bytes())?;
+            let count = index.modules.len();
+            context.print_or(&index, |_| format!("{}: {count} modules\n", out.display()))?;
+        }
+    }
     Ok(0)
 }
 

@@ -22,7 +22,39 @@ struct Shown {
     versions: Vec<String>,
     /// A folder, `catalog` or `added`.
     source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
     module: ModuleSpec,
+}
+
+/// Where an imported module came from.
+#[derive(Debug, Serialize)]
+struct Origin {
+    source: String,
+    commit: String,
+    /// Of 100.
+    confidence: u32,
+    draft: bool,
+}
+
+impl From<v1::ModuleOrigin> for Origin {
+    fn from(origin: v1::ModuleOrigin) -> Self {
+        let v1::ModuleOrigin { source, commit, confidence, draft } = origin;
+        Self { source, commit, confidence, draft }
+    }
+}
+
+impl Origin {
+    fn in_words(&self) -> String {
+        let commit = self.commit.get(..12).map(|commit| format!(" at {commit}")).unwrap_or_default();
+        let draft = if self.draft { ", a draft" } else { "" };
+        format!("{}{commit}, confidence {} %{draft}", self.source, self.confidence)
+    }
 }
 
 pub async fn run(context: &Context, module: &str) -> Result<u8, Failure> {
@@ -41,6 +73,9 @@ fn from_package(packed: package::Packed, source: String) -> Shown {
         package_bytes: packed.bytes.len() as u64,
         versions: vec![packed.spec.version.to_string()],
         source,
+        pinned: None,
+        deprecated: None,
+        origin: None,
         module: packed.spec,
     }
 }
@@ -59,8 +94,11 @@ async fn from_registry(context: &Context, module: String) -> Result<Shown, Failu
     Ok(Shown {
         digest: detail.release.unwrap_or_default().digest,
         package_bytes: detail.package_bytes,
-        source: super::source(&summary).to_owned(),
+        source: super::list::source(&summary),
         versions: summary.versions,
+        pinned: Some(summary.pinned).filter(|pinned| !pinned.is_empty()),
+        deprecated: Some(summary.deprecated).filter(|reason| !reason.is_empty()),
+        origin: detail.origin.map(Origin::from),
         module,
     })
 }
@@ -86,7 +124,10 @@ fn facts(shown: &Shown) -> Table {
     let package = format!("{} {}", bytes(shown.package_bytes), shown.digest);
     for (name, value) in [
         ("source", shown.source.clone()),
+        ("imported from", shown.origin.as_ref().map(Origin::in_words).unwrap_or_default()),
+        ("deprecated", shown.deprecated.clone().unwrap_or_default()),
         ("versions", shown.versions.join(", ")),
+        ("pinned", shown.pinned.clone().unwrap_or_default()),
         ("package", package),
         ("license", module.license.clone().unwrap_or_default()),
         ("homepage", module.homepage.clone().unwrap_or_default()),
@@ -174,6 +215,9 @@ runtime: {process: {command: [/usr/sbin/mosquitto]}}
             package_bytes: 2_345,
             versions: vec!["2.0.18".into(), "2.0.11".into()],
             source: "catalog".into(),
+            pinned: None,
+            deprecated: None,
+            origin: None,
             module: ModuleSpec::parse("MODULE.yaml", yaml).expect("a valid module"),
         };
         insta::assert_snapshot!(text(&shown, &Look::default()), @r"

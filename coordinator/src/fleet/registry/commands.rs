@@ -1,11 +1,15 @@
-//! `orchestrator module list|show|remove`.
+//! `orchestrator module list|search|show|remove`.
 
-use modules::spec::ModuleSpec;
+use std::collections::BTreeMap;
+
+use modules::search::{Hit, Index, Kind, Searchable};
 use proto::v1;
 use proto::v1::module_summary::Source;
 
-use super::{ModuleRecord, precedence, precedence_of};
-use crate::domain::deployment::DeploymentRecord;
+use super::curation::Curation;
+use super::known::{Known, Module};
+use super::{ModuleRecord, precedence};
+use crate::domain::deployment::{DeploymentRecord, Release};
 use crate::fleet::{Fleet, FleetError, keys, wire};
 use crate::store::json::{Stored, list_json};
 use crate::store::{Op, Txn};
@@ -16,46 +20,75 @@ impl Fleet {
         &self,
         request: &v1::ListModulesRequest,
     ) -> Result<Vec<v1::ModuleSummary>, FleetError> {
-        let added = self.added().await?;
-        let mut specs: Vec<(ModuleSpec, bool)> =
-            self.catalog.iter().map(|module| (module.spec.clone(), true)).collect();
-        let new = added.into_iter().map(|kept| (kept.value.spec, kept.value.is_builtin));
-        specs.extend(new.filter(|(_, is_builtin)| !is_builtin));
-        let found = modules::search::search(specs.iter().map(|(spec, _)| spec), &request.query);
-        let mut summaries: Vec<v1::ModuleSummary> = Vec::new();
-        for spec in found {
-            let known = summaries.iter_mut().find(|summary| summary.name == spec.name.as_str());
-            let is_builtin = specs.iter().any(|(one, is_builtin)| *is_builtin && std::ptr::eq(one, spec));
-            match known {
-                Some(summary) => summary.versions.push(spec.version.to_string()),
-                None if is_builtin => summaries.push(wire::summary(spec, Source::Catalog)),
-                None => summaries.push(wire::summary(spec, Source::Added)),
-            }
+        let modules: Vec<Module> = self.known_modules().await?.into_values().collect();
+        let curations = self.curations().await?;
+        let index = Index::new(modules.iter().map(|module| Searchable::from(&module.newest().spec)));
+        let mut hits = index.search(&request.query);
+        if request.limit > 0 {
+            hits.truncate(request.limit as usize);
         }
-        for summary in &mut summaries {
-            summary.versions.sort_by_key(|version| std::cmp::Reverse(precedence_of(version)));
-        }
-        Ok(summaries)
+        Ok(hits.iter().map(|hit| summary(&modules[hit.document], &curations, hit)).collect())
+    }
+
+    async fn curations(&self) -> Result<BTreeMap<String, Curation>, FleetError> {
+        let kept = list_json::<Curation>(self.store.as_ref(), keys::CURATIONS).await?.entries;
+        let name = |kept: &Stored<Curation>| kept.key[keys::CURATIONS.len()..].to_owned();
+        Ok(kept.into_iter().map(|kept| (name(&kept), kept.value)).collect())
     }
 
     pub async fn show_module(&self, request: &v1::ShowModuleRequest) -> Result<v1::ModuleDetail, FleetError> {
         let module = self.resolve(&request.module).await?;
-        let versions = self.releases_of(&module.release.module).await?;
-        let package_bytes =
-            versions.iter().find(|one| one.release == module.release).map_or(0, |one| one.package_bytes);
-        let is_builtin = versions.iter().any(|one| one.release == module.release && one.is_builtin);
-        let mut numbers: Vec<_> = versions.iter().collect();
-        numbers.sort_by_key(|record| std::cmp::Reverse(precedence(record)));
-        let source = if is_builtin { Source::Catalog } else { Source::Added };
-        let mut summary = wire::summary(&module.spec, source);
-        summary.versions = numbers.iter().map(|record| record.release.version.clone()).collect();
+        let name = &module.release.module;
+        let mut records = self.releases_of(name).await?;
+        records.sort_by_key(|record| std::cmp::Reverse(precedence(record)));
+        let curation = self.curation(name).await?.value;
+        let known = self.known_modules().await?.remove(name);
+        let known = known.map(|module| module.versions).unwrap_or_default();
+        let own = records.iter().find(|record| record.release == module.release);
+        let mut summary = wire::summary(&module.spec, Source::Added);
+        summary.versions = records.iter().map(|record| record.release.version.clone()).collect();
+        let mut versions = Vec::new();
+        for record in &records {
+            versions.push(self.version(record, &curation, &known).await?);
+        }
+        if let Some(shown) = versions.iter().find(|version| is_release(version, &module.release)) {
+            summary.source = shown.source;
+            summary.registry.clone_from(&shown.registry);
+            summary.deprecated.clone_from(&shown.deprecated);
+        }
+        summary.pinned = curation.pinned.unwrap_or_default();
+        let origin = own.and_then(|record| record.origin.as_ref());
+        summary.draft = origin.is_some_and(|origin| origin.is_draft);
         let spec_json = serde_json::to_string(&module.spec)
             .map_err(|cause| FleetError::Unreadable { what: request.module.clone(), cause: cause.into() })?;
         Ok(v1::ModuleDetail {
             summary: Some(summary),
             release: Some(wire::release(&module.release)),
             spec_json,
-            package_bytes,
+            package_bytes: own.map_or(0, |record| record.package_bytes),
+            versions,
+            origin: origin.map(v1::ModuleOrigin::from),
+        })
+    }
+
+    async fn version(
+        &self,
+        record: &ModuleRecord,
+        curation: &Curation,
+        known: &[Known],
+    ) -> Result<v1::module_detail::Version, FleetError> {
+        let number = &record.release.version;
+        let registry = known.iter().find(|known| known.release.as_ref() == Some(&record.release));
+        let source = registry.map_or_else(|| Known::from(record.clone()).source, |known| known.source);
+        Ok(v1::module_detail::Version {
+            release: Some(wire::release(&record.release)),
+            pinned: curation.pinned.as_ref() == Some(number),
+            deprecated: curation.why_deprecated(number).unwrap_or_default().to_owned(),
+            source: source.into(),
+            registry: registry.map(|known| known.registry.clone()).unwrap_or_default(),
+            added_unix_ms: record.added_at,
+            used_by: self.users_of(std::slice::from_ref(&record.release)).await?,
+            package_bytes: record.package_bytes,
         })
     }
 
@@ -68,6 +101,7 @@ impl Fleet {
             Some((name, version)) => (name, Some(version)),
             None => (request.module.as_str(), None),
         };
+        self.finish_journal().await?;
         let entries = list_json::<ModuleRecord>(self.store.as_ref(), &keys::module(name)).await?.entries;
         let chosen: Vec<_> = entries
             .into_iter()
@@ -75,30 +109,82 @@ impl Fleet {
             .filter(|kept| version.is_none_or(|version| kept.value.release.version == version))
             .collect();
         if chosen.is_empty() {
-            return Err(self.nothing_to_remove(name).await?);
+            return Err(self.nothing_to_remove(name, version).await?);
         }
-        self.check_unused(name, &chosen).await?;
+        let releases: Vec<Release> = chosen.iter().map(|kept| kept.value.release.clone()).collect();
+        let by = self.users_of(&releases).await?;
+        if !by.is_empty() {
+            return Err(FleetError::ModuleInUse { module: name.to_owned(), by });
+        }
         let preconditions = chosen.iter().map(Stored::unchanged).collect();
         let ops = chosen.iter().map(|kept| Op::Delete { key: kept.key.clone() }).collect();
         self.store.commit(Txn { preconditions, ops }).await?;
-        Ok(chosen.iter().map(|kept| wire::release(&kept.value.release)).collect())
+        Ok(releases.iter().map(wire::release).collect())
     }
 
-    async fn nothing_to_remove(&self, name: &str) -> Result<FleetError, FleetError> {
-        if self.built_in(name).is_some() {
+    async fn nothing_to_remove(&self, name: &str, version: Option<&str>) -> Result<FleetError, FleetError> {
+        if let Some(from) = self.of_registries(name).await?.first() {
+            let known = self.known().await?;
+            let holder = known.iter().find(|known| known.release.as_ref() == Some(&from.release));
+            let registry = holder.map(|known| known.registry.clone()).unwrap_or_default();
+            let message = format!("{name} comes from the registry {registry}");
+            let hint = Some(format!("`orchestrator registry remove {registry}` removes all of it"));
+            return Ok(FleetError::Invalid { message, hint });
+        }
+        let known = self.releases_of(name).await?;
+        let (added, built_in): (Vec<_>, Vec<_>) = known.iter().partition(|record| !record.is_builtin);
+        if let (Some(version), false) = (version, added.is_empty()) {
+            return Ok(FleetError::NoSuchVersion {
+                module: name.to_owned(),
+                version: version.to_owned(),
+                known: added.iter().map(|record| record.release.version.clone()).collect(),
+            });
+        }
+        if !built_in.is_empty() {
             let message = format!("{name} is built in and cannot be removed");
             return Ok(FleetError::Invalid { message, hint: None });
         }
         self.no_such_module(name).await
     }
 
-    async fn check_unused(&self, name: &str, chosen: &[Stored<ModuleRecord>]) -> Result<(), FleetError> {
-        let deployments = self.recall().await?.deployments;
+    /// The deployments that want one of these releases.
+    pub(super) async fn users_of(&self, releases: &[Release]) -> Result<Vec<String>, FleetError> {
+        let deployments =
+            list_json::<DeploymentRecord>(self.store.as_ref(), keys::DEPLOYMENTS).await?.entries;
         let uses = |record: &DeploymentRecord| {
-            chosen.iter().any(|kept| kept.value.release.digest == record.current.wish.release.digest)
+            releases.iter().any(|release| release.digest == record.current.wish.release.digest)
         };
-        let users = deployments.values().filter(|kept| uses(&kept.value));
-        let by: Vec<_> = users.map(|kept| kept.value.name.to_string()).collect();
-        if by.is_empty() { Ok(()) } else { Err(FleetError::ModuleInUse { module: name.to_owned(), by }) }
+        let users = deployments.iter().filter(|kept| uses(&kept.value));
+        Ok(users.map(|kept| kept.value.name.to_string()).collect())
     }
+}
+
+fn is_release(version: &v1::module_detail::Version, release: &Release) -> bool {
+    version.release.as_ref().is_some_and(|one| one.digest == release.digest)
+}
+
+fn summary(module: &Module, curations: &BTreeMap<String, Curation>, hit: &Hit) -> v1::ModuleSummary {
+    let newest = module.newest();
+    let curation = curations.get(newest.spec.name.as_str());
+    let all = curation.and_then(|curation| curation.why_deprecated(&newest.spec.version.to_string()));
+    v1::ModuleSummary {
+        versions: module.versions.iter().map(|known| known.spec.version.to_string()).collect(),
+        registry: newest.registry.clone(),
+        pinned: curation.and_then(|curation| curation.pinned.clone()).unwrap_or_default(),
+        deprecated: all.unwrap_or_default().to_owned(),
+        draft: newest.origin.as_ref().is_some_and(|origin| origin.is_draft),
+        matches: matches(hit),
+        ..wire::summary(&newest.spec, newest.source)
+    }
+}
+
+fn matches(hit: &Hit) -> Vec<String> {
+    let text = |found: &modules::search::Match| {
+        let field = found.field.as_str();
+        match found.kind {
+            Kind::Exact => format!("{field}: {}", found.word),
+            Kind::Prefix | Kind::Typo => format!("{field}: {} for {}", found.found, found.word),
+        }
+    };
+    hit.matches.iter().map(text).collect()
 }

@@ -1,0 +1,146 @@
+//! Many releases at once, all or none: what is decided is written down first, in one key, and carried out then. Who
+//! comes next after a crash carries on, before looking at the registry.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use proto::v1;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt as _;
+
+use super::curation::Curation;
+use super::{ModuleRecord, parse_digest};
+use crate::domain::deployment::Release;
+use crate::fault;
+use crate::fleet::{Fleet, FleetError, keys, wire};
+use crate::store::json::{Stored, get_json, put_json};
+use crate::store::{Op, Precondition, StoreError, Txn};
+
+/// Kept while a change is on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Journal {
+    releases: Vec<Release>,
+    curations: BTreeMap<String, Curation>,
+}
+
+/// Written at once; far below what a transaction takes.
+const BATCH: usize = 8;
+const CHUNK: usize = 256 << 10;
+
+impl Fleet {
+    /// Names releases that were staged.
+    pub async fn load_modules(
+        &self,
+        request: &v1::LoadModulesRequest,
+    ) -> Result<v1::LoadModulesReply, FleetError> {
+        self.finish_journal().await?;
+        let mut reply = v1::LoadModulesReply::default();
+        let mut journal = Journal::default();
+        for release in &request.releases {
+            let record = self.staged(release).await?;
+            match self.named(&record.release).await? {
+                Some(kept) if kept.digest == record.release.digest => reply.present.push(release.clone()),
+                Some(_) => return Err(other_content(&record.release)),
+                None => {
+                    reply.added.push(release.clone());
+                    journal.releases.push(record.release);
+                }
+            }
+        }
+        for curation in &request.curations {
+            let pinned = Some(curation.pinned.clone()).filter(|pinned| !pinned.is_empty());
+            let deprecated = curation.deprecated.clone();
+            journal.curations.insert(curation.module.clone(), Curation { pinned, deprecated });
+        }
+        self.decide(&journal).await?;
+        fault::point("registry.decided");
+        self.finish_journal().await?;
+        Ok(reply)
+    }
+
+    async fn decide(&self, journal: &Journal) -> Result<(), FleetError> {
+        let key = keys::REGISTRY_JOURNAL.to_owned();
+        let txn = Txn::new().when(Precondition::Absent { key: key.clone() }).then(put_json(key, journal)?);
+        match self.store.commit(txn).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict { .. }) => {
+                let message = "somebody else changes the registry just now".to_owned();
+                Err(FleetError::Invalid { message, hint: Some("try again".to_owned()) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Carries out what was decided; nothing to do nearly always.
+    pub(super) async fn finish_journal(&self) -> Result<(), FleetError> {
+        let journal = get_json::<Journal>(self.store.as_ref(), keys::REGISTRY_JOURNAL).await?;
+        let Some(journal) = journal else { return Ok(()) };
+        for releases in journal.value.releases.chunks(BATCH) {
+            let mut txn = Txn::new();
+            for release in releases {
+                if self.named(release).await?.is_none()
+                    && let Some(record) =
+                        get_json::<ModuleRecord>(self.store.as_ref(), &keys::release(&release.digest)).await?
+                {
+                    txn = txn.then(put_json(
+                        keys::module_version(&release.module, &release.version),
+                        &record.value,
+                    )?);
+                }
+            }
+            if !txn.ops.is_empty() {
+                self.store.commit(txn).await?;
+            }
+            fault::point("registry.batch");
+        }
+        let mut last = Txn::new().when(journal.unchanged());
+        for (module, curation) in &journal.value.curations {
+            last = last.then(put_json(keys::curation(module), curation)?);
+        }
+        match self.store.commit(last.then(Op::delete(keys::REGISTRY_JOURNAL))).await {
+            // Somebody else carried it out at the same time.
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a version means now, where something was added under it.
+    async fn named(&self, release: &Release) -> Result<Option<Release>, FleetError> {
+        let key = keys::module_version(&release.module, &release.version);
+        let kept: Option<Stored<ModuleRecord>> = get_json(self.store.as_ref(), &key).await?;
+        Ok(kept.map(|kept| kept.value.release))
+    }
+
+    /// A release whose package is here, whether it has a name or not.
+    pub(super) async fn staged(&self, release: &v1::Release) -> Result<ModuleRecord, FleetError> {
+        let kept = get_json::<ModuleRecord>(self.store.as_ref(), &keys::release(&release.digest)).await?;
+        let record = kept.map(|kept| kept.value).filter(|record| wire::release(&record.release) == *release);
+        record.ok_or_else(|| FleetError::Invalid {
+            message: format!("the package of {}@{} was not sent", release.module, release.version),
+            hint: Some("send it again".to_owned()),
+        })
+    }
+
+    /// The bytes of a package, for another registry.
+    pub async fn get_package(
+        &self,
+        request: &v1::GetPackageRequest,
+    ) -> Result<BoxStream<'static, Result<v1::PackageChunk, FleetError>>, FleetError> {
+        let module = self.resolve(&request.module).await?;
+        let fetched = self.blobs.fetch(&parse_digest(&module.release.digest)?).await?;
+        let unreadable =
+            |cause| FleetError::Unreadable { what: "the package".to_owned(), cause: Box::new(cause) };
+        let file = tokio::fs::File::open(fetched.path()).await.map_err(unreadable)?;
+        let chunks = stream::try_unfold((file, fetched), move |(mut file, fetched)| async move {
+            let mut chunk = vec![0; CHUNK];
+            let read = file.read(&mut chunk).await.map_err(unreadable)?;
+            chunk.truncate(read);
+            Ok((read > 0).then_some((v1::PackageChunk { chunk }, (file, fetched))))
+        });
+        Ok(chunks.boxed())
+    }
+}
+
+fn other_content(release: &Release) -> FleetError {
+    FleetError::OtherContent { module: release.module.clone(), version: release.version.clone() }
+}
