@@ -2,6 +2,7 @@
 
 mod delay;
 mod disk;
+mod docker;
 mod kind;
 mod link;
 mod namespaces;

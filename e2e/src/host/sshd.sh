@@ -20,6 +20,9 @@ ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
+# What Docker keeps lies on the disk itself, as an overlay cannot lie on another one.
+mkdir -p "$dir/disk/docker" var/lib/docker
+mount --bind "$dir/disk/docker" var/lib/docker
 if [ -n "$binaries" ]; then
     mkdir -p opt/orchestrator
     mount --bind "$binaries" opt/orchestrator

@@ -4,6 +4,7 @@
 mod bad_input;
 mod catalog;
 mod catalog_servers;
+mod containers;
 mod exclusive;
 mod fleet;
 mod kills;
