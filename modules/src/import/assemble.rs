@@ -22,9 +22,9 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let primary = primary(&routes);
     let route = primary.map(|index| &routes[index]);
     let examples = examples(reading, &routes, route);
-    let services =
-        route.and_then(|route| route.compose).map_or_else(Vec::new, |index| services(reading, index));
-    let all = dangerous(reading, route, &examples);
+    let stack = route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
+    let services = stack.map_or_else(Vec::new, |index| services(reading, index));
+    let all = dangerous(reading, route, stack, &examples);
     let kind = route.map_or(Kind::Other, |route| route.method.kind());
     let mut other_kinds: Vec<Kind> = Vec::new();
     for route in &routes {
@@ -135,9 +135,11 @@ fn services(reading: &Reading, index: usize) -> Vec<Found<ServiceFact>> {
 fn dangerous<'r>(
     reading: &'r Reading,
     route: Option<&'r Route>,
+    stack: Option<usize>,
     examples: &[(&'r Container, &'r str)],
 ) -> Vec<(&'r Container, &'r str)> {
-    match route.and_then(|route| route.compose) {
+    let stack = if route.is_some_and(|route| route.container.is_none()) { stack } else { None };
+    match route.and_then(|route| route.compose).or(stack) {
         Some(index) => {
             let placed = &reading.composes[index];
             placed.value.services.iter().map(|service| (service, placed.origin.file.as_str())).collect()

@@ -246,27 +246,11 @@ pub fn has_word(text: &str, word: &str) -> bool {
 }
 
 pub const ENVIRONMENT: &[&str] = &[
-    "environment",
-    "env var",
-    "env-var",
-    "envvar",
-    "env vars",
-    " env ",
-    "环境变量",
-    "環境變數",
-    "環境変数",
-    "umgebungsvariable",
-    "variables d'environnement",
-    "variable d'environnement",
-    "variables de entorno",
-    "variable de entorno",
-    "variáveis de ambiente",
-    "variável de ambiente",
-    "переменн",
-    "окружени",
-    "환경 변수",
-    "환경변수",
-    ".env",
+    "environment var", "environmental var", "environment-var", "environment setting", "environment option", "environment config",
+    "environment file", "environment key", "environment value", "environment parameter", "environment `", "environment:", "as environment", "via environment", "by environment",
+    "from environment", "the environment ", "env var", "env-var", "envvar", "envs", " env ", "(env)", " env:", "环境变量", "環境變數", "環境変数", "umgebungsvariable",
+    "variables d'environnement", "variable d'environnement", "variables d’environnement", "variables de entorno", "variable de entorno",
+    "variáveis de ambiente", "variável de ambiente", "переменн", "환경 변수", "환경변수", ".env",
 ];
 
 pub const REQUIRED: &[&str] = &[

@@ -69,9 +69,8 @@ const NOUNS: [&str; 30] = [
     "simple",
 ];
 
-const NOT: [&str; 38] = [
-    "sponsor",
-    "donat",
+const NOT: [&str; 43] = [
+    "sponsor", "donat", "brings you", "hard times", "logo by", "special thanks", "find us at",
     "breaking change",
     "deprecat",
     "please ",
@@ -113,15 +112,21 @@ const NOT: [&str; 38] = [
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
     let mut tagline = None;
+    let mut paragraphs = 0;
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
         if let Some(line) = is_tagline(reading, block, index) {
             tagline.get_or_insert(line);
         }
-        if !is_candidate(reading, block) {
+        let is_bold = is_tagline(reading, block, index).is_some();
+        if is_bold || !is_candidate(reading, block) {
             continue;
         }
+        if !matches!(block.kind, Kind::Quote) {
+            paragraphs += 1;
+        }
         for (place, sentence) in sentences(&block.rich.text).into_iter().take(4).enumerate() {
-            let score = score(reading, block, sentence) - i32::try_from(index / 4 + place).unwrap_or(0);
+            let first = if paragraphs == 1 && place == 0 && !matches!(block.kind, Kind::Quote) { 5 } else { 0 };
+            let score = score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
             if score > 0 && best.as_ref().is_none_or(|(known, _, _)| score > *known) {
                 best = Some((score, joined(sentence), block.line));
             }
@@ -199,7 +204,9 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     let title = reading.document.sections[block.section].title.to_lowercase();
     let mut score = 8;
     score += if named { 4 } else { 0 };
-    score += if words::any(&lower, &IS) { 4 } else { 0 };
+    let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
+    score += if words::any(&lower, &IS) || begins { 4 } else { 0 };
+    score -= if words::any(&lower, &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"]) { 4 } else { 0 };
     score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
     score += if level <= 1 { 3 } else { 0 };
     score += if words::any(
@@ -224,8 +231,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     };
     score -= if words::any(&lower, &NOT) { 7 } else { 0 };
     score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
-    score -=
-        if sentence.ends_with(':') || sentence.ends_with('：') || sentence.ends_with('?') { 3 } else { 0 };
+    score -= if sentence.ends_with(":-") || sentence.ends_with(':') || sentence.ends_with('：') || sentence.ends_with('?') { 3 } else { 0 };
     score -= if lower.contains("http://") || lower.contains("https://") { 2 } else { 0 };
     score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
     score

@@ -93,13 +93,20 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             continue;
         }
         match &block.kind {
-            Kind::Table(table) => from_table(reading, index, block, table, &mut variables),
+            Kind::Table(table) => {
+                for row in &table.rows {
+                    row.cells.iter().for_each(|cell| env_text::lookups(reading, &cell.text, row.line, &mut variables));
+                }
+                from_table(reading, index, block, table, &mut variables);
+            }
             Kind::Item(_) => env_text::from_item(reading, index, block, &mut variables),
             Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
             Kind::Paragraph | Kind::Quote => env_text::from_sentence(reading, index, block, &mut variables),
             Kind::Heading(_) => env_text::from_heading(reading, block, &mut variables),
         }
     }
+    without_file_variants(&mut variables.found);
+    demanded(reading, &mut variables.found);
     if says_all_are_required(reading) {
         for known in &mut variables.found {
             let is_optional = words::any(&known.value.description.to_lowercase(), words::OPTIONAL);
@@ -109,6 +116,29 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         }
     }
     variables.found
+}
+
+/// `NAME_FILE` beside `NAME` is the same variable, read from a file.
+fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
+    let names: std::collections::BTreeSet<String> = found.iter().map(|known| known.value.name.clone()).collect();
+    found.retain(|known| known.value.name.strip_suffix("_FILE").is_none_or(|base| !names.contains(base)));
+}
+
+const DEMANDS: [&str; 8] = ["make sure to", "you must", "must set", "must be set", "need to set", "have to set", "必须设置", "be sure to set"];
+
+/// "Make sure to pass `NAME`."
+fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
+    for block in reading.prose().filter(|block| !matches!(block.kind, Kind::Table(_) | Kind::Heading(_))) {
+        for sentence in super::description::sentences(&block.rich.text) {
+            let lower = sentence.to_lowercase();
+            if sentence.len() > 400 || !words::any(&lower, &DEMANDS) || lower.contains(" if ") {
+                continue;
+            }
+            for known in found.iter_mut().filter(|known| known.value.name.contains('_') && words::has_word(sentence, &known.value.name)) {
+                known.value.required = known.value.required.or(Some(true));
+            }
+        }
+    }
 }
 
 /// "Unless a parameter is flagged as 'optional', it is mandatory."
@@ -124,14 +154,30 @@ fn says_all_are_required(reading: &Reading) -> bool {
 
 /// Whether a block is where variables are spoken of: its headings, or what stands before it.
 pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
-    let says = |text: &str| words::any(&format!(" {} ", text.to_lowercase()), words::ENVIRONMENT);
-    let by_title = reading.document.path(block.section).take(2).any(|section| says(&section.title));
+    let says = |text: &str| {
+        let lower = format!(" {} ", text.to_lowercase());
+        words::any(&lower, words::ENVIRONMENT) && !words::any(&lower, &[".conf`", ".ini`", "/etc/"])
+    };
+    let is_title = |title: &str| says(title) || matches!(title.to_lowercase().trim_matches(':'), "environment" | "variables" | "environments");
+    let titles: Vec<&str> = reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
+    let by_title = titles.iter().any(|title| is_title(title)) && !in_file(reading, index, block);
     let before =
         reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code())
         .take(1);
     by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(&before.rich.text))
+}
+
+/// Whether the words before a block say that its names belong into a file of settings.
+pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
+    let before = reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+    let before = before.filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code()).take(1);
+    before.into_iter().any(|before| {
+        let text = before.rich.text.to_lowercase();
+        let named = words::any(&text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
+        named && !words::any(&format!(" {text} "), words::ENVIRONMENT)
+    })
 }
 
 #[derive(Default, Clone, Copy)]
@@ -252,7 +298,9 @@ fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table, var
         })
         .count();
     let in_context = by_header || is_parameter_list || in_context(reading, index, block);
-    if !in_context && long * 2 < fitting {
+    let is_titled = table.header.get(column).is_some_and(|cell| words::any(&cell.text.to_lowercase(), &NAME))
+        && (columns.default.is_some() || columns.description.is_some() || columns.required.is_some());
+    if !in_context && (long * 2 < fitting || !is_titled) {
         return;
     }
     for row in &table.rows {

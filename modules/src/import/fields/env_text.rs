@@ -17,7 +17,7 @@ fn regex(pattern: &str) -> Regex {
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?i)(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”|([A-Za-z0-9/._:@+-]+))"#,
+        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default:?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
     )
 });
 /// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
@@ -36,7 +36,7 @@ static UPPER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][A-Z0-9]*(?:_[A-
 pub fn is_upper_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     (2..=80).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.chars().all(plain)
         && text.chars().filter(char::is_ascii_uppercase).count() > 1
         && !text.ends_with('_')
@@ -196,7 +196,9 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     if !is_upper_name(&name) || !is_followed {
         return from_sentence(reading, index, block, variables);
     }
-    let has_mark = name.contains('_') && (is_code || after.starts_with(['=', ':']));
+    let after_name = after.trim_start_matches(['`', '*', ' ']).to_lowercase();
+    let tells = after_name.starts_with("(default") || after_name.starts_with("(optional") || after_name.starts_with("(required") || after_name.starts_with("[default");
+    let has_mark = name.contains('_') && is_code && tells && !super::env::in_file(reading, index, block);
     let is_flagged = text.starts_with("-e ") || text.starts_with("--env ");
     let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
         matches!(before.kind, crate::import::document::Kind::Item(_))
@@ -320,17 +322,25 @@ fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
     }
 }
 
+/// Places where code looks a variable up.
+pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variables) {
+    if !text.contains("env") && !text.contains("Env") {
+        return;
+    }
+    for found in LOOKUP.captures_iter(text) {
+        let fact = EnvFact { name: found[1].to_owned(), ..EnvFact::default() };
+        variables.add(fact, reading.origin(line), Confidence::Inferred);
+    }
+}
+
 /// "Set the environment variable `NAME` to …"
 pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
+    lookups(reading, text, block.line, variables);
     let mut add = |name: &str, at: usize, default: Option<String>| {
         let fact = EnvFact { name: name.to_owned(), default, ..EnvFact::default() };
         variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
     };
-    for found in LOOKUP.captures_iter(text) {
-        let name = found.get(1).map_or("", |name| name.as_str());
-        add(name, found.get(0).map_or(0, |whole| whole.start()), None);
-    }
     let lower = format!(" {} ", text.to_lowercase());
     if text.len() > 3000 || !words::any(&lower, words::ENVIRONMENT) {
         return;

@@ -30,8 +30,11 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
     let wanted = squeeze(&source.name);
     let is_plain = PLAIN.contains(&wanted.as_str()) || wanted.is_empty();
     let origin = |line| Origin { file: path.to_owned(), line };
-    if !is_plain && let Some((name, line)) = spelled(document, &source.name) {
-        return Found::read(name, origin(line));
+    let bare = bare(&source.name);
+    for name in [bare, source.name.as_str()] {
+        if !is_plain && let Some((name, line)) = spelled(document, name) {
+            return Found::read(name, origin(line));
+        }
     }
     if let Some((title, line)) = title(document) {
         let is_own = squeeze(&title).contains(&wanted) || wanted.contains(&squeeze(&title));
@@ -43,6 +46,15 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
         return Found::inferred(owner, Origin::default());
     }
     Found::inferred(source.name.clone(), Origin::default())
+}
+
+/// The name without what only says that it is packed as an image.
+fn bare(name: &str) -> &str {
+    let lower = name.to_ascii_lowercase();
+    let starts = ["docker-", "docker_"].iter().find(|start| lower.starts_with(*start)).map_or(0, |start| start.len());
+    let ends = ["-docker", "_docker", "-docker-image", "-container"].iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
+    let bare = name.get(starts..name.len() - ends).unwrap_or(name);
+    if bare.len() < 3 { name } else { bare }
 }
 
 /// The repository's name as the text spells it.
