@@ -22,7 +22,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let primary = primary(&routes);
     let route = primary.map(|index| &routes[index]);
     let examples = examples(reading, &routes, route);
-    let stack = route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
+    let stack =
+        route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
     let services = stack.map_or_else(Vec::new, |index| services(reading, index));
     let all = dangerous(reading, route, stack, &examples);
     let kind = route.map_or(Kind::Other, |route| route.method.kind());

@@ -93,7 +93,7 @@ pub fn read(command: &Command) -> Option<ContainerRun> {
     let mut options = words.get(at + 1..).unwrap_or_default().iter();
     while let Some(word) = options.next() {
         let text = word.text.as_str();
-        if text == "--" || text == "..." || text == "[...]" || text == "…" {
+        if text.starts_with("`#") || text == "--" || text == "..." || text == "[...]" || text == "…" {
             continue;
         }
         if is_gap(text) && run.image.is_empty() && !text.contains('/') {

@@ -146,8 +146,13 @@ impl Identity {
         if self.names().any(is_same) {
             return true;
         }
-        let own: Vec<String> = self.names().flat_map(tokens).collect();
-        tokens(name).any(|token| own.contains(&token))
+        // Half of the words of both at least.
+        let words: Vec<String> = tokens(name).collect();
+        self.names().any(|own| {
+            let own: Vec<String> = tokens(own).collect();
+            let shared = words.iter().filter(|word| own.contains(word)).count();
+            shared > 0 && shared * 2 >= words.len().max(own.len())
+        })
     }
 
     /// How surely an image is the project's: 0 not at all, 1 perhaps, 2 and more surely.

@@ -317,7 +317,7 @@ fn is_placeholder(text: &str) -> bool {
     let Some(end) = text.find('>') else { return false };
     let inner = &text[1..end];
     (1..60).contains(&inner.len())
-        && inner.starts_with(char::is_alphanumeric)
+        && inner.starts_with(|c: char| c.is_alphanumeric() || "/~._".contains(c))
         && !inner.contains(['|', ';', '&'])
         && inner.split_whitespace().count() <= 5
 }

@@ -7,8 +7,9 @@ use super::document::Kind as BlockKind;
 use super::draft;
 use super::facts::{Facts, Found, Kind};
 use super::provenance::{Trace, Warning, trace};
-use super::reading::Reading;
+use super::reading::{Placed, Reading};
 use super::routes::{Method, Route};
+use super::shell::Command;
 use super::words::{self, Topic};
 use super::{Files, Source, Verdict};
 
@@ -75,7 +76,9 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         .filter(|route| route.method.is_packaged() && route.topic != Topic::Kubernetes)
         .collect();
     let is_contained = usable.iter().any(|route| route.container.is_some());
-    if !is_contained && is_library(reading, &usable) {
+    let is_named_only =
+        usable.iter().all(|route| route.container.is_none() || route.method == Method::ImageName);
+    if (!is_contained || is_named_only) && is_library(reading, &usable) {
         let place = usable
             .first()
             .map_or_else(String::new, |route| format!(" ({}:{})", route.origin.file, route.origin.line));
@@ -213,9 +216,13 @@ const SERVICE: [&str; 36] = [
 
 /// Whether what is installed is for other programs to use.
 fn is_library(reading: &Reading, routes: &[&Route]) -> bool {
-    let only_packages = routes
-        .iter()
-        .all(|route| route.is_library_like || matches!(route.method, Method::Brew | Method::Package));
+    let only_packages = routes.iter().all(|route| {
+        route.is_library_like
+            || matches!(
+                route.method,
+                Method::Brew | Method::Package | Method::ImageName | Method::BinaryDownload
+            )
+    });
     if !only_packages {
         return false;
     }
@@ -238,20 +245,47 @@ fn is_library(reading: &Reading, routes: &[&Route]) -> bool {
         .iter()
         .filter(|word| words::has_word(&head, word.trim()) || !word.is_ascii() && head.contains(*word))
         .count();
-    let serves = SERVICE.iter().filter(|word| head.contains(*word)).count();
-    let runs = reading.commands.iter().any(|placed| {
-        !placed.is_inline
-            && reading.identity.owns(placed.value.program())
-            && placed.topic != Topic::Development
-            && placed.value.program().len() > 1
-    });
+    let serves = SERVICE
+        .iter()
+        .filter(|word| words::has_word(&head, word.trim()) || !word.is_ascii() && head.contains(*word))
+        .count();
+    let runs = reading.commands.iter().any(|placed| is_run(reading, placed));
     let listens = !super::fields::ports::find(reading).is_empty();
     if routes.is_empty() {
         return code > 0 && says > 0 && !runs && says * 2 > serves;
     }
+    let is_dependency =
+        |route: &&Route| route.is_library_like && matches!(route.method, Method::Cargo | Method::Npm);
+    if !runs && routes.iter().all(is_dependency) {
+        return true;
+    }
+    let only_downloads = routes.iter().all(|route| {
+        matches!(route.method, Method::BinaryDownload | Method::ImageName | Method::Brew | Method::Package)
+    });
+    if only_downloads {
+        return code > 0 && says > serves;
+    }
     let for_library = 2 * code.min(3) + says.min(4);
     let for_service = serves.min(4) + if runs { 4 } else { 0 } + usize::from(listens);
-    for_library > for_service || !runs && serves == 0 || !runs && code > 0 && says > 0
+    for_library > for_service || !runs && serves == 0 || !runs && code > 0 && (says > 0 || serves < 2)
+}
+
+/// Whether a command is the project itself, started.
+fn is_run(reading: &Reading, placed: &Placed<Command>) -> bool {
+    let command = &placed.value;
+    let program = command.program();
+    let is_plain =
+        program.len() > 1 && program.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let has_option = command.words.iter().any(|word| word.text.starts_with('-'));
+    let is_sentence = command.words.len() > 6 && !has_option;
+    let is_code =
+        command.has("=") || command.words.iter().any(|word| word.text.contains('(') && !word.is_computed);
+    !placed.is_inline
+        && is_plain
+        && !is_sentence
+        && !is_code
+        && placed.topic != Topic::Development
+        && reading.identity.owns(program)
 }
 
 /// Whether code uses the project from a program.

@@ -174,6 +174,21 @@ pub fn is_ready(value: &str) -> bool {
     !value.is_empty() && !is_gap && !words::any(&lower, &asks) && !is_flag && !value.starts_with('/')
 }
 
+const LOGIN: [&str; 12] = [
+    "pass",
+    "login",
+    "log in",
+    "credential",
+    "密码",
+    "账号",
+    "パスワード",
+    "ログイン",
+    "passwort",
+    "contraseña",
+    "mot de passe",
+    "парол",
+];
+
 /// A login that the text tells for a new installation.
 fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     for block in reading.prose() {
@@ -189,6 +204,7 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         for (line, text) in texts {
             let lower = text.to_lowercase();
             if words::any(&lower, &["demo", "演示", "体验"])
+                || !words::any(&lower, &LOGIN)
                 || !DEFAULT_LOGIN.is_match(&text)
                 || text.len() > 1500
             {

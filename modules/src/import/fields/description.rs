@@ -70,7 +70,13 @@ const NOUNS: [&str; 30] = [
 ];
 
 const NOT: [&str; 43] = [
-    "sponsor", "donat", "brings you", "hard times", "logo by", "special thanks", "find us at",
+    "sponsor",
+    "donat",
+    "brings you",
+    "hard times",
+    "logo by",
+    "special thanks",
+    "find us at",
     "breaking change",
     "deprecat",
     "please ",
@@ -125,8 +131,10 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
             paragraphs += 1;
         }
         for (place, sentence) in sentences(&block.rich.text).into_iter().take(4).enumerate() {
-            let first = if paragraphs == 1 && place == 0 && !matches!(block.kind, Kind::Quote) { 5 } else { 0 };
-            let score = score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
+            let first =
+                if paragraphs == 1 && place == 0 && !matches!(block.kind, Kind::Quote) { 5 } else { 0 };
+            let score =
+                score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
             if score > 0 && best.as_ref().is_none_or(|(known, _, _)| score > *known) {
                 best = Some((score, joined(sentence), block.line));
             }
@@ -206,7 +214,14 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     score += if named { 4 } else { 0 };
     let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
     score += if words::any(&lower, &IS) || begins { 4 } else { 0 };
-    score -= if words::any(&lower, &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"]) { 4 } else { 0 };
+    score -= if words::any(
+        &lower,
+        &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"],
+    ) {
+        4
+    } else {
+        0
+    };
     score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
     score += if level <= 1 { 3 } else { 0 };
     score += if words::any(
@@ -231,7 +246,15 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     };
     score -= if words::any(&lower, &NOT) { 7 } else { 0 };
     score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
-    score -= if sentence.ends_with(":-") || sentence.ends_with(':') || sentence.ends_with('：') || sentence.ends_with('?') { 3 } else { 0 };
+    score -= if sentence.ends_with(":-")
+        || sentence.ends_with(':')
+        || sentence.ends_with('：')
+        || sentence.ends_with('?')
+    {
+        3
+    } else {
+        0
+    };
     score -= if lower.contains("http://") || lower.contains("https://") { 2 } else { 0 };
     score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
     score

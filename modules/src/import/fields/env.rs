@@ -16,9 +16,6 @@ pub struct Variables {
 
 impl Variables {
     pub fn add(&mut self, fact: EnvFact, origin: crate::import::Origin, confidence: Confidence) {
-        if !is_settable(&fact.name) {
-            return;
-        }
         let Some(known) = self.found.iter_mut().find(|known| known.value.name == fact.name) else {
             self.found.push(Found { value: fact, origin, confidence });
             return;
@@ -39,7 +36,7 @@ impl Variables {
 }
 
 /// Variables of the caller's shell are none of the project's.
-fn is_settable(name: &str) -> bool {
+pub fn is_settable(name: &str) -> bool {
     !matches!(
         name,
         "PATH"
@@ -87,6 +84,17 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             variables.add(fact, origin, Confidence::Read);
         }
     }
+    for run in &reading.runs {
+        let image = run.value.image.as_deref().unwrap_or_default();
+        let is_elided = image.is_empty() || image.trim_matches('.').is_empty() || image == "…";
+        if is_elided && !matches!(run.topic, words::Topic::Development | words::Topic::Elsewhere) {
+            for entry in &run.value.env {
+                let fact =
+                    EnvFact { name: entry.name.clone(), example: entry.value.clone(), ..EnvFact::default() };
+                variables.add(fact, run.origin.clone(), Confidence::Inferred);
+            }
+        }
+    }
     for (index, block) in reading.document.blocks.iter().enumerate() {
         let topic = reading.topic_of(block);
         if matches!(topic, words::Topic::Development | words::Topic::Elsewhere | words::Topic::Kubernetes) {
@@ -95,7 +103,9 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         match &block.kind {
             Kind::Table(table) => {
                 for row in &table.rows {
-                    row.cells.iter().for_each(|cell| env_text::lookups(reading, &cell.text, row.line, &mut variables));
+                    row.cells
+                        .iter()
+                        .for_each(|cell| env_text::lookups(reading, &cell.text, row.line, &mut variables));
                 }
                 from_table(reading, index, block, table, &mut variables);
             }
@@ -120,11 +130,21 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
 
 /// `NAME_FILE` beside `NAME` is the same variable, read from a file.
 fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
-    let names: std::collections::BTreeSet<String> = found.iter().map(|known| known.value.name.clone()).collect();
+    let names: std::collections::BTreeSet<String> =
+        found.iter().map(|known| known.value.name.clone()).collect();
     found.retain(|known| known.value.name.strip_suffix("_FILE").is_none_or(|base| !names.contains(base)));
 }
 
-const DEMANDS: [&str; 8] = ["make sure to", "you must", "must set", "must be set", "need to set", "have to set", "必须设置", "be sure to set"];
+const DEMANDS: [&str; 8] = [
+    "make sure to",
+    "you must",
+    "must set",
+    "must be set",
+    "need to set",
+    "have to set",
+    "必须设置",
+    "be sure to set",
+];
 
 /// "Make sure to pass `NAME`."
 fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
@@ -134,7 +154,9 @@ fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
             if sentence.len() > 400 || !words::any(&lower, &DEMANDS) || lower.contains(" if ") {
                 continue;
             }
-            for known in found.iter_mut().filter(|known| known.value.name.contains('_') && words::has_word(sentence, &known.value.name)) {
+            for known in found.iter_mut().filter(|known| {
+                known.value.name.contains('_') && words::has_word(sentence, &known.value.name)
+            }) {
                 known.value.required = known.value.required.or(Some(true));
             }
         }
@@ -158,8 +180,12 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
         let lower = format!(" {} ", text.to_lowercase());
         words::any(&lower, words::ENVIRONMENT) && !words::any(&lower, &[".conf`", ".ini`", "/etc/"])
     };
-    let is_title = |title: &str| says(title) || matches!(title.to_lowercase().trim_matches(':'), "environment" | "variables" | "environments");
-    let titles: Vec<&str> = reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
+    let is_title = |title: &str| {
+        says(title)
+            || matches!(title.to_lowercase().trim_matches(':'), "environment" | "variables" | "environments")
+    };
+    let titles: Vec<&str> =
+        reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
     let by_title = titles.iter().any(|title| is_title(title)) && !in_file(reading, index, block);
     let before =
         reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
@@ -171,8 +197,11 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
 
 /// Whether the words before a block say that its names belong into a file of settings.
 pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
-    let before = reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
-    let before = before.filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code()).take(1);
+    let before =
+        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+    let before = before
+        .filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code())
+        .take(1);
     before.into_iter().any(|before| {
         let text = before.rich.text.to_lowercase();
         let named = words::any(&text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
@@ -316,6 +345,7 @@ fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table, var
             .or_else(|| row.cells.get(column + 1))
             .map_or("", |cell| cell.text.trim());
         let stated = columns.default.map(|at| row.cells.get(at).and_then(env_text::default_of_cell));
+        let stated = stated.or_else(|| env_text::default_in_words(name_cell).map(Some));
         let default = stated.unwrap_or_else(|| {
             cell(columns.description)
                 .or_else(|| row.cells.get(column + 1))

@@ -197,7 +197,10 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         return from_sentence(reading, index, block, variables);
     }
     let after_name = after.trim_start_matches(['`', '*', ' ']).to_lowercase();
-    let tells = after_name.starts_with("(default") || after_name.starts_with("(optional") || after_name.starts_with("(required") || after_name.starts_with("[default");
+    let tells = after_name.starts_with("(default")
+        || after_name.starts_with("(optional")
+        || after_name.starts_with("(required")
+        || after_name.starts_with("[default");
     let has_mark = name.contains('_') && is_code && tells && !super::env::in_file(reading, index, block);
     let is_flagged = text.starts_with("-e ") || text.starts_with("--env ");
     let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
@@ -277,7 +280,11 @@ fn listing(text: &str) -> Vec<Listed> {
             None => (trimmed, false),
         };
         match shell::assignment(bare) {
-            Some((name, value)) if is_upper_name(name) && !(is_commented && value.contains(". ")) => {
+            Some((name, value))
+                if is_upper_name(name)
+                    && super::env::is_settable(name)
+                    && !(is_commented && value.contains(". ")) =>
+            {
                 let (value, note) = value.split_once(" #").unwrap_or((value, ""));
                 let value = value.trim().trim_matches(['"', '\'']);
                 let words =
@@ -327,7 +334,7 @@ pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variabl
     if !text.contains("env") && !text.contains("Env") {
         return;
     }
-    for found in LOOKUP.captures_iter(text) {
+    for found in LOOKUP.captures_iter(text).filter(|found| super::env::is_settable(&found[1])) {
         let fact = EnvFact { name: found[1].to_owned(), ..EnvFact::default() };
         variables.add(fact, reading.origin(line), Confidence::Inferred);
     }
@@ -349,7 +356,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     for (at, code) in block.rich.code() {
         let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
         let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
-        if !is_upper_name(name) {
+        if !is_upper_name(name) || !super::env::is_settable(name) {
             continue;
         }
         let near = near(text, at, at + code.len());

@@ -162,7 +162,11 @@ fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
 
 /// A sentence that says it.
 fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
-    let blocks = reading.document.blocks.iter().filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
+    let blocks = reading
+        .document
+        .blocks
+        .iter()
+        .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
         if !words::any(&block.rich.text.to_lowercase(), &WORDS) {
             continue;

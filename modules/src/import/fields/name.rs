@@ -51,8 +51,12 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
 /// The name without what only says that it is packed as an image.
 fn bare(name: &str) -> &str {
     let lower = name.to_ascii_lowercase();
-    let starts = ["docker-", "docker_"].iter().find(|start| lower.starts_with(*start)).map_or(0, |start| start.len());
-    let ends = ["-docker", "_docker", "-docker-image", "-container"].iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
+    let starts =
+        ["docker-", "docker_"].iter().find(|start| lower.starts_with(*start)).map_or(0, |start| start.len());
+    let ends = ["-docker", "_docker", "-docker-image", "-container"]
+        .iter()
+        .find(|end| lower.ends_with(*end))
+        .map_or(0, |end| end.len());
     let bare = name.get(starts..name.len() - ends).unwrap_or(name);
     if bare.len() < 3 { name } else { bare }
 }

@@ -61,7 +61,7 @@ impl Evidence {
     fn links(&mut self, reading: &Reading) {
         for (index, block) in reading.document.blocks.iter().enumerate() {
             for (text, url) in block.rich.links() {
-                let Some(repository) = registry_link(url, reading) else { continue };
+                let Some(repository) = registry_link(url) else { continue };
                 let is_badge = text.trim().is_empty();
                 self.linked.push(Linked { repository, block: index, line: block.line, is_badge });
             }
@@ -134,22 +134,15 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName, _l
 }
 
 /// The repository behind a link to a registry's page.
-pub fn registry_link(url: &str, reading: &Reading) -> Option<String> {
+pub fn registry_link(url: &str) -> Option<String> {
     let rest = url.split("://").nth(1).unwrap_or(url).split(['?', '#']).next().unwrap_or_default();
     let rest = rest.trim_end_matches('/');
     let mut parts = rest.split('/');
     let host = parts.next()?.to_ascii_lowercase();
     let parts: Vec<&str> = parts.collect();
     let found = match (host.as_str(), parts.as_slice()) {
-        ("hub.docker.com", ["r", owner, name, ..]) | ("quay.io", ["repository", owner, name, ..])
-            if host.starts_with("hub") || true =>
-        {
-            if host.starts_with("hub") {
-                format!("{owner}/{name}")
-            } else {
-                format!("quay.io/{owner}/{name}")
-            }
-        }
+        ("hub.docker.com", ["r", owner, name, ..]) => format!("{owner}/{name}"),
+        ("quay.io", ["repository", owner, name, ..]) => format!("quay.io/{owner}/{name}"),
         ("hub.docker.com", ["_", name, ..]) => (*name).to_owned(),
         ("ghcr.io", [owner, name, ..]) => format!("ghcr.io/{owner}/{name}"),
         ("github.com", [owner, _, "pkgs", "container", name, ..]) => {
@@ -162,8 +155,7 @@ pub fn registry_link(url: &str, reading: &Reading) -> Option<String> {
         ("gallery.ecr.aws", [owner, name, ..]) => format!("public.ecr.aws/{owner}/{name}"),
         _ => return None,
     };
-    let image = ImageName::parse(&found)?;
-    (reading.identity.owns_image(&image) >= 2).then_some(found)
+    ImageName::parse(&found).map(|_| found)
 }
 
 /// `img.shields.io/docker/pulls/owner/name`.
@@ -219,7 +211,11 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     for link in &evidence.linked {
         let block = &reading.document.blocks[link.block];
         let text = block.rich.text.to_lowercase();
-        if !link.is_badge && words::any(&text, &OFFERS) && text.len() > 20 {
+        if !link.is_badge
+            && is_own(reading, &link.repository)
+            && words::any(&text, &OFFERS)
+            && text.len() > 20
+        {
             routes.push(route(&placed(reading, block), &link.repository));
         }
     }
@@ -237,6 +233,10 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     routes.sort_by_key(|route| route.origin.line);
     routes.truncate(1);
     routes
+}
+
+fn is_own(reading: &Reading, repository: &str) -> bool {
+    ImageName::parse(repository).is_some_and(|image| reading.identity.owns_image(&image) >= 2)
 }
 
 fn placed(reading: &Reading, block: &Block) -> Placed<()> {
