@@ -12,7 +12,7 @@ use crate::import::words::{self, Topic};
 use crate::import::{Origin, routes};
 
 static DEFAULT_LOGIN: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?i)(?:default\s+(?:admin(?:istrator)?\s+)?(?:log-?in|user(?:\s?name)?|password|credentials?|account)s?\b[^.\n]{0,40}?(?:\bis\b|\bare\b|[:=/])\s*[`*_\x22']*\w+|(?:user(?:\s?name)?|log-?in|email)\W{1,6}[`*_\x22']*(?:admin|root|user|test)\b[^\n]{0,60}?\bpass(?:word)?\W{1,6}\w+|\badmin\s*[/:|]\s*(?:admin|password|changeme|123456)\b|\badmin\W{1,4}with (?:an )?empty password|默认(?:用户名|账号|账户|密码|管理员)[^。\n]{0,20}[:：为是`]|初始(?:密码|账号|用户名)[^。\n]{0,12}[:：为是`]|初期(?:パスワード|ユーザ)|デフォルト(?:の)?(?:パスワード|ユーザ)|standard(?:passwort|benutzer)|(?:contraseña|usuario) por defecto|(?:логин|пароль) по умолчанию)";
+    let pattern = r"(?i)(?:default\s+(?:admin(?:istrator)?\s+)?(?:log-?in|user(?:\s?name)?|password|credentials?|account)s?\b[^.\n]{0,40}?(?:\bis\b|\bare\b|[:=/])\s*[`*_\x22']*\w+|(?:user(?:\s?name)?|log-?in|email)(?:\s+is)?\W{1,6}(?:admin|root|user|test)\b[^\n]{0,60}?\bpass(?:word)?\W{1,6}\w+|\badmin\s*[/:|]\s*(?:admin|password|changeme|123456)\b|\badmin\W{1,4}with (?:an )?empty password|默认(?:用户名|账号|账户|密码|管理员)[^。\n]{0,20}[:：为是`]|初始(?:密码|账号|用户名)[^。\n]{0,12}[:：为是`]|初期(?:パスワード|ユーザ)|デフォルト(?:の)?(?:パスワード|ユーザ)|standard(?:passwort|benutzer)|(?:contraseña|usuario) por defecto|(?:логин|пароль) по умолчанию)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 

@@ -79,7 +79,8 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             .text
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| word.eq_ignore_ascii_case("port"));
-        if !is_port || first.text.chars().count() > 60 {
+        let is_option = first.text.contains(['-', '_']) || first.code().next().is_some();
+        if !is_port || !is_option || first.text.chars().count() > 60 {
             continue;
         }
         for cell in row.cells.iter().skip(1) {

@@ -87,7 +87,12 @@ const TOOLCHAINS: [&str; 24] = [
 
 /// `curl … | sh` and its relatives.
 pub fn script(command: &Command) -> Option<Script> {
-    let is_shell = |program: &str| matches!(program, "sh" | "bash" | "zsh" | "ash" | "dash");
+    let is_shell = |program: &str| {
+        matches!(
+            program,
+            "sh" | "bash" | "zsh" | "ash" | "dash" | "node" | "python" | "python3" | "perl" | "php"
+        )
+    };
     let url = |text: &str| {
         let at = text.find("http")?;
         let url: String =

@@ -1,119 +1,19 @@
-//! Scores the importer against labelled projects. `cargo run -p modules --features import --example import-score -- FOLDER`
-//!
-//! FOLDER has a folder for each project: the files of its repository as far as they count, and `truth.yaml`, whose keys
-//! `docs/import-labels.md` explains. The folder's name is `owner__repository`.
-//!
-//! Exact: deployable, kind (or one of kind_alt), reason, name, image, package, license, memory, health. By sets:
-//! ports, volumes, env, arch, danger, services, required. Keys that a truth calls doubtful are left out. What is found
-//! where the truth says nothing counts as wrong, except homepage and description.
+//! Compares what the importer found in one folder with the truth beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 
 use modules::import::{Files, Import, Source, Verdict, import, squeeze};
 use serde_yaml::Value;
 
-#[derive(Default, Clone, Copy)]
-struct Count {
-    hit: usize,
-    wrong: usize,
-    missed: usize,
-}
+use super::count::Count;
+use super::truth::{all, host, mebibytes, plain_image, plain_license, text, texts};
 
-impl Count {
-    fn add(&mut self, other: Count) {
-        self.hit += other.hit;
-        self.wrong += other.wrong;
-        self.missed += other.missed;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.hit + self.wrong + self.missed == 0
-    }
-
-    fn precision(&self) -> f64 {
-        ratio(self.hit, self.hit + self.wrong)
-    }
-
-    fn recall(&self) -> f64 {
-        ratio(self.hit, self.hit + self.missed)
-    }
-
-    fn f1(&self) -> f64 {
-        ratio(2 * self.hit, 2 * self.hit + self.wrong + self.missed)
-    }
-}
-
-fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
-}
-
-struct Project {
-    name: String,
-    fields: BTreeMap<&'static str, Count>,
-    misses: Vec<String>,
-    is_wrongly_deployable: bool,
-}
-
-struct Options {
-    folder: PathBuf,
-    is_verbose: bool,
-    is_json: bool,
-    min_f1: Option<f64>,
-    only: Option<String>,
-}
-
-fn options() -> Result<Options, String> {
-    let mut options =
-        Options { folder: PathBuf::new(), is_verbose: false, is_json: false, min_f1: None, only: None };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "-v" | "--verbose" => options.is_verbose = true,
-            "-o" => options.is_json = words.next().as_deref() == Some("json"),
-            "--only" => options.only = words.next(),
-            "--min-f1" => {
-                let number = words.next().and_then(|word| word.parse().ok());
-                options.min_f1 = Some(number.ok_or("--min-f1 needs a number such as 0.95")?);
-            }
-            _ => options.folder = PathBuf::from(word),
-        }
-    }
-    if !options.folder.is_dir() {
-        return Err("usage: import-score [-v] [-o json] [--min-f1 0.95] [--only NAME] FOLDER".to_owned());
-    }
-    Ok(options)
-}
-
-fn main() -> ExitCode {
-    let options = match options() {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(2);
-        }
-    };
-    let projects = projects(&options);
-    if options.is_json {
-        print_json(&projects)
-    } else {
-        print_table(&projects, options.is_verbose)
-    }
-    let total = total(&projects);
-    let is_good = options.min_f1.is_none_or(|least| total.f1() >= least);
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn projects(options: &Options) -> Vec<Project> {
-    let entries = std::fs::read_dir(&options.folder).expect("the folder was there a moment ago");
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    folders.retain(|folder| folder.join("truth.yaml").is_file());
-    folders.sort();
-    let name = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let is_wanted =
-        |folder: &&PathBuf| options.only.as_ref().is_none_or(|only| name(folder).contains(only.as_str()));
-    folders.iter().filter(is_wanted).map(|folder| score(&name(folder), folder)).collect()
+pub struct Project {
+    pub name: String,
+    pub fields: BTreeMap<&'static str, Count>,
+    pub misses: Vec<String>,
+    pub is_wrongly_deployable: bool,
 }
 
 /// The files of the project: all but the truth and what tells where it is from.
@@ -136,7 +36,7 @@ fn files(folder: &Path) -> Files {
     files
 }
 
-fn score(name: &str, folder: &Path) -> Project {
+pub fn score(name: &str, folder: &Path) -> Project {
     let (owner, repository) = name.split_once("__").unwrap_or(("", name));
     let source =
         Source { name: repository.to_owned(), owner: Some(owner.to_owned()), url: None, version: None };
@@ -333,117 +233,9 @@ impl Project {
         }
     }
 
-    fn total(&self) -> Count {
+    pub fn total(&self) -> Count {
         let mut total = Count::default();
         self.fields.values().for_each(|count| total.add(*count));
         total
     }
-}
-
-fn total(projects: &[Project]) -> Count {
-    let mut total = Count::default();
-    projects.iter().for_each(|project| total.add(project.total()));
-    total
-}
-
-fn by_field(projects: &[Project]) -> BTreeMap<&'static str, Count> {
-    let mut fields: BTreeMap<&'static str, Count> = BTreeMap::new();
-    for (field, count) in projects.iter().flat_map(|project| &project.fields) {
-        fields.entry(field).or_default().add(*count);
-    }
-    fields
-}
-
-fn line(name: &str, count: Count) -> String {
-    let (precision, recall, f1) = (count.precision() * 100.0, count.recall() * 100.0, count.f1() * 100.0);
-    format!(
-        "{name:<44} {precision:>6.1} {recall:>6.1} {f1:>6.1}   {}/{}/{}",
-        count.hit, count.wrong, count.missed
-    )
-}
-
-fn print_table(projects: &[Project], is_verbose: bool) {
-    println!("{:<44} {:>6} {:>6} {:>6}   right/wrong/missed", "field", "prec.", "recall", "F1");
-    for (field, count) in by_field(projects) {
-        println!("{}", line(field, count));
-    }
-    println!("\n{:<44} {:>6} {:>6} {:>6}", "project", "prec.", "recall", "F1");
-    for project in projects {
-        println!("{}", line(&project.name, project.total()));
-        if is_verbose {
-            project.misses.iter().for_each(|miss| println!("    {miss}"));
-        }
-    }
-    println!("\n{}", line("all, each value alike", total(projects)));
-    println!("{:<44} {:>20.1}", "all, each project alike", mean(projects) * 100.0);
-    let wrong = projects.iter().filter(|project| project.is_wrongly_deployable).count();
-    println!("{wrong} of {} wrongly called deployable", projects.len());
-}
-
-fn mean(projects: &[Project]) -> f64 {
-    let sum: f64 = projects.iter().map(|project| project.total().f1()).sum();
-    if projects.is_empty() { 1.0 } else { sum / projects.len() as f64 }
-}
-
-fn print_json(projects: &[Project]) {
-    let count = |count: Count| {
-        serde_json::json!({"precision": count.precision(), "recall": count.recall(), "f1": count.f1(),
-            "right": count.hit, "wrong": count.wrong, "missed": count.missed})
-    };
-    let fields: BTreeMap<&str, serde_json::Value> =
-        by_field(projects).into_iter().map(|(field, known)| (field, count(known))).collect();
-    let each: BTreeMap<&str, serde_json::Value> = projects
-        .iter()
-        .map(|project| {
-            let mut value = count(project.total());
-            value["misses"] = serde_json::json!(project.misses);
-            value["wrongly_deployable"] = serde_json::json!(project.is_wrongly_deployable);
-            (project.name.as_str(), value)
-        })
-        .collect();
-    let all = serde_json::json!({"fields": fields, "projects": each, "all": count(total(projects)), "mean_f1": mean(projects)});
-    println!("{all:#}");
-}
-
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => None,
-    }
-}
-
-/// A text or a list of texts.
-fn texts(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::Sequence(items)) => items.iter().filter_map(|item| text(Some(item))).collect(),
-        value => text(value).into_iter().collect(),
-    }
-}
-
-fn all(truth: &Value, key: &str) -> BTreeSet<String> {
-    texts(truth.get(key)).into_iter().collect()
-}
-
-fn plain_image(image: &str) -> String {
-    let lower = image.to_lowercase();
-    let lower = lower.strip_prefix("docker.io/").unwrap_or(&lower);
-    lower.strip_prefix("library/").unwrap_or(lower).to_owned()
-}
-
-fn plain_license(license: &str) -> String {
-    license.trim_end_matches("-or-later").trim_end_matches("-only").to_owned()
-}
-
-fn host(url: &str) -> String {
-    let host = url.split("://").nth(1).unwrap_or(url).split('/').next().unwrap_or_default();
-    host.trim_start_matches("www.").to_lowercase()
-}
-
-fn mebibytes(text: &str) -> Option<String> {
-    let number: f64 =
-        text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect::<String>().parse().ok()?;
-    let factor = if text.to_lowercase().contains('g') { 1024.0 } else { 1.0 };
-    Some(((number * factor) as u64).to_string())
 }
