@@ -98,7 +98,9 @@ fn releases_on_record(data: &Path) -> usize {
     let is_on_record = |path: &&PathBuf| {
         let digest = name(path);
         let is_leased = path.join(".lease").exists();
-        !is_leased && !digest.is_empty() && ledger.windows(digest.len()).any(|window| window == digest.as_bytes())
+        !is_leased
+            && !digest.is_empty()
+            && ledger.windows(digest.len()).any(|window| window == digest.as_bytes())
     };
     entries(&data.join("releases")).iter().filter(is_on_record).count()
 }

@@ -164,7 +164,7 @@ fn in_bytes(amount: f64, unit: &str) -> Option<u64> {
         _ => return None,
     };
     let bytes = amount * factor as f64;
-    (bytes >= 1.0 && bytes < 1e18).then_some(bytes as u64)
+    (1.0..1e18).contains(&bytes).then_some(bytes as u64)
 }
 
 /// Where a word stands by itself. Words of scripts without spaces always do.

@@ -15,6 +15,7 @@ use super::units;
 /// How an instance is executed; exactly one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a module, and never many modules")]
 pub enum Runtime {
     Process(Process),
     Container(Container),
