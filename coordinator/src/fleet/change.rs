@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, keys};
 use crate::domain::deployment::DeploymentRecord;
 use crate::fault;
-use crate::store::json::put_json;
+use crate::store::json::{get_json, put_json};
 use crate::store::{Op, Precondition, StoreError, Txn};
 
 /// What is to be wanted of a deployment from now on.
@@ -21,9 +21,12 @@ pub struct Next<'a> {
     pub record: Option<&'a DeploymentRecord>,
     /// The instances of `record`, by node.
     pub instances: &'a BTreeMap<NodeName, Vec<v1::InstanceSpec>>,
-    /// Delete the volumes where no instance is left.
-    pub purge: bool,
+    /// Nodes that are to delete its volumes, as no instance is left there.
+    pub purge: &'a BTreeSet<NodeName>,
 }
+
+/// Where nothing is to be deleted.
+pub const NO_PURGE: &BTreeSet<NodeName> = &BTreeSet::new();
 
 /// What one node is to get.
 struct NodeChange {
@@ -55,12 +58,12 @@ impl Fleet {
         let mut changes = node_changes(snapshot, next);
         let touched = changes.iter().map(|change| change.node.clone()).collect();
         let further = changes.split_off(changes.len().min(fault::batch(NODES_AT_ONCE)));
-        let leaves_purge = next.purge && !further.is_empty();
+        let leaves_purge = !next.purge.is_empty() && !further.is_empty();
         if next.record.is_none() {
             // Whoever completes this removal must know; what an earlier one left must not count.
             let key = keys::purge(next.name);
             head.ops.push(match leaves_purge {
-                true => Op::Put { key, value: Vec::new(), lease: None },
+                true => put_json(key, next.purge)?,
                 false => Op::Delete { key },
             });
         }
@@ -94,11 +97,12 @@ impl Fleet {
         snapshot: &Snapshot,
         name: &DeploymentName,
     ) -> Result<(), FleetError> {
-        let purge = self.store.get(&keys::purge(name)).await?.is_some();
-        let next = Next { name, record: None, instances: &BTreeMap::new(), purge };
+        let purge = get_json::<BTreeSet<NodeName>>(self.store.as_ref(), &keys::purge(name)).await?;
+        let purge = purge.map(|kept| kept.value).unwrap_or_default();
+        let next = Next { name, record: None, instances: &BTreeMap::new(), purge: &purge };
         let mine = Precondition::Absent { key: keys::deployment(name) };
         self.write_further(&next, &mine, node_changes(snapshot, &next)).await?;
-        if purge {
+        if !purge.is_empty() {
             self.have_purged(name).await?;
         }
         Ok(())
@@ -170,7 +174,7 @@ fn next_spec(snapshot: &Snapshot, next: &Next<'_>, node: &NodeName) -> Option<v1
         node: node.to_string(),
         generation: before.generation,
         retain: retained(snapshot, next, node),
-        purge_volumes: purged(&before, next, &instances),
+        purge_volumes: purged(&before, next, node, &instances),
         instances,
     };
     let is_same = spec == v1::NodeSpec { node: node.to_string(), ..before };
@@ -190,10 +194,13 @@ fn retained(snapshot: &Snapshot, next: &Next<'_>, node: &NodeName) -> Vec<String
 }
 
 /// Stays wanted until the deployment is back on the node, so that an offline node purges late but surely.
-fn purged(before: &v1::NodeSpec, next: &Next<'_>, instances: &[v1::InstanceSpec]) -> Vec<String> {
-    let name = next.name.as_str();
-    let had = before.instances.iter().any(|instance| instance.deployment == name);
-    let new = (next.purge && had).then(|| name.to_owned());
+fn purged(
+    before: &v1::NodeSpec,
+    next: &Next<'_>,
+    node: &NodeName,
+    instances: &[v1::InstanceSpec],
+) -> Vec<String> {
+    let new = next.purge.contains(node).then(|| next.name.to_string());
     let wanted = before.purge_volumes.iter().cloned().chain(new);
     let is_gone = |deployment: &String| !instances.iter().any(|instance| &instance.deployment == deployment);
     wanted.filter(is_gone).collect::<BTreeSet<_>>().into_iter().collect()

@@ -39,7 +39,7 @@ pub fn history_entry(deployment: &DeploymentName, generation: Generation) -> Str
     format!("/history/{deployment}/{:020}", generation.0)
 }
 
-/// There while a removal that takes the volumes along has not reached every node's spec.
+/// The nodes whose volumes a removal takes along, there while it has not reached every node's spec.
 pub fn purge(deployment: &DeploymentName) -> String {
     format!("/purges/{deployment}")
 }

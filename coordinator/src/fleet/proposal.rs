@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 
-use super::change::Next;
+use super::change::{NO_PURGE, Next};
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
@@ -146,8 +146,12 @@ impl Fleet {
         let mut record = proposal.record;
         record.changed_at = self.clock.now();
         record.carrier = self.carrier.clone();
-        let next =
-            Next { name: &record.name, record: Some(&record), instances: &proposal.instances, purge: false };
+        let next = Next {
+            name: &record.name,
+            record: Some(&record),
+            instances: &proposal.instances,
+            purge: NO_PURGE,
+        };
         let hold = self.holds.take(&record.name);
         let entry = HistoryEntry {
             action,
@@ -171,7 +175,7 @@ impl Fleet {
     ) -> Result<(), FleetError> {
         let module = self.release(&record.current.wish.release).await?;
         let instances = instances(snapshot, record, &module)?;
-        let next = Next { name: &record.name, record: Some(record), instances: &instances, purge: false };
+        let next = Next { name: &record.name, record: Some(record), instances: &instances, purge: NO_PURGE };
         self.complete(snapshot, &next).await
     }
 

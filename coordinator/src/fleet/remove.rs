@@ -1,9 +1,9 @@
 //! `orchestrator remove`: nothing stays on the nodes but the volumes, and with `--purge` not even those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use proto::ids::DeploymentName;
+use proto::ids::{DeploymentName, NodeName};
 use proto::v1;
 use proto::v1::deploy_event::Finished;
 
@@ -12,8 +12,9 @@ use super::change::Next;
 use super::deploy::wait;
 use super::recorded::Recorded;
 use super::{Fleet, FleetError, Progress, keys};
-use crate::domain::deployment::DeploymentRecord;
+use crate::domain::deployment::{DeploymentRecord, HistoryEntry};
 use crate::fault;
+use crate::store::json::list_json;
 use crate::store::{MAX_OPS, Op, Txn};
 
 impl Fleet {
@@ -37,7 +38,8 @@ impl Fleet {
                 return Err(self.no_such_deployment(name, &snapshot));
             };
             let instances = BTreeMap::new();
-            let next = Next { name, record: None, instances: &instances, purge };
+            let purge = if purge { self.homes_ever(&kept.value).await? } else { BTreeSet::new() };
+            let next = Next { name, record: None, instances: &instances, purge: &purge };
             let history = self.latest_history(name).await?;
             if let Some(touched) = self.write(&snapshot, &next, history).await? {
                 fault::point("remove.recorded");
@@ -50,6 +52,15 @@ impl Fleet {
                 });
             }
         }
+    }
+
+    /// Every node that may have volumes of it: where its instances are and were.
+    async fn homes_ever(&self, record: &DeploymentRecord) -> Result<BTreeSet<NodeName>, FleetError> {
+        let history =
+            list_json::<HistoryEntry>(self.store.as_ref(), &keys::history(&record.name)).await?.entries;
+        let past = history.into_iter().flat_map(|kept| kept.value.placed.placements.into_values());
+        let now = record.current.placements.values().chain(record.leaving.values()).cloned();
+        Ok(past.chain(now).collect())
     }
 
     /// Deletes what is too old to go with the removal in one transaction; gives what is to go with it.
