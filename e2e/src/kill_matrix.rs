@@ -16,7 +16,7 @@ use anyhow::{Result, bail, ensure};
 
 pub use enrolment::sweep_enrolment;
 use schedule::Schedule;
-pub use sweep::{Victim, sweep};
+pub use sweep::{Extent, Victim, sweep};
 pub use world::Store;
 use world::World;
 
@@ -57,9 +57,9 @@ pub fn sweep_all() -> Result<()> {
     every_point_is_swept()?;
     sweep_enrolment()?;
     for store in [Store::Etcd, Store::Sqlite] {
-        sweep(Victim::Coordinator, store, 0, 1)?;
+        sweep(Victim::Coordinator, store, Extent::Full)?;
     }
-    sweep(Victim::Agent, Store::Etcd, 0, 1)
+    sweep(Victim::Agent, Store::Etcd, Extent::Full)
 }
 
 /// Insists that the sweeps reach every point that the programs name.

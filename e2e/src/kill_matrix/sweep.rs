@@ -1,8 +1,8 @@
-//! The deterministic part: every named point of the coordinator and of the agent, once in each thing a person does.
+//! The deterministic part: every named point of the coordinator and of the agent, in each thing a person does.
 //!
 //! Which points there are is found out by tracing one life of a deployment, so a new point is swept by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 
@@ -43,23 +43,44 @@ pub enum Victim {
     Agent,
 }
 
-/// Kills the victim at every point of every step, and looks each time how the fleet comes to rest. With several
-/// sweeps side by side, each takes its share of the points.
-pub fn sweep(victim: Victim, store: Store, share: usize, of: usize) -> Result<()> {
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Every point in every step that reaches it.
+    Full,
+    /// Each point in one of the steps that reach it; of several sweeps side by side, each takes its share of the points.
+    Once { share: usize, of: usize },
+}
+
+/// Kills the victim at the points, and looks each time how the fleet comes to rest. A point at which nobody died in the
+/// end is an error.
+pub fn sweep(victim: Victim, store: Store, extent: Extent) -> Result<()> {
     let mut sweep = Sweep { victim, world: World::new(store)? };
-    let mut points = Vec::new();
+    let mut steps_of: BTreeMap<String, Vec<Step>> = BTreeMap::new();
     for step in LIFE {
-        let reached = sweep.trace(step)?;
-        points.push((step, reached.into_iter().skip(share).step_by(of).collect::<Vec<_>>()));
-    }
-    let most = points.iter().map(|(_, points)| points.len()).max().unwrap_or_default();
-    for index in 0..most {
-        for (step, points) in &points {
-            let Some(point) = points.get(index) else { continue };
-            println!("{victim:?} dies at {point} in {step:?}");
-            let struck = sweep.strike(*step, point);
-            struck.with_context(|| format!("{point} in {step:?}\n{}", sweep.world.evidence()))?;
+        for point in sweep.trace(step)? {
+            steps_of.entry(point).or_default().push(step);
         }
+    }
+    let (share, of) = match extent {
+        Extent::Full => (0, 1),
+        Extent::Once { share, of } => (share, of),
+    };
+    for (index, (point, steps)) in steps_of.iter().enumerate().skip(share).step_by(of) {
+        let mut deaths = 0;
+        // Which step comes first differs from point to point.
+        for offset in 0..steps.len() {
+            let step = steps[(index + offset) % steps.len()];
+            println!("{victim:?} dies at {point} in {step:?}");
+            let struck = sweep.strike(step, point);
+            let has_died =
+                struck.with_context(|| format!("{point} in {step:?}\n{}", sweep.world.evidence()))?;
+            deaths += usize::from(has_died);
+            if deaths > 0 && extent != Extent::Full {
+                break;
+            }
+        }
+        ensure!(deaths > 0, "nobody died at {point} in any of {steps:?}");
     }
     Ok(())
 }
@@ -99,7 +120,8 @@ impl Sweep {
         Ok(reached)
     }
 
-    fn strike(&mut self, step: Step, point: &str) -> Result<()> {
+    /// Whether somebody died.
+    fn strike(&mut self, step: Step, point: &str) -> Result<bool> {
         let act = self.prepare(step)?;
         self.arm(point)?;
         let outcome = self.run(&act, point);
@@ -124,7 +146,8 @@ impl Sweep {
         }
         self.world.rest_in(&allowed).with_context(|| format!("after\n{outcome}"))?;
         self.reopen(step)?;
-        self.keeps_its_volumes_or_not(step).with_context(|| format!("after\n{outcome}"))
+        self.keeps_its_volumes_or_not(step).with_context(|| format!("after\n{outcome}"))?;
+        Ok(has_died)
     }
 
     /// What was drained takes instances again.

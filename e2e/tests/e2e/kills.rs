@@ -1,9 +1,9 @@
 //! The kill matrix: every named point of both programs, and as many random schedules as the time of a test run
-//! allows. Longer: `e2e kill-matrix`.
+//! allows. Longer: `e2e kill-matrix`, and every point in everything a person does: `e2e kill-matrix --sweep`.
 
 use std::time::SystemTime;
 
-use e2e::kill_matrix::{self, Kind, Store, Victim};
+use e2e::kill_matrix::{self, Extent, Kind, Store, Victim};
 
 #[test]
 fn whatever_happens_the_next_command_finds_one_release_and_nothing_twice() {
@@ -22,18 +22,18 @@ fn of_coordinators_that_race_and_die_one_wins_or_none_on_sqlite() {
 }
 
 #[test]
-fn the_coordinator_may_die_at_every_point_of_every_command() {
-    kill_matrix::sweep(Victim::Coordinator, Store::Etcd, 0, 2).unwrap();
+fn the_coordinator_may_die_at_every_point() {
+    kill_matrix::sweep(Victim::Coordinator, Store::Etcd, Extent::Once { share: 0, of: 2 }).unwrap();
 }
 
 #[test]
 fn the_coordinator_may_die_at_every_other_point_too() {
-    kill_matrix::sweep(Victim::Coordinator, Store::Sqlite, 1, 2).unwrap();
+    kill_matrix::sweep(Victim::Coordinator, Store::Sqlite, Extent::Once { share: 1, of: 2 }).unwrap();
 }
 
 #[test]
-fn the_agent_may_die_at_every_point_of_every_command() {
-    kill_matrix::sweep(Victim::Agent, Store::Etcd, 0, 1).unwrap();
+fn the_agent_may_die_at_every_point() {
+    kill_matrix::sweep(Victim::Agent, Store::Etcd, Extent::Once { share: 0, of: 1 }).unwrap();
 }
 
 #[test]
