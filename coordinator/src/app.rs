@@ -17,6 +17,7 @@ use crate::fleet::enrol::Enrolment;
 use crate::fleet::enrol::authority::FleetAuthority;
 use crate::fleet::enrol::binaries::AgentBinaries;
 use crate::fleet::keyring::{Keyring, KeyringError};
+use crate::fleet::presence::Presence;
 use crate::fleet::{Fleet, Holds, carrier};
 use crate::ssh::hosts::Hosts;
 use crate::store::{self, StoreError};
@@ -92,6 +93,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         clock,
         carrier: carrier::this_process(machine_name()),
         holds: Holds::default(),
+        presence: Presence::default(),
         by: format!("{}@{}", user_name(), machine_name()),
     }))
 }

@@ -25,6 +25,7 @@ pub(crate) mod observe;
 mod outcome;
 mod overtaken;
 mod plan;
+pub mod presence;
 mod progress;
 mod proposal;
 mod reconcile;
@@ -71,6 +72,8 @@ pub struct Fleet {
     pub(crate) carrier: Carrier,
     /// Changes that are being carried out in this process.
     pub(crate) holds: Holds,
+    /// Shows coordinators on other machines that this process is at work.
+    pub(crate) presence: presence::Presence,
     /// `user@host` of whoever runs this coordinator, for the history.
     pub(crate) by: String,
 }

@@ -34,6 +34,8 @@ pub fn binaries() -> Result<PathBuf> {
 pub struct Orchestrator {
     desk: Host,
     environment: Vec<(String, String)>,
+    /// Another name for the desk.
+    machine: Option<String>,
 }
 
 impl Orchestrator {
@@ -47,7 +49,7 @@ impl Orchestrator {
                 path.display()
             );
         }
-        Ok(Orchestrator { desk: desk.clone(), environment: Vec::new() })
+        Ok(Orchestrator { desk: desk.clone(), environment: Vec::new(), machine: None })
     }
 
     /// Uses a store other than the default, e.g. that of [`crate::etcd::Etcd::store`].
@@ -60,10 +62,22 @@ impl Orchestrator {
         self
     }
 
+    /// Seems to run on a machine of that name.
+    pub fn on_machine(mut self, name: &str) -> Orchestrator {
+        self.machine = Some(name.to_string());
+        self
+    }
+
     /// Starts `orchestrator <line>`; the line is read by sh, so it may quote and redirect.
     pub fn start(&self, line: &str) -> Running {
         let mut command = self.desk.command("sh");
-        command.args(["-c", &format!("cd /root && exec orchestrator {line}")]);
+        let program = match &self.machine {
+            None => "orchestrator".to_string(),
+            Some(name) => {
+                format!(r#"unshare --uts sh -c 'hostname "$0"; exec orchestrator "$@"' {name}"#)
+            }
+        };
+        command.args(["-c", &format!("cd /root && exec {program} {line}")]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.desk.spawn(command).expect("the desk is on");

@@ -23,6 +23,10 @@ impl Holds {
         Hold { holds: self.clone(), name: name.clone() }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.held.lock().expect("no panic while held").is_empty()
+    }
+
     pub fn contains(&self, name: &DeploymentName) -> bool {
         self.held.lock().expect("no panic while held").contains_key(name)
     }

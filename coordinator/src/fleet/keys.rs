@@ -2,6 +2,8 @@
 
 use proto::ids::{DeploymentName, Generation, NodeName};
 
+use crate::domain::deployment::Carrier;
+
 pub const NODES: &str = "/nodes/";
 pub const DEPLOYMENTS: &str = "/deployments/";
 pub const DESIRED: &str = "/desired/";
@@ -13,6 +15,8 @@ pub const REGISTRIES: &str = "/registries/";
 pub const CURATIONS: &str = "/curations/";
 /// A `Journal`: a change to the registry that is decided and not yet carried out.
 pub const REGISTRY_JOURNAL: &str = "/registry/journal";
+/// There while a coordinator process carries something out.
+pub const CARRIERS: &str = "/carriers/";
 
 /// A `NodeRecord`.
 pub fn node(name: &NodeName) -> String {
@@ -22,6 +26,11 @@ pub fn node(name: &NodeName) -> String {
 /// A `DeploymentRecord`.
 pub fn deployment(name: &DeploymentName) -> String {
     format!("{DEPLOYMENTS}{name}")
+}
+
+/// Has no value.
+pub fn carrier(carrier: &Carrier) -> String {
+    format!("{CARRIERS}{}/{}-{}", carrier.host, carrier.pid, carrier.started)
 }
 
 /// A `NodeSpec` as protobuf; its secrets are references, not values.

@@ -153,6 +153,7 @@ impl Fleet {
             purge: NO_PURGE,
         };
         let hold = self.holds.take(&record.name);
+        self.presence.show(&self.store, &self.carrier, &self.holds).await?;
         let entry = HistoryEntry {
             action,
             placed: record.current.clone(),

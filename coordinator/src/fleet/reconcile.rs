@@ -12,7 +12,7 @@ use super::carry_out::Verdict;
 use super::proposal::Proposal;
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
-use super::{Fleet, FleetError, Progress, carrier, carry_out};
+use super::{Fleet, FleetError, Progress, carrier, carry_out, keys};
 use crate::domain::deployment::{Action, Carrier, DeploymentRecord, Progress as State};
 use crate::domain::placement::Replicas;
 
@@ -35,7 +35,8 @@ impl Fleet {
     /// Writes what interrupted changes have not yet written; most of the time there is nothing of the kind.
     async fn completed(&self, mut snapshot: Snapshot) -> Result<Snapshot, FleetError> {
         let records = snapshot.deployments.values().map(|kept| &kept.value);
-        let halfway = records.filter(|record| is_under_way(record) && !self.is_in_other_hands(record));
+        let halfway =
+            records.filter(|record| is_under_way(record) && !self.is_in_other_hands(&snapshot, record));
         for record in halfway {
             self.complete_record(&snapshot, record).await?;
         }
@@ -66,13 +67,14 @@ impl Fleet {
     }
 
     fn nodes_in_other_hands(&self, snapshot: &Snapshot) -> BTreeSet<NodeName> {
-        let others = snapshot.deployments.values().filter(|kept| self.is_in_other_hands(&kept.value));
+        let others =
+            snapshot.deployments.values().filter(|kept| self.is_in_other_hands(snapshot, &kept.value));
         others.flat_map(|kept| carry_out::homes(&kept.value)).collect()
     }
 
-    fn is_in_other_hands(&self, record: &DeploymentRecord) -> bool {
-        let by_another =
-            || carrier::is_at_work(&record.carrier, &self.carrier, record.changed_at, self.clock.now());
+    fn is_in_other_hands(&self, snapshot: &Snapshot, record: &DeploymentRecord) -> bool {
+        let is_present = || snapshot.carriers.contains(&keys::carrier(&record.carrier));
+        let by_another = || carrier::is_at_work(&record.carrier, &self.carrier, is_present());
         self.holds.contains(&record.name) || (is_under_way(record) && by_another())
     }
 
@@ -81,7 +83,7 @@ impl Fleet {
         let mut carried = false;
         for kept in snapshot.deployments.values() {
             let record = &kept.value;
-            if !is_under_way(record) || self.is_in_other_hands(record) {
+            if !is_under_way(record) || self.is_in_other_hands(snapshot, record) {
                 continue;
             }
             let recorded = Recorded::of(record, snapshot);
@@ -114,7 +116,10 @@ impl Fleet {
                     .placements
                     .values()
                     .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node));
-            if wants && !self.is_in_other_hands(record) && !matches!(record.progress, State::Failed { .. }) {
+            if wants
+                && !self.is_in_other_hands(snapshot, record)
+                && !matches!(record.progress, State::Failed { .. })
+            {
                 moved |= self.place_again(&record.name, lost).await?.is_some();
             }
         }

@@ -22,6 +22,8 @@ pub struct Snapshot {
     /// Nodes that have not answered for longer than the lease; only `serve` watches long enough to know.
     pub lost: BTreeSet<NodeName>,
     pub at: UnixMillis,
+    /// The keys of coordinator processes that carry something out.
+    pub carriers: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -97,6 +99,7 @@ impl Fleet {
         let deployments =
             list_json::<DeploymentRecord>(self.store.as_ref(), keys::DEPLOYMENTS).await?.entries;
         let desired = self.store.list(keys::DESIRED).await?.entries;
+        let carriers = self.store.list(keys::CARRIERS).await?.entries;
         Ok(Snapshot {
             nodes: nodes.into_iter().map(|node| (node.value.name.clone(), node)).collect(),
             deployments: deployments.into_iter().map(|kept| (kept.value.name.clone(), kept)).collect(),
@@ -107,6 +110,7 @@ impl Fleet {
             observed: BTreeMap::new(),
             lost: BTreeSet::new(),
             at: self.clock.now(),
+            carriers: carriers.into_iter().map(|(key, _)| key).collect(),
         })
     }
 
