@@ -105,12 +105,12 @@ pub struct ProviderError {
     /// From `retry-after` and its relatives.
     pub retry_after: Option<Duration>,
     /// What the headers of the answer told, if one came.
-    pub limits: Limits,
+    pub limits: Box<Limits>,
 }
 
 impl ProviderError {
     pub fn new(provider: &str, fault: Fault) -> ProviderError {
-        ProviderError { provider: provider.to_owned(), fault, retry_after: None, limits: Limits::default() }
+        ProviderError { provider: provider.to_owned(), fault, retry_after: None, limits: Box::default() }
     }
 
     pub fn kind(&self) -> Kind {

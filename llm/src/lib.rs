@@ -9,6 +9,8 @@ pub mod breaker;
 pub mod budget;
 mod date;
 pub mod error;
+#[cfg(feature = "coordinator")]
+pub mod keeper;
 pub mod key;
 pub mod limits;
 pub mod message;

@@ -92,8 +92,8 @@ fn retry_after<'a>(header: &impl Fn(&str) -> Option<&'a str>, date: Option<i64>)
 /// A count; some servers write `150000.0`, and what is below nothing is nothing.
 fn count(text: &str) -> Option<u64> {
     let text = text.trim();
-    if text.starts_with('-') {
-        return text[1..].parse::<f64>().ok().map(|_| 0);
+    if let Some(below) = text.strip_prefix('-') {
+        return below.parse::<f64>().ok().map(|_| 0);
     }
     text.split('.').next().and_then(|whole| whole.parse().ok())
 }

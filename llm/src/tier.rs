@@ -173,6 +173,6 @@ impl Chain {
 async fn ask(candidate: &Candidate, request: &Request) -> (Limits, Result<Response, ProviderError>) {
     match candidate.provider.send(request).await {
         Ok(reply) => (reply.limits, reply.whole().await),
-        Err(error) => (error.limits, Err(error)),
+        Err(error) => (*error.limits, Err(error)),
     }
 }

@@ -144,7 +144,7 @@ impl Endpoint {
                 provider: self.name.clone(),
                 fault,
                 retry_after: limits.retry_after,
-                limits,
+                limits: Box::new(limits),
             });
         }
         let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());

@@ -1,0 +1,144 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream;
+
+use super::*;
+use crate::budget::Cap;
+use crate::error::Fault;
+use crate::message::{Event, Stop};
+use crate::money::{Money, Prices};
+use crate::provider::{Provider, Reply};
+use crate::retry::RetryPolicy;
+use crate::tier::Chain;
+
+const PRICES: Prices = Prices {
+    input: Money::micros(3_000_000),
+    output: Money::micros(15_000_000),
+    cache_read: None,
+    cache_write: None,
+};
+
+#[tokio::test(start_paused = true)]
+async fn fifty_nodes_with_a_runaway_model_never_pass_the_budget_of_their_plan() {
+    let provider = Arc::new(Runaway::default());
+    let chain = chain(&provider);
+    let keeper = keeper(State::default());
+    let caps = Caps { plan: Cap { money: Money::parse("0.25"), tokens: None }, ..Caps::default() };
+    let nodes: Vec<String> = (0..50).map(|node| format!("pi-{node}")).collect();
+    let refusals = join_all(nodes.iter().map(|node| {
+        let (keeper, chain) = (&keeper, &chain);
+        async move {
+            let gate = keeper.gate(caps, "p", Some(node), "main");
+            loop {
+                if let Err(error) = chain.ask(&question(), &gate, &mut || 0.5).await {
+                    return format!("{:?}", error.failures.last());
+                }
+            }
+        }
+    }))
+    .await;
+    assert!(refusals.iter().all(|refusal| refusal.contains("the budget of plan:p")), "{refusals:?}");
+    let spent = keeper.state().ledger.of_plan("p");
+    let charged = Money::micros(provider.charged.load(Ordering::SeqCst));
+    assert!(charged <= Money::micros(250_000) && charged > Money::micros(200_000), "{charged}");
+    assert!(spent.spent.money >= charged && spent.spent.money <= Money::micros(250_000), "{spent:?}");
+    assert_eq!(spent.reserved, Amount::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_when_the_coordinator_dies_counts_in_full() {
+    let provider = Arc::new(Runaway::default());
+    let candidate = chain(&provider).candidates()[0].clone();
+    let keeper = keeper(State::default());
+    let caps = Caps::default();
+    keeper.gate(caps, "p", None, "main").enter(&candidate, &question()).await.expect("it passes");
+    let stored = serde_json::to_string(&keeper.state()).expect("JSON");
+    let again = self::keeper(serde_json::from_str(&stored).expect("the same"));
+    assert_eq!(again.state().ledger.of_plan("p").spent, PRICES.worst(&question()).into());
+    assert_eq!(again.state().quotas, keeper.state().quotas);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_leaves_that_could_not_be_stored_before() {
+    let provider = Arc::new(Runaway::default());
+    let keeper = Keeper::new(State::default(), clock(), Arc::new(|_| Err("the disk is full".to_owned())));
+    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    let error = chain(&provider).ask(&question(), &gate, &mut || 0.5).await.expect_err("nothing may leave");
+    assert!(format!("{:?}", error.failures).contains("the disk is full"));
+    assert_eq!(provider.calls.load(Ordering::SeqCst), 0);
+    assert_eq!(keeper.state().ledger.of_plan("p").spent, Amount::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_again_and_again_is_left_alone() {
+    let provider = Arc::new(Runaway { is_broken: true, ..Runaway::default() });
+    let keeper = keeper(State::default());
+    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    for _ in 0..20 {
+        chain(&provider).ask(&question(), &gate, &mut || 0.5).await.expect_err("it is broken");
+    }
+    assert_eq!(provider.calls.load(Ordering::SeqCst), 5);
+}
+
+/// Answers as long as it may, and says so; every fourth answer breaks off and is charged all the same.
+#[derive(Default)]
+struct Runaway {
+    calls: AtomicU64,
+    charged: AtomicU64,
+    is_broken: bool,
+}
+
+#[async_trait]
+impl Provider for Runaway {
+    fn name(&self) -> &str {
+        "runaway"
+    }
+
+    async fn send(&self, request: &Request) -> Result<Reply, ProviderError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.is_broken {
+            let fault =
+                Fault::Status { status: 401, kind: Kind::Auth, name: "auth".into(), message: "no".into() };
+            return Err(ProviderError::new("runaway", fault));
+        }
+        let usage = Usage {
+            input: request.worst_input_tokens(),
+            output: u64::from(request.max_tokens),
+            ..Usage::default()
+        };
+        self.charged.fetch_add(PRICES.cost(&usage).as_micros(), Ordering::SeqCst);
+        let last = match call % 4 {
+            3 => Err(ProviderError::new("runaway", Fault::Truncated { awaited: "its end" })),
+            _ => Ok(Event::Done(Response {
+                text: "go on".into(),
+                thinking: String::new(),
+                tool_calls: vec![],
+                stop: Stop::Length,
+                usage: Some(usage),
+                model: "m".into(),
+            })),
+        };
+        Ok(Reply { limits: Limits::default(), events: stream::iter([last]).boxed() })
+    }
+}
+
+fn chain(provider: &Arc<Runaway>) -> Chain {
+    let provider: Arc<dyn Provider> = Arc::<Runaway>::clone(provider);
+    Chain::new(vec![Candidate { provider, model: "m".into(), prices: PRICES }], RetryPolicy::default())
+}
+
+fn keeper(state: State) -> Keeper {
+    Keeper::new(state, clock(), Arc::new(|_| Ok(())))
+}
+
+/// Goes with tokio's paused time.
+fn clock() -> Now {
+    let start = tokio::time::Instant::now();
+    Arc::new(move || 1_795_000_000_000 + i64::try_from(start.elapsed().as_millis()).expect("a short time"))
+}
+
+fn question() -> Request {
+    Request::new("", "You are a loop.", "go on", 300)
+}
