@@ -149,7 +149,12 @@ impl Running {
     }
 
     /// Waits for the end, and for both streams to be closed: a script that captures them would hang otherwise.
-    pub fn wait(mut self) -> Outcome {
+    pub fn wait(self) -> Outcome {
+        self.wait_within(DEADLINE)
+    }
+
+    /// As [`Running::wait`], for what takes longer, such as installing packages from afar.
+    pub fn wait_within(mut self, deadline: Duration) -> Outcome {
         let mut ended: Option<(ExitStatus, Instant)> = None;
         while ended.is_none() || self.said.lock().closed < 2 {
             if ended.is_none() {
@@ -159,7 +164,7 @@ impl Running {
             if ended.is_some_and(|(_, at)| at.elapsed() > Duration::from_secs(5)) {
                 panic!("it ended, but something it started still holds its output\n{}", self.outcome(None));
             }
-            if self.started.elapsed() > DEADLINE {
+            if self.started.elapsed() > deadline {
                 let _ = self.child.kill();
                 panic!("it hangs\n{}", self.outcome(None));
             }
