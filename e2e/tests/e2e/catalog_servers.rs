@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::fleet::{DISK, Fleet, Wish};
 use e2e::host::Host;
-use e2e::orchestrator::{Orchestrator, eventually, repository};
+use e2e::orchestrator::{Orchestrator, Running, eventually, repository};
 use e2e::scene::{DATA, fetch};
 
 use crate::catalog::{BASIC, Before, PASSWORD, talk};
@@ -43,40 +43,29 @@ impl Scene {
         self.host().address()
     }
 
-    /// Deploys the built-in modules all at once, with what must be set, and awaits that they are healthy.
+    /// Deploys the built-in modules all at once, with what must be set.
     fn deploy(&self, modules: &[(&str, &str)]) {
-        for (module, flags) in modules {
-            self.begin(&format!("deploy {module} --no-wait {flags}"));
-        }
-        modules.iter().for_each(|(module, _)| self.await_version(module, "1.0.0"));
+        self.install(modules.iter().map(|(module, flags)| format!("{module} {flags}")));
     }
 
     /// Deploys the next version of each, which is the same but for its number.
     fn update(&self, modules: &[(&str, &str)]) {
-        for (module, flags) in modules {
-            copy_of(module, self.fleet.desk());
-            self.begin(&format!("deploy ./next/{module} --no-wait {flags}"));
+        modules.iter().for_each(|(module, _)| copy_of(module, self.fleet.desk()));
+        self.install(modules.iter().map(|(module, flags)| format!("./next/{module} {flags}")));
+        for (module, _) in modules {
+            let status = self.cli.ok(&format!("status {module}"));
+            status.says("1.0.1");
         }
-        modules.iter().for_each(|(module, _)| self.await_version(module, "1.0.1"));
     }
 
-    fn begin(&self, line: &str) {
-        let outcome = self.cli.run(line);
-        assert!(matches!(outcome.code, Some(0 | 3)), "{outcome}");
-        assert!(!outcome.to_string().contains(PASSWORD), "{outcome}");
-    }
-
-    fn await_version(&self, module: &str, version: &str) {
-        let said = || self.cli.ok(&format!("status {module} -o json")).json();
-        eventually(&format!("{module} {version} is healthy"), INSTALL, || {
-            let status = said();
-            let deployment = if status.is_array() { &status[0] } else { &status };
-            let instance = &deployment["instances"][0];
-            let state = deployment["state"].as_str().unwrap_or_default();
-            let is_lost = matches!(state, "failed" | "rolled_back");
-            assert!(!is_lost, "{status:#}\n{}", self.cli.run(&format!("logs {module}")));
-            instance["state"] == "healthy" && instance["version"] == version
-        });
+    /// Deploys all of these at once; each is healthy when its command ends.
+    fn install(&self, what: impl Iterator<Item = String>) {
+        let begin = |what: String| self.cli.start(&format!("deploy {what} --timeout 15m"));
+        let deploys: Vec<Running> = what.map(begin).collect();
+        for deploy in deploys {
+            let outcome = deploy.wait_within(INSTALL).exits(0);
+            assert!(!outcome.to_string().contains(PASSWORD), "{outcome}");
+        }
     }
 
     /// Nothing but volumes is left of them, and no service of the distribution's was left on.
