@@ -8,6 +8,7 @@ mod deploy;
 mod doctor;
 mod explain;
 mod history;
+mod import;
 mod interrupt;
 mod json;
 mod lifecycle;
@@ -105,6 +106,8 @@ enum Command {
     /// What can be deployed
     #[command(subcommand)]
     Module(module::ModuleCommand),
+    /// Makes a module of a project: its README, compose file and the like
+    Import(import::ImportArgs),
     /// Names modules for what you need, and where they would go
     Suggest(suggest::SuggestArgs),
     /// Repositories of modules by others
@@ -252,6 +255,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History(args) => history::run(context, args).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Module(command) => module::run(context, command).await,
+        Command::Import(args) => import::run(context, args).await,
         Command::Suggest(args) => suggest::run(context, args).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,

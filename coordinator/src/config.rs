@@ -19,6 +19,15 @@ pub struct Settings {
     pub coordinator: Option<String>,
     /// The file that lets us in there, where one was named.
     pub access: Option<PathBuf>,
+    pub github: GitHub,
+}
+
+/// A GitHub of one's own; absent: the one that everybody knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GitHub {
+    pub api: Option<String>,
+    pub raw: Option<String>,
 }
 
 /// What flags and variables say; everything may be absent.
@@ -40,6 +49,8 @@ pub struct File {
     pub access: Option<PathBuf>,
     pub output: Option<crate::cli::console::Format>,
     pub color: Option<crate::cli::console::Color>,
+    /// `[github]` with `api` and `raw`.
+    pub github: GitHub,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +146,7 @@ impl Settings {
             coordinator: coordinator.map(|text| check_coordinator(&text).map(|()| text)).transpose()?,
             access: given.access.or_else(|| file.access.clone()),
             data_dir,
+            github: file.github.clone(),
         })
     }
 

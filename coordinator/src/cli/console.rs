@@ -115,6 +115,10 @@ impl Console {
         self.print(&(text + "\n"))
     }
 
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Talks to the person. Nothing is lost for a script when stderr is closed.
     pub fn say(&self, text: &str) {
         let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());

@@ -8,11 +8,10 @@ mod show;
 
 use std::path::PathBuf;
 
-use proto::code::Code;
 use proto::v1;
 
 use super::deploy::source::Source;
-use super::problem::{Failure, Problem};
+use super::problem::Failure;
 use super::{Context, json, package};
 
 #[derive(Debug, clap::Subcommand)]
@@ -169,14 +168,7 @@ async fn add(context: &Context, module: &str) -> Result<u8, Failure> {
     };
     let mut client = context.connect().await?;
     let release = package::send(&mut client, packed).await?;
-    let name = format!("{}@{}", release.module, release.version);
-    let request = context.request(v1::ShowModuleRequest { module: name.clone() });
-    let known = client.show_module(request).await?.into_inner().release.unwrap_or_default();
-    if known.digest != release.digest {
-        let message = format!("{name} is in the registry already, with other content");
-        let hint = format!("raise the version, or `orchestrator module remove {name}` first");
-        return Err(Failure::from(Problem::new(Code::Conflict, message)).with_hint(hint));
-    }
+    package::check_named(context, &mut client, &release).await?;
     context.print_or(&json::Release::from(&release), |_| {
         format!("added {}@{} {}\n", release.module, release.version, release.digest)
     })?;

@@ -10,7 +10,8 @@ use proto::code::Code;
 use proto::v1;
 use proto::v1::put_package_request::{Options, Part};
 
-use super::problem::Failure;
+use super::Context;
+use super::problem::{Failure, Problem};
 use crate::rpc::Client;
 
 /// A package ready to be sent, and what its MODULE.yaml says.
@@ -97,6 +98,23 @@ pub async fn send_with(
     let chunk = move |start: usize| part(Part::Chunk(packed.bytes[start..size.min(start + CHUNK)].to_vec()));
     let messages = first.into_iter().chain((0..size).step_by(CHUNK).map(chunk));
     Ok(client.put_package(tokio_stream::iter(messages)).await?.into_inner())
+}
+
+/// That a version means what was just sent, and not other content that was there before.
+pub async fn check_named(
+    context: &Context,
+    client: &mut Client,
+    release: &v1::Release,
+) -> Result<(), Failure> {
+    let name = format!("{}@{}", release.module, release.version);
+    let request = context.request(v1::ShowModuleRequest { module: name.clone() });
+    let known = client.show_module(request).await?.into_inner().release.unwrap_or_default();
+    if known.digest == release.digest {
+        return Ok(());
+    }
+    let message = format!("{name} is in the registry already, with other content");
+    let hint = format!("raise the version, or `orchestrator module remove {name}` first");
+    Err(Failure::from(Problem::new(Code::Conflict, message)).with_hint(hint))
 }
 
 /// What a dry run needs of it.

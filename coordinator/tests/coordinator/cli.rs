@@ -33,6 +33,7 @@ const LEAVES: &[&str] = &[
     "module export",
     "module load",
     "module index",
+    "import",
     "suggest",
     "registry add",
     "registry sync",
@@ -83,6 +84,7 @@ fn the_first_help_shows_the_way() {
       history     Shows every change to a deployment, newest first
       node        The machines of the fleet
       module      What can be deployed
+      import      Makes a module of a project: its README, compose file and the like
       suggest     Names modules for what you need, and where they would go
       registry    Repositories of modules by others
       secret      Values that modules need and nobody should read

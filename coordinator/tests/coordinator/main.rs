@@ -4,4 +4,8 @@ mod access;
 mod blobs;
 mod catalog;
 mod cli;
+mod github;
+mod program;
+mod registry;
 mod store;
+mod web;

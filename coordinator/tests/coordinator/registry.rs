@@ -1,0 +1,438 @@
+//! The registry as people use it: versions, pins, archives, and repositories of modules over HTTP.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::program::{Program, Ran};
+use crate::web::{Request, Response, Server};
+
+#[test]
+fn a_pinned_version_is_what_the_plain_name_means() {
+    let program = Program::new();
+    for version in ["1.0.0", "1.1.0", "2.0.0"] {
+        program.add("tea", version, "");
+    }
+    let means = || program.json(&["module", "show", "tea"])["module"]["version"].clone();
+    assert_eq!(means(), "2.0.0");
+    program.json(&["module", "pin", "tea@1.1.0"]);
+    assert_eq!(means(), "1.1.0");
+    program.json(&["module", "unpin", "tea"]);
+    program.json(&["module", "deprecate", "tea@2.0.0", "--reason", "leaks"]);
+    assert_eq!(means(), "1.1.0");
+    assert_eq!(program.json(&["module", "versions", "tea"])[0]["deprecated"], "leaks");
+    program.json(&["module", "undeprecate", "tea"]);
+    assert_eq!(means(), "2.0.0");
+    program.run(&["module", "pin", "tea"]).fails(2, "which version?");
+    program.run(&["module", "pin", "tea@9.0.0"]).fails(2, "has no version 9.0.0");
+    program.run(&["module", "remove", "tea@9.0.0"]).fails(2, "has no version 9.0.0");
+    program.run(&["module", "remove", "redis"]).fails(2, "built in");
+    assert_eq!(program.run(&["module", "remove", "tea@1.0.0"]).status, 0);
+    assert_eq!(program.json(&["module", "versions", "tea"]).as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn search_and_suggest_look_at_added_modules_too() {
+    let program = Program::new();
+    program.add(
+        "teapot",
+        "1.0.0",
+        "description: Keeps tea warm\ntags: [tea]\ntriggers: [热茶, hot tea]\nrequires: {memory: 3GiB}\n",
+    );
+    let found = program.json(&["module", "search", "teaport"]);
+    assert_eq!(found[0]["name"], "teapot");
+    assert_eq!(program.json(&["module", "search", "热茶"])[0]["name"], "teapot");
+    let suggested = program.json(&["suggest", "hot tea, please"]);
+    assert_eq!(suggested["needs"][0]["suggestions"][0]["module"], "teapot");
+    assert_eq!(suggested["needs"][0]["suggestions"][0]["chosen"], true);
+    let too_big = program.run(&["suggest", "hot tea on a Pi 4 with 2 GB"]);
+    assert_eq!(too_big.status, 1, "{}", too_big.stderr);
+    assert!(too_big.stdout.contains("needs 3GiB of memory"), "{}", too_big.stdout);
+    let none = program.run(&["suggest", "xylophone tuning"]);
+    assert_eq!((none.status, none.stdout.contains("no module has to do with")), (1, true), "{}", none.stdout);
+    program.run(&["suggest", "please"]).fails(2, "does not say what is needed");
+}
+
+#[test]
+fn an_archive_brings_modules_with_versions_and_pins_to_another_registry() {
+    let (here, there) = (Program::new(), Program::new());
+    here.add("tea", "1.0.0", "");
+    here.add("tea", "1.1.0", "");
+    here.add("cup", "0.1.0", "");
+    here.json(&["module", "pin", "tea@1.0.0"]);
+    here.json(&["module", "deprecate", "tea@1.1.0", "--reason", "too hot"]);
+    assert_eq!(here.run(&["module", "export", "all.tar.gz"]).status, 0);
+    let archive = here.home().join("all.tar.gz");
+    let archive = archive.to_str().expect("UTF-8");
+    assert_eq!(there.json(&["module", "load", archive]).as_array().map(Vec::len), Some(3));
+    let without_times = |program: &Program| {
+        let mut registry = program.registry();
+        for version in
+            registry.as_array_mut().into_iter().flatten().flat_map(|module| module.as_array_mut()).flatten()
+        {
+            version["added"] = json!(null);
+        }
+        registry
+    };
+    assert_eq!(without_times(&here), without_times(&there));
+    assert_eq!(there.json(&["module", "load", archive]), json!([]), "nothing is new the second time");
+}
+
+#[test]
+fn a_bad_archive_leaves_the_registry_as_it_was() {
+    let program = Program::new();
+    program.add("tea", "1.0.0", "");
+    program.run(&["module", "export", "good.tar.gz"]);
+    let before = program.registry();
+    let good = std::fs::read(program.home().join("good.tar.gz")).expect("exported");
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0xff;
+    let other = Program::new();
+    other.add("tea", "1.0.0", "description: Another tea\n");
+    other.run(&["module", "export", "other.tar.gz"]);
+    let other = std::fs::read(other.home().join("other.tar.gz")).expect("exported");
+    let cases: [(&str, &[u8], i32, &str); 5] = [
+        ("cut.tar.gz", &good[..good.len() - 40], 2, "no good archive"),
+        ("flipped.tar.gz", &flipped, 2, ""),
+        ("text.tar.gz", b"hello", 2, "no good archive"),
+        ("empty.tar.gz", b"", 2, "no good archive"),
+        ("other.tar.gz", &other, 1, "with other content"),
+    ];
+    for (name, bytes, status, words) in cases {
+        std::fs::write(program.home().join(name), bytes).expect("a new file");
+        program.run(&["module", "load", name]).fails(status, words);
+        assert_eq!(program.registry(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_registry_is_added_synced_and_removed() {
+    let repository = Repository::new();
+    repository.module("tea", "tea", "1.0.0", "");
+    repository.module("deep/er/cup", "cup", "0.1.0", "");
+    let first = repository.commit();
+    let server = repository.serve();
+    let program = Program::new();
+    let url = format!("{}/modules.git", server.url);
+    let dry = program.run(&["registry", "add", "friends", &url, "--dry-run"]);
+    assert_eq!((dry.status, dry.stdout.contains("+ tea@1.0.0")), (0, true), "{}{}", dry.stdout, dry.stderr);
+    assert_eq!(program.registry(), json!([]));
+
+    let added = program.json(&["registry", "add", "friends", &url]);
+    assert_eq!(added["new"], json!(["cup@0.1.0", "tea@1.0.0"]));
+    let list = program.json(&["registry", "list"]);
+    assert_eq!((&list[0]["name"], &list[0]["commit"]), (&json!("friends"), &json!(first)));
+    assert_eq!(program.json(&["module", "show", "tea"])["source"], "friends");
+
+    repository.module("tea", "tea", "1.1.0", "");
+    repository.module("pot", "pot", "1.0.0", "");
+    repository.remove("deep");
+    repository.commit();
+    let synced = program.json(&["registry", "sync"]);
+    assert_eq!(
+        (&synced["new"], &synced["updated"], &synced["gone"]),
+        (&json!(["pot@1.0.0"]), &json!(["tea@1.1.0"]), &json!(["cup"]))
+    );
+    assert_eq!(
+        program.json(&["module", "versions", "tea"]).as_array().map(Vec::len),
+        Some(2),
+        "old versions stay"
+    );
+    program.run(&["module", "show", "cup"]).fails(2, "no module is named cup");
+    program.run(&["module", "remove", "tea"]).fails(2, "comes from the registry friends");
+    assert_eq!(program.run(&["registry", "sync", "friends"]).status, 0);
+
+    assert_eq!(program.run(&["registry", "remove", "friends"]).status, 0);
+    assert_eq!(program.registry(), json!([]));
+    program.run(&["registry", "remove", "friends"]).fails(2, "no registry is named friends");
+}
+
+#[test]
+fn what_was_synced_works_without_the_network() {
+    let repository = Repository::new();
+    repository.module("tea", "tea", "1.0.0", "");
+    repository.commit();
+    let program = Program::new();
+    let place = repository.bare();
+    assert_eq!(program.run(&["registry", "add", "friends", &place]).status, 0);
+    std::fs::rename(&place, format!("{place}.away")).expect("moved");
+    program.run(&["registry", "sync"]).fails(2, "its modules stay as they were");
+    assert_eq!(program.json(&["module", "show", "tea"])["module"]["version"], "1.0.0");
+    assert_eq!(program.run(&["module", "export", "all.tar.gz", "tea"]).status, 0, "its package is here");
+}
+
+#[test]
+fn a_bad_repository_leaves_the_registry_as_it_was() {
+    let program = Program::new();
+    program.add("mine", "1.0.0", "");
+    let before = program.registry();
+    let check = |prepare: &dyn Fn(&Repository), arguments: &[&str], status: i32, words: &str| {
+        let repository = Repository::new();
+        repository.module("tea", "tea", "1.0.0", "");
+        prepare(&repository);
+        repository.commit();
+        let url = repository.bare();
+        program.run(&[&["registry", "add", "friends", &url], arguments].concat()).fails(status, words);
+        assert_eq!(program.registry(), before, "{words}");
+        assert_eq!(program.json(&["registry", "list"]), json!([]), "{words}");
+    };
+    check(&|r| r.write("bad/MODULE.yaml", "name: [\n"), &[], 2, "bad: ");
+    check(&|r| r.module("two", "tea", "1.0.0", ""), &[], 2, "is tea 1.0.0 as");
+    check(&|r| r.module("mine", "mine", "9.0.0", ""), &[], 2, "of this registry already");
+    check(&|r| r.module("redis", "redis", "99.0.0", ""), &[], 2, "of the catalog already");
+    check(&|r| r.write("modules.json", "{}"), &[], 2, "no index of modules");
+    check(&|_| {}, &["--revision", "nowhere"], 2, "nowhere");
+    for (url, words) in [
+        ("ext::sh -c touch% pwned", "spaces"),
+        ("ext::sh", "run a command"),
+        ("--upload-pack=touch pwned", "unexpected argument"),
+        ("-oProxyCommand=x", "unexpected argument"),
+        ("ssh://-oProxyCommand=x/y", "like an option"),
+        ("http://127.0.0.1:1/x.git", ""),
+        ("/nonexistent.git", "no address"),
+    ] {
+        let ran = program.run(&["registry", "add", "friends", url]);
+        assert_ne!(ran.status, 0, "{url}");
+        assert!(ran.stderr.contains(words), "{url}: {}", ran.stderr);
+    }
+    assert!(!program.home().join("pwned").exists());
+}
+
+#[test]
+fn a_published_version_that_was_changed_is_not_taken() {
+    let repository = Repository::new();
+    repository.module("tea", "tea", "1.0.0", "");
+    repository.commit();
+    let program = Program::new();
+    assert_eq!(program.run(&["registry", "add", "friends", &repository.bare()]).status, 0);
+    let before = program.registry();
+    repository.module("tea", "tea", "1.0.0", "description: Something else\n");
+    repository.commit();
+    repository.bare();
+    let ran = program.run(&["registry", "sync"]);
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("! tea@1.0.0"), "{}", ran.stdout);
+    assert_eq!(program.registry(), before);
+    assert_eq!(program.run(&["registry", "sync", "--allow-rewritten"]).status, 0);
+    assert_eq!(program.json(&["module", "show", "tea"])["module"]["description"], "Something else");
+}
+
+/// Needs `--features fault`, which `scripts/test` gives.
+#[cfg(feature = "fault")]
+#[test]
+fn a_sync_or_load_that_is_killed_leaves_all_of_it_or_nothing() {
+    let repository = Repository::new();
+    for name in ["tea", "cup", "pot"] {
+        repository.module(name, name, "1.0.0", "");
+    }
+    repository.commit();
+    let url = repository.bare();
+    for point in ["package.arrived", "package.stored", "package.registered", "registry.staged"] {
+        let program = Program::new();
+        program.add("mine", "1.0.0", "");
+        let before = program.registry();
+        killed(&program, point, &["registry", "add", "friends", &url]);
+        assert_eq!(program.registry(), before, "{point}");
+        assert_eq!(program.run(&["registry", "add", "friends", &url]).status, 0, "{point}");
+        assert_eq!(program.registry().as_array().map(Vec::len), Some(4), "{point}");
+    }
+    let source = Program::new();
+    for number in 0..20 {
+        source.add(&format!("tea-{number}"), "1.0.0", "");
+    }
+    source.run(&["module", "export", "all.tar.gz"]);
+    let archive = source.home().join("all.tar.gz");
+    let archive = archive.to_str().expect("UTF-8");
+    for (point, after) in [("package.registered", 0), ("registry.decided", 20), ("registry.batch", 20)] {
+        let program = Program::new();
+        killed(&program, point, &["module", "load", archive]);
+        assert_eq!(program.registry().as_array().map(Vec::len), Some(after), "{point}");
+    }
+}
+
+#[cfg(feature = "fault")]
+fn killed(program: &Program, point: &str, arguments: &[&str]) {
+    use std::os::unix::process::ExitStatusExt;
+    let output = program.command(arguments).env("ORCHESTRATOR_FAULT", point).output().expect("starts");
+    assert_eq!(output.status.signal(), Some(9), "{point} was not reached: {output:?}");
+}
+
+#[test]
+fn a_git_repository_over_http_is_imported_with_its_commit() {
+    let repository = Repository::new();
+    repository.write("README.md", "# Kettle\n\nA self-hosted server that boils water.\n\n```sh\ndocker run -p 8080:80 ghcr.io/kettle/kettle:2.0\n```\n");
+    repository.write("src/huge.bin", &"x".repeat(5 << 20));
+    let commit = repository.commit();
+    for server in [repository.serve(), repository.serve_plainly()] {
+        let program = Program::new();
+        let made = program.json(&[
+            "import",
+            &format!("{}/modules.git", server.url),
+            "--dry-run",
+            "--name",
+            "kettle",
+        ]);
+        assert_eq!((&made["module"]["name"], &made["commit"]), (&json!("kettle"), &json!(commit)));
+        assert_eq!(made["module"]["runtime"]["container"]["image"], "ghcr.io/kettle/kettle:2.0");
+        let missing: Ran = program.run(&["import", &format!("{}/nothing.git", server.url)]);
+        missing.fails(2, "there is nothing at");
+    }
+}
+
+#[test]
+fn a_repository_that_is_a_module_is_taken_as_it_is() {
+    let repository = Repository::new();
+    repository.write("run.sh", "#!/bin/sh\nexec sleep 9\n");
+    repository
+        .write("MODULE.yaml", "name: own\nversion: 3.2.1\nruntime: {process: {command: [sh, ./run.sh]}}\n");
+    repository.commit();
+    let program = Program::new();
+    let made = program.json(&["import", &format!("git+file://{}", repository.bare())]);
+    assert_eq!((&made["added"], &made["draft"]), (&json!("own@3.2.1"), &json!(false)));
+    assert_eq!(
+        program.run(&["import", &format!("git+file://{}", repository.bare()), "--to", "copy"]).status,
+        0
+    );
+    assert!(program.home().join("copy/run.sh").is_file());
+}
+
+#[test]
+fn local_files_are_imported_and_bad_ones_told() {
+    let program = Program::new();
+    let write =
+        |name: &str, bytes: &[u8]| std::fs::write(program.home().join(name), bytes).expect("a new file");
+    write("compose.yaml", b"services:\n  web:\n    image: nginx:1.27\n    ports: ['8080:80']\n");
+    let made = program.json(&["import", "compose.yaml", "--name", "site", "--dry-run"]);
+    assert_eq!(made["module"]["name"], "site");
+    write("MODULE.yaml", b"name: [\n");
+    write("README.md", b"\0\0\0");
+    for (what, words) in [
+        ("nowhere", "could not read nowhere"),
+        ("MODULE.yaml", "mistake"),
+        ("README.md", "is not text"),
+        ("https://github.com/onlyowner", "names no repository"),
+        ("ftp://example.org/x", "no folder, file, repository"),
+    ] {
+        program.run(&["import", what]).fails(2, words);
+    }
+    assert_eq!(program.registry(), json!([]));
+}
+
+/// A git repository that is changed and published.
+struct Repository {
+    folder: tempfile::TempDir,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        std::fs::create_dir(repository.work()).expect("a new folder");
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        repository
+    }
+
+    fn work(&self) -> std::path::PathBuf {
+        self.folder.path().join("work")
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let place = self.work().join(path);
+        std::fs::create_dir_all(place.parent().expect("below")).expect("a new folder");
+        std::fs::write(place, text).expect("a new file");
+    }
+
+    fn module(&self, folder: &str, name: &str, version: &str, more: &str) {
+        let yaml = format!(
+            "name: {name}\nversion: {version}\n{more}runtime: {{process: {{command: [sleep, '9']}}}}\n"
+        );
+        self.write(&format!("{folder}/MODULE.yaml"), &yaml);
+    }
+
+    fn remove(&self, folder: &str) {
+        std::fs::remove_dir_all(self.work().join(folder)).expect("was there");
+    }
+
+    fn commit(&self) -> String {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=Change"]);
+        self.bare();
+        self.git(&["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    /// Where it is published: `modules.git`.
+    fn bare(&self) -> String {
+        let bare = self.folder.path().join("modules.git");
+        if !bare.is_dir() {
+            self.git(&["clone", "--quiet", "--bare", ".", "../modules.git"]);
+        }
+        self.git(&["push", "--quiet", "--force", "../modules.git", "main"]);
+        self.git(&["--git-dir=../modules.git", "update-server-info"]);
+        bare.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let identity =
+            ["-c", "user.name=Eve", "-c", "user.email=eve@example.org", "-c", "commit.gpgSign=false"];
+        let output = Command::new("git")
+            .args(identity)
+            .args(arguments)
+            .current_dir(self.work())
+            .output()
+            .expect("git starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// As hosts do: through `git http-backend`.
+    fn serve(&self) -> Server {
+        let root = self.folder.path().to_owned();
+        Server::start(move |request| backend(&root, request))
+    }
+
+    /// As a plain web server does, which knows nothing of git.
+    fn serve_plainly(&self) -> Server {
+        let root = self.folder.path().to_owned();
+        Server::start(move |request| match std::fs::read(root.join(request.path.trim_start_matches('/'))) {
+            Ok(bytes) => Response::new(200, bytes),
+            Err(_) => Response::new(404, "not found"),
+        })
+    }
+}
+
+fn backend(root: &Path, request: &Request) -> Response {
+    use std::io::Write as _;
+    let header = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REQUEST_METHOD", &request.method)
+        .env("PATH_INFO", &request.path)
+        .env("QUERY_STRING", &request.query)
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("GIT_PROTOCOL", header("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("git starts");
+    child.stdin.take().expect("piped").write_all(&request.body).expect("it reads");
+    let output = child.wait_with_output().expect("it ends").stdout;
+    let end = output.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8_lossy(&output[..end]).into_owned();
+    let mut response = Response::new(200, &output[end + 4..]);
+    for line in head.lines() {
+        let (name, value) = line.split_once(": ").expect("a header");
+        match name {
+            "Status" => {
+                response.status =
+                    value.split(' ').next().and_then(|code| code.parse().ok()).expect("a status")
+            }
+            name => response = response.header(name, value),
+        }
+    }
+    response
+}
