@@ -91,6 +91,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         keyring,
         catalog: Catalog::built_in(),
         clock,
+        refuses_unsigned: settings.refuses_unsigned,
         carrier: carrier::this_process(machine_name()),
         holds: Holds::default(),
         presence: Presence::default(),

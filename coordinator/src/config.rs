@@ -20,6 +20,17 @@ pub struct Settings {
     /// The file that lets us in there, where one was named.
     pub access: Option<PathBuf>,
     pub github: GitHub,
+    /// Whether packages must be signed with a trusted key.
+    pub refuses_unsigned: bool,
+}
+
+/// What becomes of packages that nobody signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsigned {
+    #[default]
+    Allow,
+    Refuse,
 }
 
 /// A GitHub of one's own; absent: the one that everybody knows.
@@ -51,6 +62,7 @@ pub struct File {
     pub color: Option<crate::cli::console::Color>,
     /// `[github]` with `api` and `raw`.
     pub github: GitHub,
+    pub unsigned: Unsigned,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +159,7 @@ impl Settings {
             access: given.access.or_else(|| file.access.clone()),
             data_dir,
             github: file.github.clone(),
+            refuses_unsigned: file.unsigned == Unsigned::Refuse,
         })
     }
 

@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 pub use error::FleetError;
 pub use progress::Progress;
+pub(crate) use registry::vetting::look_over;
 
 use crate::agents::Agents;
 use crate::blobs::Blobs;
@@ -68,6 +69,8 @@ pub struct Fleet {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) catalog: &'static Catalog,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether packages must be signed with a trusted key.
+    pub(crate) refuses_unsigned: bool,
     /// This process, as the changes name it that it carries out.
     pub(crate) carrier: Carrier,
     /// Changes that are being carried out in this process.

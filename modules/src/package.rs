@@ -18,11 +18,13 @@ use crate::unpack::{MANIFEST, UnpackError};
 
 mod check;
 mod collect;
+mod contents;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use collect::{Content, Found};
+pub use contents::{ContentFile, contents};
 pub use verify::{Verified, verify};
 
 /// Like `.gitignore`, for what does not belong in the package.

@@ -7,6 +7,7 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use proto::v1;
+use proto::v1::put_package_request::Options;
 
 use self::source::Source;
 use super::console::Format;
@@ -50,6 +51,9 @@ pub struct DeployArgs {
     /// Sets a secret config value, read from stdin (-) or a file
     #[arg(long = "secret", value_name = "KEY=-|KEY=@FILE")]
     secrets: Vec<String>,
+    /// Accept a high finding of the safety check of a folder or package; may be given several times
+    #[arg(long, value_name = "FINDING")]
+    accept: Vec<String>,
     /// Only show what would change (a folder is packed and registered all the same)
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
@@ -75,15 +79,17 @@ pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
     let (is_dry_run, explains, wait) = (args.dry_run, args.explain, args.wait);
     let packed = match Source::find(&args.module)? {
         Source::Registry(_) => None,
-        Source::Folder(path) => Some(package::pack(&path)?),
-        Source::Package(path) => Some(package::read(&path)?),
+        Source::Folder(path) => Some((package::pack(&path)?, package::signature(&path)?)),
+        Source::Package(path) => Some((package::read(&path)?, package::signature(&path)?)),
     };
+    let accept = args.accept.clone();
     let mut request = request(args).await?;
     let mut client = context.connect().await?;
-    if let Some(packed) = packed.as_ref().filter(|_| is_dry_run) {
+    if let Some((packed, _)) = packed.as_ref().filter(|_| is_dry_run) {
         request.unregistered = Some(package::unregistered(packed)?);
-    } else if let Some(packed) = packed {
-        request.module = package::exact_name(&package::send(&mut client, packed).await?);
+    } else if let Some((packed, signature)) = packed {
+        let options = Options { accept, signature, ..Options::default() };
+        request.module = package::exact_name(&package::send_with(&mut client, packed, options).await?);
     }
     let events = client.deploy(request).await?.into_inner();
     let story = progress::follow(&context.console, events, wait.timeout).await?;

@@ -41,6 +41,9 @@ pub struct ImportArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Accept a high finding of the safety check; may be given several times
+    #[arg(long, value_name = "FINDING")]
+    accept: Vec<String>,
     /// What to call the module [default: as the project calls itself]
     #[arg(long, value_name = "MODULE")]
     name: Option<String>,
@@ -76,6 +79,9 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
         context.print_or(&shown, |_| String::new())?;
         return Err(nothing(&made));
     };
+    let packed = module.pack()?;
+    let findings = package::findings(&packed)?;
+    shown.findings = findings.iter().map(Into::into).collect();
     if args.dry_run {
         context.print_or(&shown, |look| shown.text(look))?;
         return Ok(0);
@@ -94,7 +100,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
         context.console.say("nothing was changed");
         return Ok(1);
     }
-    let release = add(context, &made, module.pack()?).await?;
+    let release = add(context, &made, packed, args.accept).await?;
     let added = format!("{}@{}", release.module, release.version);
     shown.added = Some(added.clone());
     context.print_or(&shown, |_| format!("added {added} {}\n", release.digest))?;
@@ -167,7 +173,12 @@ fn nothing(made: &Made) -> Failure {
     failure.with_hint("where you know better, write a MODULE.yaml: `orchestrator module schema`")
 }
 
-async fn add(context: &Context, made: &Made, packed: package::Packed) -> Result<v1::Release, Failure> {
+async fn add(
+    context: &Context,
+    made: &Made,
+    packed: package::Packed,
+    accept: Vec<String>,
+) -> Result<v1::Release, Failure> {
     let mut client = context.connect().await?;
     let origin = v1::ModuleOrigin {
         source: made.origin.clone(),
@@ -175,7 +186,7 @@ async fn add(context: &Context, made: &Made, packed: package::Packed) -> Result<
         confidence: made.confidence,
         draft: made.is_draft,
     };
-    let options = Options { staged: false, origin: Some(origin) };
+    let options = Options { origin: Some(origin), accept, ..Options::default() };
     let release = package::send_with(&mut client, packed, options).await?;
     package::check_named(context, &mut client, &release).await?;
     Ok(release)

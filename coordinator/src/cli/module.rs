@@ -5,10 +5,12 @@ mod curate;
 mod list;
 mod local;
 mod show;
+mod sign;
 
 use std::path::PathBuf;
 
 use proto::v1;
+use proto::v1::put_package_request::Options;
 
 use super::deploy::source::Source;
 use super::problem::Failure;
@@ -84,6 +86,9 @@ pub enum ModuleCommand {
     Load {
         #[arg(value_name = "FILE.tar.gz")]
         file: PathBuf,
+        /// Accept a high finding of the safety check; may be given several times
+        #[arg(long, value_name = "FINDING")]
+        accept: Vec<String>,
     },
     /// Writes the index of a folder of modules, for publishing it as a registry
     #[command(after_help = "Examples:
@@ -103,7 +108,29 @@ pub enum ModuleCommand {
     Add {
         #[arg(value_name = "FOLDER|PACKAGE")]
         module: String,
+        /// Accept a high finding of the safety check; may be given several times
+        #[arg(long, value_name = "FINDING")]
+        accept: Vec<String>,
     },
+    /// Makes a key to sign modules with: FILE, and FILE.pub for those who are to trust it
+    #[command(after_help = "Examples:\n  orchestrator module key ~/modules.key")]
+    Key {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Signs a package or folder: writes FILE.minisig beside it, which minisign reads too
+    #[command(after_help = "Examples:
+  orchestrator module sign my-module-1.0.0.tar.gz --key ~/modules.key
+  orchestrator module sign ./my-module --key ~/modules.key")]
+    Sign {
+        #[arg(value_name = "FOLDER|PACKAGE")]
+        module: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Keys whose signatures count
+    #[command(subcommand)]
+    Trust(sign::TrustCommand),
     /// Makes a package of a folder; the same folder always gives the same bytes
     #[command(after_help = "Examples:
   orchestrator module pack ./my-module
@@ -118,10 +145,14 @@ pub enum ModuleCommand {
     /// Checks a folder or package: its MODULE.yaml, and that it can be unpacked
     #[command(after_help = "Examples:
   orchestrator module verify ./my-module
-  orchestrator module verify my-module-1.0.0.tar.gz")]
+  orchestrator module verify my-module-1.0.0.tar.gz
+  orchestrator module verify my-module-1.0.0.tar.gz --key friend.pub")]
     Verify {
         #[arg(value_name = "FOLDER|PACKAGE", default_value = ".", hide_default_value = true)]
         module: PathBuf,
+        /// Also that it is signed with this key, by the FILE.minisig beside it
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
     /// Takes a module, or one version of it, out of the registry
     #[command(after_help = "Examples:\n  orchestrator module remove my-module@1.0.0")]
@@ -144,21 +175,24 @@ pub async fn run(context: &Context, command: ModuleCommand) -> Result<u8, Failur
         ModuleCommand::Deprecate { module, reason } => curate::deprecate(context, module, reason).await,
         ModuleCommand::Undeprecate { module } => curate::undeprecate(context, module).await,
         ModuleCommand::Export { file, modules } => archive::export(context, &file, &modules).await,
-        ModuleCommand::Load { file } => archive::load(context, &file).await,
+        ModuleCommand::Load { file, accept } => archive::load(context, &file, &accept).await,
         ModuleCommand::Index { folder, out } => local::index(context, &folder, out),
         ModuleCommand::Show { module } => show::run(context, &module).await,
-        ModuleCommand::Add { module } => add(context, &module).await,
+        ModuleCommand::Add { module, accept } => add(context, &module, accept).await,
+        ModuleCommand::Key { file } => sign::key(context, &file),
+        ModuleCommand::Sign { module, key } => sign::sign(context, &module, &key),
+        ModuleCommand::Trust(command) => sign::trust(context, command).await,
         ModuleCommand::Pack { folder, out } => local::pack(context, &folder, out),
-        ModuleCommand::Verify { module } => local::verify(context, &module),
+        ModuleCommand::Verify { module, key } => local::verify(context, &module, key.as_deref()),
         ModuleCommand::Remove { module } => remove(context, module).await,
         ModuleCommand::Schema => local::schema(context),
     }
 }
 
-async fn add(context: &Context, module: &str) -> Result<u8, Failure> {
-    let packed = match Source::find(module)? {
-        Source::Folder(path) => package::pack(&path)?,
-        Source::Package(path) => package::read(&path)?,
+async fn add(context: &Context, module: &str, accept: Vec<String>) -> Result<u8, Failure> {
+    let (packed, path) = match Source::find(module)? {
+        Source::Folder(path) => (package::pack(&path)?, path),
+        Source::Package(path) => (package::read(&path)?, path),
         Source::Registry(name) => {
             return Err(Failure::invalid(format!(
                 "{name} is neither a folder with a MODULE.yaml nor a package"
@@ -166,8 +200,9 @@ async fn add(context: &Context, module: &str) -> Result<u8, Failure> {
             .with_hint("write ./FOLDER or FILE.tar.gz"));
         }
     };
+    let options = Options { accept, signature: package::signature(&path)?, ..Options::default() };
     let mut client = context.connect().await?;
-    let release = package::send(&mut client, packed).await?;
+    let release = package::send_with(&mut client, packed, options).await?;
     package::check_named(context, &mut client, &release).await?;
     context.print_or(&json::Release::from(&release), |_| {
         format!("added {}@{} {}\n", release.module, release.version, release.digest)

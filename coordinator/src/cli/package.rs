@@ -4,6 +4,7 @@ use std::path::Path;
 
 use modules::digest::Digest;
 use modules::package::{self, PackageError};
+use modules::safety::Finding;
 use modules::spec::ModuleSpec;
 use modules::spec::error::SpecErrors;
 use proto::code::Code;
@@ -12,6 +13,7 @@ use proto::v1::put_package_request::{Options, Part};
 
 use super::Context;
 use super::problem::{Failure, Problem};
+use crate::fleet::look_over;
 use crate::rpc::Client;
 
 /// A package ready to be sent, and what its MODULE.yaml says.
@@ -81,12 +83,7 @@ fn code(error: &PackageError) -> Code {
     }
 }
 
-/// Sends the package; the coordinator checks it and answers with its release.
-pub async fn send(client: &mut Client, packed: Packed) -> Result<v1::Release, Failure> {
-    send_with(client, packed, Options::default()).await
-}
-
-/// The same, with what is to be said of the package.
+/// Sends the package, and what is to be said of it; the coordinator checks it and answers with its release.
 pub async fn send_with(
     client: &mut Client,
     packed: Packed,
@@ -98,6 +95,32 @@ pub async fn send_with(
     let chunk = move |start: usize| part(Part::Chunk(packed.bytes[start..size.min(start + CHUNK)].to_vec()));
     let messages = first.into_iter().chain((0..size).step_by(CHUNK).map(chunk));
     Ok(client.put_package(tokio_stream::iter(messages)).await?.into_inner())
+}
+
+/// What the safety check says of the package.
+pub fn findings(packed: &Packed) -> Result<Vec<Finding>, Failure> {
+    let failed = |cause| Failure::io("could not write a temporary file", &cause);
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    std::io::Write::write_all(&mut file, &packed.bytes).map_err(failed)?;
+    let files = modules::package::contents(file.path())?;
+    look_over(&files).map_err(|mistakes| PackageError::from(mistakes).into())
+}
+
+/// The signature beside a package or a folder, where there is one: `web-1.0.0.tar.gz.minisig`.
+pub fn signature(path: &Path) -> Result<Vec<u8>, Failure> {
+    let beside = signature_path(path);
+    match std::fs::read(&beside) {
+        Ok(bytes) => Ok(bytes),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(Failure::io(format!("could not read {}", beside.display()), &cause)),
+    }
+}
+
+pub fn signature_path(path: &Path) -> std::path::PathBuf {
+    let path = path.components().as_path();
+    let mut name = path.as_os_str().to_owned();
+    name.push(".minisig");
+    name.into()
 }
 
 /// That a version means what was just sent, and not other content that was there before.

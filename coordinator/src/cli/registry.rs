@@ -64,7 +64,7 @@ Each folder with a MODULE.yaml is a module; a modules.json at the top (`orchestr
     Remove { name: String },
 }
 
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct How {
     /// Only show what would change
     #[arg(long)]
@@ -78,6 +78,9 @@ pub struct How {
     /// Take versions whose content was changed after they were published
     #[arg(long)]
     allow_rewritten: bool,
+    /// Accept a high finding of the safety check; may be given several times
+    #[arg(long, value_name = "FINDING")]
+    accept: Vec<String>,
 }
 
 pub async fn run(context: &Context, command: RegistryCommand) -> Result<u8, Failure> {
@@ -90,9 +93,9 @@ pub async fn run(context: &Context, command: RegistryCommand) -> Result<u8, Fail
             }
             let registry =
                 Registry { name, url, revision: revision.unwrap_or_default(), ..Registry::default() };
-            sync(context, &mut client, &registry, how).await
+            sync(context, &mut client, &registry, &how).await
         }
-        RegistryCommand::Sync { names, how } => sync_all(context, &names, how).await,
+        RegistryCommand::Sync { names, how } => sync_all(context, &names, &how).await,
         RegistryCommand::List => list(context).await,
         RegistryCommand::Remove { name } => {
             let request = context.request(v1::RemoveRegistryRequest { name });
@@ -110,7 +113,7 @@ async fn known(context: &Context, client: &mut Client) -> Result<Vec<Registry>, 
     Ok(client.list_registries(request).await?.into_inner().registries)
 }
 
-async fn sync_all(context: &Context, names: &[String], how: How) -> Result<u8, Failure> {
+async fn sync_all(context: &Context, names: &[String], how: &How) -> Result<u8, Failure> {
     let mut client = context.connect().await?;
     let known = known(context, &mut client).await?;
     let mut chosen: Vec<Registry> = Vec::new();
@@ -152,7 +155,7 @@ fn short_name(url: &str) -> String {
     if plain.is_empty() { "registry".to_owned() } else { plain.chars().take(60).collect() }
 }
 
-async fn sync(context: &Context, client: &mut Client, before: &Registry, how: How) -> Result<u8, Failure> {
+async fn sync(context: &Context, client: &mut Client, before: &Registry, how: &How) -> Result<u8, Failure> {
     let address = Address::exactly(&before.url)?;
     let revision = Some(before.revision.as_str()).filter(|revision| !revision.is_empty());
     let interrupt = Interrupt::listen();
@@ -183,30 +186,44 @@ async fn sync(context: &Context, client: &mut Client, before: &Registry, how: Ho
         context.console.say("nothing was changed");
         return Ok(1);
     }
-    apply(context, client, before, read, &changes, &address).await
+    let target = Target { registry: before, address: &address, accept: &how.accept };
+    apply(context, client, target, read, &changes).await
+}
+
+struct Target<'t> {
+    /// As it was.
+    registry: &'t Registry,
+    address: &'t Address,
+    accept: &'t [String],
 }
 
 async fn apply(
     context: &Context,
     client: &mut Client,
-    before: &Registry,
+    target: Target<'_>,
     read: Repository,
     changes: &Changes,
-    address: &Address,
 ) -> Result<u8, Failure> {
+    let (before, address) = (target.registry, target.address);
     let releases = changes.after.clone();
     let commit = read.commit;
-    for packed in read.modules {
+    for found in read.modules {
+        let origin = v1::ModuleOrigin {
+            source: address.shown(),
+            commit: commit.clone(),
+            confidence: 100,
+            draft: false,
+        };
         let options = Options {
             staged: true,
-            origin: Some(v1::ModuleOrigin {
-                source: address.shown(),
-                commit: commit.clone(),
-                confidence: 100,
-                draft: false,
-            }),
+            origin: Some(origin),
+            accept: target.accept.to_vec(),
+            ..Options::default()
         };
-        package::send_with(client, packed.packed, options).await?;
+        let name = format!("{} of {}", found.packed.spec.name, before.name);
+        package::send_with(client, found.packed, options).await.map_err(|failure| {
+            kept(failure.beneath(format!("{name} was not taken; nothing was changed")), before)
+        })?;
     }
     let registry = Registry { commit, releases, url: address.as_str().to_owned(), ..before.clone() };
     let request = v1::SyncRegistryRequest { registry: Some(registry), from_commit: before.commit.clone() };

@@ -69,6 +69,15 @@ pub enum FleetError {
     ModuleInUse { module: String, by: Vec<String> },
     #[error("{module}@{version} is in the registry already, with other content")]
     OtherContent { module: String, version: String },
+    #[error("the module asks for what has to be accepted:\n{}", findings.join("\n"))]
+    NotAccepted { findings: Vec<String>, ids: Vec<String> },
+    #[error("the package is not signed, and this coordinator takes only what is")]
+    Unsigned,
+    #[error("the signature does not hold")]
+    Signature {
+        #[source]
+        cause: modules::signature::SignatureError,
+    },
     #[error("the registry {name} was changed by somebody else meanwhile")]
     RegistryMoved { name: String },
     #[error("{node} still runs {}", instances.join(", "))]
@@ -123,6 +132,9 @@ impl FleetError {
             | FleetError::RuntimeNotSupported { .. }
             | FleetError::DependencyMissing { .. }
             | FleetError::Invalid { .. } => Code::InvalidInput,
+            FleetError::NotAccepted { .. } | FleetError::Unsigned | FleetError::Signature { .. } => {
+                Code::Denied
+            }
             FleetError::Busy { .. }
             | FleetError::AccessExists { .. }
             | FleetError::StateMoved
@@ -183,6 +195,15 @@ impl FleetError {
             FleetError::OtherContent { module, version } => {
                 Some(format!("raise the version, or `orchestrator module remove {module}@{version}` first"))
             }
+            FleetError::NotAccepted { ids, .. } => {
+                let accept: Vec<String> = ids.iter().map(|id| format!("--accept {id}")).collect();
+                Some(format!("if that is what you want, add {}", accept.join(" ")))
+            }
+            FleetError::Unsigned => Some(
+                "`orchestrator module sign` signs one; `unsigned = \"refuse\"` in config.toml asks for it"
+                    .to_owned(),
+            ),
+            FleetError::Signature { cause } => cause.hint().map(str::to_owned),
             FleetError::RegistryMoved { .. } => Some("sync it again".to_owned()),
             FleetError::ModuleInUse { .. } => Some("remove the deployments first".to_owned()),
             FleetError::SecretInUse { .. } => Some("deploy without it first".to_owned()),

@@ -12,6 +12,8 @@ pub const SECRETS: &str = "/secrets/";
 pub const ACCESS: &str = "/access/";
 pub const RELEASES: &str = "/releases/";
 pub const REGISTRIES: &str = "/registries/";
+/// Keys whose signatures count, one on each line.
+pub const TRUSTED: &str = "/trust/keys";
 pub const CURATIONS: &str = "/curations/";
 /// A `Journal`: a change to the registry that is decided and not yet carried out.
 pub const REGISTRY_JOURNAL: &str = "/registry/journal";

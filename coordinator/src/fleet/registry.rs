@@ -7,6 +7,7 @@ mod known;
 mod load;
 mod registries;
 mod suggest;
+pub mod vetting;
 
 use futures::StreamExt as _;
 use modules::catalog::CatalogModule;
@@ -46,6 +47,12 @@ struct ModuleRecord {
     /// Where it was imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
+    /// High findings that a person accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<String>,
+    /// The key that signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
 }
 
 /// Where an imported module came from.
@@ -139,10 +146,13 @@ impl Fleet {
             let message = "the package arrived damaged: its digest is not the one announced".to_owned();
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
         }
+        let vetted = self.vet(arrived.path(), &verified.digest.to_string(), &announced.options).await?;
         self.blobs.put_file(&verified.digest, arrived.path()).await?;
         fault::point("package.stored");
         let record = ModuleRecord {
             origin: announced.options.origin.map(Origin::from),
+            accepted: vetted.accepted,
+            signed_by: vetted.signed_by,
             ..self.record_of(verified.spec, verified.digest, verified.size, false)
         };
         match announced.options.staged {
@@ -164,7 +174,16 @@ impl Fleet {
             version: spec.version.to_string(),
             digest: digest.to_string(),
         };
-        ModuleRecord { release, spec, package_bytes, is_builtin, added_at: self.clock.now(), origin: None }
+        ModuleRecord {
+            release,
+            spec,
+            package_bytes,
+            is_builtin,
+            added_at: self.clock.now(),
+            origin: None,
+            accepted: Vec::new(),
+            signed_by: None,
+        }
     }
 
     /// Keeps a release under its digest, by which alone it is known then.

@@ -210,6 +210,10 @@ impl Coordinator for CoordinatorService {
         answer(self.fleet.load_modules(request.get_ref()).await)
     }
 
+    async fn trust(&self, request: Request<v1::TrustRequest>) -> Answer<v1::TrustReply> {
+        answer(self.fleet.trust(request.get_ref()).await)
+    }
+
     async fn suggest(&self, request: Request<v1::SuggestRequest>) -> Answer<v1::SuggestReply> {
         answer(self.fleet.suggest(request.get_ref()).await)
     }

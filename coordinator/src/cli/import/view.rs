@@ -1,6 +1,7 @@
 //! How an import is shown: the module, where each field is from, and what to look at.
 
 use modules::import::{Confidence, Trace};
+use modules::safety::Finding;
 use modules::spec::ModuleSpec;
 use serde::Serialize;
 
@@ -27,12 +28,31 @@ pub struct Shown {
     provenance: Vec<Trace>,
     warnings: Vec<String>,
     notes: Vec<String>,
+    /// Of the safety check; the high ones have to be accepted.
+    pub findings: Vec<ShownFinding>,
     /// Where it was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     /// As what it is in the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub added: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ShownFinding {
+    id: String,
+    severity: &'static str,
+    file: String,
+    line: usize,
+    text: String,
+    hint: Option<String>,
+}
+
+impl From<&Finding> for ShownFinding {
+    fn from(finding: &Finding) -> Self {
+        let Finding { id, severity, file, line, text, hint } = finding.clone();
+        Self { id, severity: severity.as_str(), file, line, text, hint }
+    }
 }
 
 impl Shown {
@@ -56,6 +76,7 @@ impl Shown {
             provenance: made.provenance.clone(),
             warnings: made.warnings.iter().map(warning).collect(),
             notes: made.notes.clone(),
+            findings: Vec::new(),
             folder: None,
             added: None,
         }
@@ -85,6 +106,14 @@ impl Shown {
         }
         for warning in self.warnings.iter().chain(&self.notes) {
             text.push_str(&format!("{} {warning}\n", look.paint(Style::Warn, "look at:")));
+        }
+        for finding in &self.findings {
+            let style = if finding.severity == "high" { Style::Bad } else { Style::Dim };
+            let ShownFinding { id, severity, file, line, text: what, .. } = finding;
+            text.push_str(&format!(
+                "{} {what} ({file}:{line}) [{id}]\n",
+                look.paint(style, &format!("{severity}:"))
+            ));
         }
         text
     }

@@ -147,7 +147,7 @@ fn path_of(digest: &Digest) -> String {
     format!("packages/{}.tar.gz", digest.hex())
 }
 
-pub async fn load(context: &Context, file: &Path) -> Result<u8, Failure> {
+pub async fn load(context: &Context, file: &Path, accept: &[String]) -> Result<u8, Failure> {
     let folder =
         tempfile::tempdir().map_err(|cause| Failure::io("could not make a temporary folder", &cause))?;
     let contents = unpack(file, folder.path()).map_err(|failure| {
@@ -156,7 +156,12 @@ pub async fn load(context: &Context, file: &Path) -> Result<u8, Failure> {
     let mut client = context.connect().await?;
     for release in &contents.releases {
         let packed = package::read(&folder.path().join(format!("{}.tar.gz", release.digest.hex())))?;
-        package::send_with(&mut client, packed, Options { staged: true, ..Options::default() }).await?;
+        package::send_with(
+            &mut client,
+            packed,
+            Options { staged: true, accept: accept.to_vec(), ..Options::default() },
+        )
+        .await?;
     }
     let releases = contents.releases.iter().map(wire).collect();
     let curations = contents.curations.into_iter().map(|(module, said)| Curation {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use modules::safety::Severity;
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -55,7 +56,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn verify(context: &Context, module: &Path) -> Result<u8, Failure> {
+pub fn verify(context: &Context, module: &Path, key: Option<&Path>) -> Result<u8, Failure> {
     let text = module.to_str().ok_or_else(|| Failure::invalid("the path is not UTF-8"))?;
     let packed = match Source::find(text)? {
         Source::Folder(path) => package::pack(&path)?,
@@ -66,6 +67,12 @@ pub fn verify(context: &Context, module: &Path) -> Result<u8, Failure> {
             )));
         }
     };
+    if let Some(key) = key {
+        super::sign::check(&packed, module, key)?;
+    }
+    for finding in package::findings(&packed)?.iter().filter(|finding| finding.severity >= Severity::Medium) {
+        context.console.say(&finding.to_string());
+    }
     let shown = Shown::new(&packed, module);
     context.print_or(&shown, |_| {
         format!("{} {} is good: {} {}\n", shown.name, shown.version, bytes(shown.bytes), shown.digest)

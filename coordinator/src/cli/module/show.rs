@@ -29,6 +29,11 @@ struct Shown {
     deprecated: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
+    /// High findings of the safety check that were accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
     module: ModuleSpec,
 }
 
@@ -76,6 +81,8 @@ fn from_package(packed: package::Packed, source: String) -> Shown {
         pinned: None,
         deprecated: None,
         origin: None,
+        accepted: Vec::new(),
+        signed_by: None,
         module: packed.spec,
     }
 }
@@ -99,6 +106,8 @@ async fn from_registry(context: &Context, module: String) -> Result<Shown, Failu
         pinned: Some(summary.pinned).filter(|pinned| !pinned.is_empty()),
         deprecated: Some(summary.deprecated).filter(|reason| !reason.is_empty()),
         origin: detail.origin.map(Origin::from),
+        accepted: detail.accepted,
+        signed_by: Some(detail.signed_by).filter(|key| !key.is_empty()),
         module,
     })
 }
@@ -125,6 +134,8 @@ fn facts(shown: &Shown) -> Table {
     for (name, value) in [
         ("source", shown.source.clone()),
         ("imported from", shown.origin.as_ref().map(Origin::in_words).unwrap_or_default()),
+        ("signed by", shown.signed_by.clone().unwrap_or_default()),
+        ("accepted", shown.accepted.join(", ")),
         ("deprecated", shown.deprecated.clone().unwrap_or_default()),
         ("versions", shown.versions.join(", ")),
         ("pinned", shown.pinned.clone().unwrap_or_default()),
@@ -218,6 +229,8 @@ runtime: {process: {command: [/usr/sbin/mosquitto]}}
             pinned: None,
             deprecated: None,
             origin: None,
+            accepted: Vec::new(),
+            signed_by: None,
             module: ModuleSpec::parse("MODULE.yaml", yaml).expect("a valid module"),
         };
         insta::assert_snapshot!(text(&shown, &Look::default()), @r"

@@ -68,6 +68,8 @@ impl Fleet {
             package_bytes: own.map_or(0, |record| record.package_bytes),
             versions,
             origin: origin.map(v1::ModuleOrigin::from),
+            accepted: own.map(|record| record.accepted.clone()).unwrap_or_default(),
+            signed_by: own.and_then(|record| record.signed_by.clone()).unwrap_or_default(),
         })
     }
 
