@@ -148,6 +148,10 @@ impl Running {
         [&words.stdout, &words.stderr].iter().any(|said| String::from_utf8_lossy(said).contains(text))
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the command is our child").is_some()
+    }
+
     /// Waits for the end, and for both streams to be closed: a script that captures them would hang otherwise.
     pub fn wait(self) -> Outcome {
         self.wait_within(DEADLINE)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use modules::spec::ModuleSpec;
 use modules::spec::resolve::Secret;
+use modules::spec::update::Strategy;
 use proto::ids::DeploymentName;
 use proto::v1;
 
@@ -52,6 +53,9 @@ impl Fleet {
             }
             if !request.only_if_state.is_empty() && request.only_if_state != snapshot.token() {
                 return Err(FleetError::StateMoved);
+            }
+            if before.is_some() && module.spec.update.strategy == Strategy::StartFirst {
+                progress.note(format!("start-first is not carried out yet: what runs of {name} stops first"));
             }
             if let Some(recorded) = self.record(&snapshot, proposal, Action::Deploy).await? {
                 return self.finish(recorded, wait(request.timeout_ms, request.no_wait), progress).await;

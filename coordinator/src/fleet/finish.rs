@@ -45,9 +45,7 @@ impl Fleet {
             Verdict::Done if record.unplaced.is_empty() && !record.current.placements.is_empty() => {
                 self.conclude(record, State::Settled, OutcomeWord::Healthy, "").await?;
                 match self.overtaken(record).await? {
-                    None => {
-                        self.finished(&record.name, v1::Outcome::Done, String::new(), String::new()).await
-                    }
+                    None => self.done(&record.name).await,
                     Some(how) => self.superseded(record, how).await,
                 }
             }
@@ -76,6 +74,12 @@ impl Fleet {
         }
     }
 
+    /// All was healthy; what the last look says may be something else again.
+    async fn done(&self, name: &DeploymentName) -> Result<Finished, FleetError> {
+        let finished = self.finished(name, v1::Outcome::Done, String::new(), String::new()).await?;
+        Ok(still_true(finished))
+    }
+
     async fn wait_for_place(&self, record: &DeploymentRecord) -> Result<Finished, FleetError> {
         let ids: Vec<_> = record.unplaced.iter().map(ToString::to_string).collect();
         let wanted = if ids.is_empty() { record.name.to_string() } else { ids.join(", ") };
@@ -100,6 +104,20 @@ impl Fleet {
     }
 }
 
+/// Who is told "done" finds it healthy.
+fn still_true(mut finished: Finished) -> Finished {
+    use v1::deployment::State;
+    let Some(deployment) = &finished.deployment else { return finished };
+    let state = deployment.state();
+    if state == State::Healthy {
+        return finished;
+    }
+    finished.message = format!("it was healthy and is not any more: {}", deployment.message);
+    finished.hint = format!("`orchestrator status {}` shows how it goes on", deployment.name);
+    finished.outcome = v1::Outcome::Waiting.into();
+    finished
+}
+
 /// How many nodes a message names; `status` shows all.
 const NAMED: usize = 12;
 
@@ -113,4 +131,36 @@ fn why(explanation: &Explanation) -> String {
         unfit.iter().take(NAMED).map(|verdict| format!("{} {}", verdict.node, verdict.failures.join(", ")));
     let more = (unfit.len() > NAMED).then(|| format!("and {} more nodes", unfit.len() - NAMED));
     named.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn done_is_said_only_of_what_is_healthy_at_the_last_look() {
+        use v1::deployment::State;
+        for (state, expected) in [
+            (State::Healthy, v1::Outcome::Done),
+            (State::Unknown, v1::Outcome::Waiting),
+            (State::Unhealthy, v1::Outcome::Waiting),
+        ] {
+            let deployment = v1::Deployment {
+                name: "web".to_owned(),
+                state: state.into(),
+                message: "attic is not reachable".to_owned(),
+                ..Default::default()
+            };
+            let finished = Finished {
+                outcome: v1::Outcome::Done.into(),
+                deployment: Some(deployment),
+                message: String::new(),
+                hint: String::new(),
+            };
+            let told = still_true(finished);
+            assert_eq!(told.outcome(), expected);
+            let is_explained = told.message.contains("attic is not reachable");
+            assert_eq!(is_explained, expected != v1::Outcome::Done, "{told:?}");
+        }
+    }
 }

@@ -132,9 +132,11 @@ impl Schedule {
             }
         }
         for (index, running) in running.into_iter().enumerate() {
-            let Some(running) = running else { continue };
+            let Some(mut running) = running else { continue };
+            // What was true when it was said may have been struck since.
+            let is_told_last = self.blows.is_empty() || (open.is_empty() && !running.has_ended());
             let outcome = running.wait();
-            if open.is_empty() && acts.len() == 1 {
+            if is_told_last && acts.len() == 1 {
                 world.is_as_told(&acts[index], &outcome)?;
             }
             outcomes[index] = Some(outcome);
