@@ -127,6 +127,8 @@ impl Agent {
                 self.wish(&id, None);
             }
         }
+        // What the last agent accepted and did not live to act upon may have given up releases.
+        self.sweep.notify_one();
         tokio::spawn(self.clone().keep_house());
         tokio::spawn(self.clone().mind_engines());
         tokio::spawn(self.engines.clone().keep_looking());

@@ -1,7 +1,8 @@
 //! The agent dies at every named point of a deploy. Whatever the point, the next agent and the next command
 //! bring the node to exactly one of: old release healthy, new release healthy. Built with feature `fault`.
 
-use proto::v1::Phase;
+use proto::v1::apply_reply::Verdict;
+use proto::v1::{ApplyRequest, NodeSpec, Phase};
 
 use crate::node::{Node, apply, node_spec, observe, until, wait};
 use crate::package::{HEALTHY, SICK, SLEEP, package, run_step, spec};
@@ -117,4 +118,26 @@ fn assert_clean(node: &Node, point: &str) {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_release_that_was_given_up_right_before_a_death_is_removed_by_the_next_agent() {
+    let node = Node::enrolled();
+    let start = ["start", "--listen", "127.0.0.1:0"];
+    node.ok(&start, b"");
+    let mut client = node.client().await;
+    let kept = package("1", &[SLEEP, HEALTHY]);
+    node.receive(&kept);
+    let retaining = NodeSpec { retain: vec![kept.digest.clone()], ..node_spec(1, &[]) };
+    let accepted = client.apply(ApplyRequest { spec: Some(retaining) }).await.expect("applied");
+    assert_eq!(accepted.into_inner().verdict(), Verdict::Accepted);
+    assert_eq!(observe(&mut client).await.releases, [kept.digest]);
+
+    std::fs::write(node.path("fault"), "ledger.after_rename").expect("written");
+    let died = client.apply(ApplyRequest { spec: Some(node_spec(2, &[])) }).await;
+
+    assert!(died.is_err() && !node.path("fault").exists(), "{died:?}");
+    node.ok(&start, b"");
+    until("nothing is left", || std::fs::read_dir(node.path("releases")).expect("list").count() == 0);
+    node.ok(&["stop", "--instances"], b"");
 }
