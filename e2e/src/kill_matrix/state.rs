@@ -55,10 +55,11 @@ pub fn instances(deployment: &Value) -> Vec<Value> {
 /// What a person asks for.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// `count` instances, or one on every node.
+    /// `count` instances, or one on every node, or on this one alone.
     Deploy {
         page: Page,
         count: Option<usize>,
+        only_on: Option<&'static str>,
     },
     Rollback,
     Restart,
@@ -73,13 +74,14 @@ pub enum Act {
 impl Act {
     /// The words after `orchestrator`. The folder is named after the version, as two may be deployed at once.
     pub fn line(&self) -> String {
-        let where_to = |count: &Option<usize>| match count {
-            Some(count) => format!("--count {count}"),
-            None => "--every-node".to_owned(),
+        let where_to = |count: &Option<usize>, only_on: &Option<&str>| match (count, only_on) {
+            (_, Some(node)) => format!("--node {node}"),
+            (Some(count), None) => format!("--count {count}"),
+            (None, None) => "--every-node".to_owned(),
         };
         match self {
-            Act::Deploy { page, count } => {
-                format!("deploy ./{} {} --timeout 20s -o json", folder(page), where_to(count))
+            Act::Deploy { page, count, only_on } => {
+                format!("deploy ./{} {} --timeout 20s -o json", folder(page), where_to(count, only_on))
             }
             Act::Rollback => "rollback page --timeout 20s".to_owned(),
             Act::Restart => "restart page --timeout 20s".to_owned(),
@@ -92,7 +94,8 @@ impl Act {
     /// What the fleet is after it went as it should, from `before`; `past` was healthy at some time.
     pub fn results(&self, before: &State, past: &[State], nodes: usize) -> Vec<State> {
         match self {
-            Act::Deploy { page, count } if page.is_healthy => {
+            Act::Deploy { page, count, only_on } if page.is_healthy => {
+                let nodes = if only_on.is_some() { 1 } else { nodes };
                 vec![State::Serving { version: page.version.clone(), count: count.unwrap_or(nodes) }]
             }
             Act::Deploy { .. } if before.is_serving() => vec![before.clone()],

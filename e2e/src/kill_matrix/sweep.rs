@@ -179,7 +179,14 @@ impl Sweep {
         match step {
             // Large enough to come in several pieces.
             Step::First | Step::Update => self.world.deploy(true, None, 300_000),
-            Step::Failing => self.world.deploy(false, None, 0),
+            Step::Failing => {
+                let mut act = self.world.deploy(false, None, 0)?;
+                if let (Victim::Agent, Act::Deploy { only_on, .. }) = (self.victim, &mut act) {
+                    // Otherwise the other node may be the first to fail, and this one does not come to it.
+                    *only_on = Some("a");
+                }
+                Ok(act)
+            }
             Step::Rollback => {
                 if self.world.past.len() < 2 {
                     let update = self.world.deploy(true, None, 0)?;

@@ -76,7 +76,7 @@ impl World {
         self.versions += 1;
         let page = Page { version: format!("1.{}.0", self.versions), is_healthy, ballast };
         page.write_to(self.scene.fleet.desk(), &folder(&page))?;
-        Ok(Act::Deploy { page, count })
+        Ok(Act::Deploy { page, count, only_on: None })
     }
 
     /// Sees to it that something is deployed, or nothing.
