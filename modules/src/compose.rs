@@ -17,6 +17,7 @@ mod keys;
 mod log;
 mod merge;
 pub mod model;
+pub mod module;
 mod mounts;
 mod ports;
 mod project;

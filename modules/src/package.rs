@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 use tempfile::SpooledTempFile;
 
+use crate::compose::module::ComposeFiles;
 use crate::digest::{Digest, Hasher};
 use crate::release::Release;
 use crate::spec::ModuleSpec;
@@ -44,6 +45,8 @@ pub struct Package {
     pub size: u64,
     /// In the package's order.
     pub files: Vec<PackedFile>,
+    /// What its compose file needs, if it has one.
+    pub compose: Option<ComposeFiles>,
     bytes: SpooledTempFile,
 }
 
@@ -154,7 +157,7 @@ impl Package {
 pub fn pack(folder: &Path) -> Result<Package, PackageError> {
     let (spec, report) = read(folder)?;
     let found = collect::collect(folder)?;
-    check::check(&spec, report, &found)?;
+    let compose = check::check(&spec, report, &found)?;
     let failed = |cause| PackageError::Write { cause };
     let output = Digesting { inner: SpooledTempFile::new(IN_MEMORY), hasher: Hasher::default(), size: 0 };
     let gzip = GzBuilder::new().mtime(0).operating_system(255).write(output, LEVEL);
@@ -165,7 +168,8 @@ pub fn pack(folder: &Path) -> Result<Package, PackageError> {
     let gzip = archive.into_inner().and_then(Blocks::finish).map_err(failed)?;
     let output = gzip.finish().map_err(failed)?;
     let files = found.into_iter().filter_map(Found::into_packed).collect();
-    Ok(Package { spec, digest: output.hasher.finish(), size: output.size, files, bytes: output.inner })
+    let (digest, size) = (output.hasher.finish(), output.size);
+    Ok(Package { spec, digest, size, files, compose, bytes: output.inner })
 }
 
 /// Reads the MODULE.yaml in `folder`; errors name it by its path.

@@ -6,7 +6,7 @@ use super::Source;
 use super::interpolate::{Values, interpolate, literal};
 use super::log::{At, Log};
 use super::tree::{self, Node};
-use super::{dotenv, read::outside};
+use super::{dotenv, project, read::outside};
 
 const MAX_FILES: usize = 64;
 
@@ -37,7 +37,7 @@ impl<'s> Files<'s> {
     /// The tree of the compose file itself.
     pub fn main(&mut self, log: &mut Log) -> Option<Node> {
         let file = log.file(self.source.file);
-        self.tree(file, self.source.text, log)
+        self.tree(file, self.source.text, project::whole, log)
     }
 
     /// The tree of another compose file, which the node at `at` names.
@@ -55,14 +55,21 @@ impl<'s> Files<'s> {
         }
         let (resolved, bytes) = bytes;
         let file = log.file(&resolved);
-        let tree = self.tree(file, &bytes, log);
+        let tree = self.tree(file, &bytes, |node, _| node, log);
         self.trees.insert(resolved, tree.clone());
         tree
     }
 
-    fn tree(&mut self, file: u16, bytes: &[u8], log: &mut Log) -> Option<Node> {
+    fn tree(
+        &mut self,
+        file: u16,
+        bytes: &[u8],
+        prepare: impl FnOnce(Node, &mut Log) -> Node,
+        log: &mut Log,
+    ) -> Option<Node> {
         let text = text(file, bytes, log)?;
-        let mut node = tree::parse(file, &text, log)?;
+        let node = tree::parse(file, &text, log)?;
+        let mut node = prepare(node, log);
         interpolate(&mut node, "", &self.values, log);
         Some(node)
     }

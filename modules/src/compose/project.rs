@@ -15,7 +15,6 @@ const MAX_SERVICES: usize = 200;
 pub fn read(source: &Source<'_>, log: &mut Log) -> Option<Project> {
     let mut files = Files::new(source, log);
     let root = files.main(log)?;
-    let root = if log.is_lenient() { whole(root, log) } else { root };
     let root = extends::included(root, &mut files, log);
     let spot = Spot { node: &root, path: String::new() };
     if root.entries().is_none() {
@@ -124,8 +123,10 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Makes a whole file of a fragment: services without `services:`, or the inside of one service.
-fn whole(root: Node, log: &mut Log) -> Node {
-    if root.get("services").is_some() || root.get("include").is_some() {
+///
+/// Only for the lenient: others are told what is missing.
+pub fn whole(root: Node, log: &mut Log) -> Node {
+    if !log.is_lenient() || root.get("services").is_some() || root.get("include").is_some() {
         return root;
     }
     let at = root.at;

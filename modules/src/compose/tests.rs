@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::model::HostPort;
+use super::model::Project;
 use super::*;
 
 /// What people's files have, in one file.
@@ -120,6 +121,193 @@ services:
     // What comes from an anchor keeps the place where it is written.
     let at = project.origin("services.one.environment.A").expect("known").place;
     assert_eq!((at.line, at.column), (2, 46));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
+    let cases = [
+        ("", "c.yaml:1:1: found an empty file"),
+        ("a: [", "c.yaml:2:1: a[0]: found broken YAML"),
+        (
+            "services: {a: {image: i, ports: '80'}}",
+            "c.yaml:1:33: services.a.ports: found \"80\", expected a list; write [80]",
+        ),
+        ("services: {a: {imag: i}}", "services.a.imag: found the unknown key \"imag\""),
+        ("services: {a: {imag: i}}", "did you mean \"image\"?"),
+        (
+            "services: {a: {build: .}}",
+            "services.a.build: found a service that needs building, expected an image",
+        ),
+        ("services: {a: {image: 'Not An Image'}}", "services.a.image: found \"Not An Image\""),
+        (
+            "web: {image: i}",
+            "c.yaml:1:1: web: found the service \"web\", expected services below `services:`",
+        ),
+        (
+            "services: {a: {image: i, depends_on: [b]}, b: {image: i, depends_on: {c: }}, c: {image: i, depends_on: [a]}}",
+            "found the cycle a → b → c → a",
+        ),
+        (
+            "services: {a: {image: i, depends_on: [bb]}, bc: {image: i}}",
+            "c.yaml:1:39: services.a.depends_on: found the unknown service \"bb\", expected a service of this file; did you mean \"bc\"?",
+        ),
+        ("services: {a: {extends: b}, b: {extends: {service: a}}}", "found the cycle a → b → a"),
+        (
+            "services: {a: {image: i, volumes: ['date:/x']}}\nvolumes: {data: }",
+            "services.a.volumes[0]: found the unknown \"date\", expected one of the file's volumes; did you mean \"data\"?",
+        ),
+        ("services: {a: {image: i, networks: [x]}}", "services.a.networks.x: found the unknown \"x\""),
+        ("services: {a: {image: i, restart: on-falure}}", "did you mean \"on-failure\"?"),
+        ("services: {a: {image: i, mem_limit: 12q}}", "unknown unit \"q\"; expected b, k, m or g"),
+        ("services: {a: {image: i, healthcheck: {interval: 10}}}", "a number without unit; write 10s"),
+        (
+            "services: {a: {image: i, healthcheck: {test: [curl, x]}}}",
+            "found a list that begins with \"curl\"",
+        ),
+        (
+            "services: {a: {image: i, privileged: maybe}}",
+            "services.a.privileged: found \"maybe\", expected true or false",
+        ),
+        ("services: {a: {image: i, volumes: [./x:y]}}", "expected an absolute path in the container"),
+        ("services: {a: {image: i, volumes: [../../x:/y]}}", "which leads out of the folder"),
+        ("services: {a: {image: i, volumes: ['~/x:/y']}}", "nobody is at home on a node"),
+        ("services: {a: {image: i, env_file: nope.env}}", "found the file \"nope.env\", which is missing"),
+        (
+            "services: {a: {image: i, env_file: /etc/passwd}}",
+            "expected a file in the folder of the compose file",
+        ),
+        ("services: {a: {image: i, gpus: all}}", "found a reserved GPU"),
+        (
+            "services: {a: {image: i, deploy: {replicas: 3}}}",
+            "found 3 replicas, expected 1; give the count to the deployment",
+        ),
+        ("services: {a: {image: i, command: \"sh -c 'x\"}}", "found a quote ' that is not closed"),
+        (
+            "services: {a: {image: i, image: j}}",
+            "found \"image\" a second time, expected it once; the first is in line 1",
+        ),
+        ("services: {a: {<<: x, image: i}}", "services.a.<<: found \"x\", expected a map"),
+        ("services: {a: &a {image: *a}}", "found an alias inside what it stands for"),
+        ("services: {a: {image: i, volumes_from: [b]}}", "services.a.volumes_from: found \"volumes_from\""),
+        ("services: {}", "services: found no service"),
+        ("services: {a: {image: i, profiles: [x]}}", "services: found no service"),
+        (
+            "services:\n\ta: {image: i}",
+            "c.yaml:2:1: services: found a tab that indents, expected YAML; indent with spaces",
+        ),
+        ("include: [c.yaml]\nservices: {a: {image: i}}", "found the file \"c.yaml\", which is missing"),
+    ];
+    let mut wrong = String::new();
+    for (text, says) in cases {
+        let found = strict(text).expect_err(text).to_string();
+        if !found.contains(says) {
+            wrong += &format!("{text}\n  expected {says}\n  {found}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn bombs_and_monsters_are_refused_quickly() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    let grows = "services: {a: {image: i, working_dir: '".to_owned() + &"$X".repeat(2000) + "'}}";
+    let env = values(&[("X", &"x".repeat(10_000))]);
+    let cases = [
+        (bomb, "an alias that makes more than 50000 values"),
+        (" ".repeat(50 << 20), "a file of 52428800 bytes, expected at most 1048576 bytes"),
+        ("[".repeat(100_000), "recursion limit exceeded"),
+        (format!("{}x", "- ".repeat(50_000)), "deeper nesting"),
+        (grows, "a text that grows too large"),
+        (
+            format!("services: {{a: {{image: i, user: '{}'}}}}", "${X:-".repeat(5000)),
+            "expected a variable such as",
+        ),
+    ];
+    for (text, says) in cases {
+        let source = Source { env: &env, ..Source::alone("c.yaml", text.as_bytes()) };
+        let found = parse(&source).expect_err(says).to_string();
+        assert!(found.contains(says), "{says}: {found}");
+        read(&source);
+    }
+}
+
+#[test]
+fn services_come_from_other_files_of_the_same_set() {
+    let main = "
+include: [more/compose.yaml]
+services:
+  web:
+    extends: {file: base.yaml, service: common}
+    environment: [B=2]
+    ports: ['81:81']
+    command: !reset null
+";
+    let files = |path: &str| {
+        let text = match path {
+            "base.yaml" => {
+                "services: {common: {image: i, command: x, environment: {A: '1', B: '1'}, ports: ['80:80'], volumes: ['./d:/d']}}"
+            }
+            "more/compose.yaml" => "services: {db: {image: p, env_file: db.env, volumes: [./data:/data]}}",
+            "more/db.env" => "export A=\"x\ny\"\nB='$A'\nC=${A:-z}\n# no\nD=1 # one\nE=",
+            _ => return None,
+        };
+        Some(text.as_bytes().to_vec())
+    };
+    let project = parse(&Source { files: &files, ..Source::alone("compose.yaml", main.as_bytes()) });
+    let project = project.unwrap_or_else(|errors| panic!("{errors}"));
+    let web = project.service("web").expect("there");
+    assert_eq!((web.image.as_deref(), web.command.as_deref()), (Some("i"), None));
+    assert_eq!(web.env, values(&[("A", "1"), ("B", "2")]));
+    assert_eq!(web.ports.iter().map(port_text).collect::<Vec<_>>(), ["*:80 -> 80/tcp", "*:81 -> 81/tcp"]);
+    let db = project.service("db").expect("there");
+    assert_eq!(db.env, values(&[("A", "x\ny"), ("B", "$A"), ("C", "x\ny"), ("D", "1"), ("E", "")]));
+    assert_eq!(db.mounts[0].source, model::MountSource::Relative("more/data".to_owned()));
+}
+
+#[test]
+fn a_fence_of_a_readme_gives_what_can_be_read() {
+    let text = "
+web:
+  image: ghcr.io/example/web
+  ports:
+    - 8080:80
+    - 22:22
+    - nonsense:port
+  environment:
+    TOKEN: $TOKEN
+    HOST: ${HOST:-localhost}
+  volumes: [data:/data, ~/conf:/conf]
+  gpus: all
+  restart: yes
+} broken
+db:
+  build: ./db
+";
+    let project = read(&Source::alone("README.md", text.as_bytes()));
+    let web = project.service("web").expect("there");
+    assert_eq!(web.ports.iter().map(port_text).collect::<Vec<_>>(), ["*:8080 -> 80/tcp", "*:22 -> 22/tcp"]);
+    assert_eq!((web.mounts.len(), web.env["HOST"].as_str()), (2, "localhost"));
+    assert_eq!(project.origin("services.web.ports[1]").expect("known").place.line, 6);
+    assert_eq!(project.service("db").expect("there").build.as_ref().expect("built").context, "./db");
+    let names: Vec<(&str, Option<&str>)> =
+        project.variables.iter().map(|v| (v.name.as_str(), v.default.as_deref())).collect();
+    assert_eq!(names, [("TOKEN", None), ("HOST", Some("localhost"))]);
+    let notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+    let notes = notes.join("\n");
+    for says in [
+        "README.md:14:1: ",
+        "README.md:6:7: services.web.ports[1]: is read as \"22:22\"; quote it",
+        "number 1342",
+        "README.md:7:7",
+        "reserved GPU",
+        "needs building",
+    ] {
+        assert!(notes.contains(says), "{says}: {notes}");
+    }
 }
 
 /// A line each, for comparing.

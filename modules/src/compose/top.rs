@@ -55,8 +55,7 @@ pub fn network(spot: &Spot<'_>, log: &mut Log) -> Option<Network> {
     let map =
         |key: &str, log: &mut Log| spot.get(key, log).map(|spot| log.string_map(&spot)).unwrap_or_default();
     if is_external {
-        let hint = Some("declare it without `external`; it is made with the deployment".to_owned());
-        log.wrong(spot.at(), &spot.path, "an external network", "a network of this file", hint);
+        log.remark(spot.at(), &spot.path, "has to be on the node before: it is external");
     }
     Some(Network {
         name: spot.get("name", log).and_then(|spot| log.filled(&spot)).or(external_name),

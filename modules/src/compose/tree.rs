@@ -123,7 +123,14 @@ pub fn parse(file: u16, text: &str, log: &mut Log) -> Option<Node> {
     loop {
         let mut tree = Tree { file, log, stack: Vec::new(), root: None, nodes: 0, anchors: BTreeMap::new() };
         match tree.read(&text) {
-            Ok(()) => return tree.root,
+            Ok(()) => {
+                let root = tree.root;
+                if root.is_none() {
+                    let start = At { file, place: crate::spec::error::START };
+                    log.wrong(start, "", "an empty file", "a compose file with services", None);
+                }
+                return root;
+            }
             Err(Stop::Limit) => return None,
             Err(Stop::Line(line)) => {
                 attempts -= 1;

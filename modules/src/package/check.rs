@@ -4,19 +4,29 @@ use std::fs;
 
 use super::PackageError;
 use super::collect::{Content, Found};
+use crate::compose::module::ComposeFiles;
 use crate::spec::ModuleSpec;
-use crate::spec::error::{Report, START};
+use crate::spec::error::{Report, START, SpecError, SpecErrors};
 use crate::spec::health::Check;
 use crate::spec::install::InstallStep;
 use crate::spec::reference::Visibility;
 use crate::spec::runtime::Runtime;
 use crate::spec::yaml::place_of;
+use crate::unpack::MANIFEST;
 
 const TEMPLATES: &str = "templates/";
 const TEMPLATE_BYTES: u64 = 1 << 20;
+/// More than a compose file may have, so that one which is too large is told from one which is missing.
+const COMPOSE_BYTES: u64 = 2 << 20;
 
 /// Checks the files of the folder against the spec; `report` knows the places of its fields.
-pub fn check(spec: &ModuleSpec, mut report: Report, found: &[Found]) -> Result<(), PackageError> {
+///
+/// Gives what the module's compose file needs, if it has one.
+pub fn check(
+    spec: &ModuleSpec,
+    mut report: Report,
+    found: &[Found],
+) -> Result<Option<ComposeFiles>, PackageError> {
     for entry in found.iter().filter(|entry| entry.path.starts_with(TEMPLATES)) {
         if let Content::File { size, .. } = &entry.content {
             check_template(spec, entry, *size)?;
@@ -25,7 +35,30 @@ pub fn check(spec: &ModuleSpec, mut report: Report, found: &[Found]) -> Result<(
     for (field, program) in programs(spec) {
         check_program(spec, found, &field, program, &mut report);
     }
-    report.finish(()).map_err(PackageError::Spec)
+    let compose = match check_compose(spec, found) {
+        Ok(compose) => compose,
+        Err(errors) => {
+            let (own, others): (Vec<SpecError>, Vec<SpecError>) =
+                errors.errors.into_iter().partition(|error| error.file == MANIFEST);
+            for error in own {
+                report.at(&error.field, error.found, error.expected, error.hint);
+            }
+            if !others.is_empty() && report.is_empty() {
+                return Err(PackageError::Spec(SpecErrors { errors: others, omitted: errors.omitted }));
+            }
+            None
+        }
+    };
+    report.finish(compose).map_err(PackageError::Spec)
+}
+
+fn check_compose(spec: &ModuleSpec, found: &[Found]) -> Result<Option<ComposeFiles>, SpecErrors> {
+    let file = |path: &str| found.iter().find(|entry| entry.path == path);
+    let is_small =
+        |entry: &&Found| matches!(entry.content, Content::File { size, .. } if size <= COMPOSE_BYTES);
+    let read = |path: &str| fs::read(&file(path).filter(is_small)?.place).ok();
+    let paths = found.iter().filter(|entry| !matches!(entry.content, Content::Folder));
+    ComposeFiles::gather(spec, paths.map(|entry| entry.path.clone()).collect(), &read)
 }
 
 fn check_template(spec: &ModuleSpec, entry: &Found, size: u64) -> Result<(), PackageError> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::{PackageError, PackedFile};
+use crate::compose::module::ComposeFiles;
 use crate::digest::Digest;
 use crate::release::Release;
 use crate::spec::ModuleSpec;
@@ -19,6 +20,8 @@ pub struct Verified {
     /// Of the package itself, in bytes.
     pub size: u64,
     pub files: Vec<PackedFile>,
+    /// What its compose file needs, if it has one.
+    pub compose: Option<ComposeFiles>,
 }
 
 impl Verified {
@@ -38,19 +41,29 @@ pub fn verify(path: &Path) -> Result<Verified, PackageError> {
     let (size, digest) = read.map_err(|cause| PackageError::Bad { path: path.to_owned(), cause })?;
     let name = format!("{}:{MANIFEST}", path.display());
     let spec = ModuleSpec::parse_bytes(&name, &contents.manifest)?;
+    let texts = contents.texts;
+    let paths = contents.files.keys().cloned().collect();
+    let compose = ComposeFiles::gather(&spec, paths, &|path| texts.get(path).cloned())?;
     let files = contents.files.into_values().collect();
-    Ok(Verified { spec, digest, size, files })
+    Ok(Verified { spec, digest, size, files, compose })
 }
 
 /// The most that is read of a MODULE.yaml; the parser refuses less than that.
 const MANIFEST_BYTES: usize = 1 << 20;
+/// What a compose file and those it names may have, each and together.
+const TEXT_BYTES: usize = 2 << 20;
+const TEXTS_BYTES: usize = 16 << 20;
 
-/// Remembers names, sizes and the MODULE.yaml.
+/// Remembers names, sizes, the MODULE.yaml, and what could be a compose file or what one reads.
 #[derive(Default)]
 struct Contents {
     files: BTreeMap<String, PackedFile>,
     manifest: Vec<u8>,
     in_manifest: bool,
+    texts: BTreeMap<String, Vec<u8>>,
+    /// The file that is read, if it is small enough to be kept.
+    open: Option<String>,
+    kept: usize,
 }
 
 impl Sink for Contents {
@@ -64,6 +77,13 @@ impl Sink for Contents {
 
     fn begin(&mut self, path: &str, is_executable: bool, size: u64) -> Result<(), UnpackError> {
         self.in_manifest = path == MANIFEST;
+        let size_kept = usize::try_from(size).unwrap_or(usize::MAX);
+        let is_kept = size_kept <= TEXT_BYTES && self.kept.saturating_add(size_kept) <= TEXTS_BYTES;
+        self.open = is_kept.then(|| path.to_owned());
+        if is_kept {
+            self.kept += size_kept;
+            self.texts.insert(path.to_owned(), Vec::with_capacity(size_kept));
+        }
         self.files.insert(path.to_owned(), PackedFile { path: path.to_owned(), size, is_executable });
         Ok(())
     }
@@ -73,11 +93,15 @@ impl Sink for Contents {
             let room = MANIFEST_BYTES - self.manifest.len();
             self.manifest.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
+        if let Some(text) = self.open.as_ref().and_then(|path| self.texts.get_mut(path)) {
+            text.extend_from_slice(bytes);
+        }
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), UnpackError> {
         self.in_manifest = false;
+        self.open = None;
         Ok(())
     }
 }

@@ -38,6 +38,50 @@ pub fn module_yaml(bytes: &[u8]) {
     }
 }
 
+/// A compose file is read or refused with places; leniently, something is always given, with places too.
+pub fn compose(bytes: &[u8]) {
+    use modules::compose::{Source, parse, read};
+    let source = Source::alone("compose.yaml", bytes);
+    let lenient = read(&source);
+    for note in &lenient.notes {
+        assert!(note.origin.place.line >= 1 && !note.text.is_empty(), "{note}");
+    }
+    match parse(&source) {
+        Ok(project) => {
+            assert!(!project.services.is_empty());
+            let mut started = std::collections::BTreeSet::new();
+            for service in &project.services {
+                assert!(service.image.is_some(), "{}", service.name);
+                for dependency in &service.depends_on {
+                    assert!(started.contains(dependency.service.as_str()), "{} is too early", service.name);
+                }
+                started.insert(service.name.as_str());
+            }
+        }
+        Err(errors) => {
+            assert!(!errors.errors.is_empty());
+            for error in &errors.errors {
+                assert!(error.place.line >= 1 && error.place.column >= 1, "{error}");
+                assert!(!error.found.is_empty() && !error.expected.is_empty(), "{error}");
+            }
+            assert!(errors.to_string().len() < 400_000, "an error must not be longer than a person can read");
+        }
+    }
+}
+
+/// Any text is followed as a script to its end, and every finding has a line of it.
+pub fn script(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.matches('\n').count() + 1;
+    for finding in modules::safety::check_commands("x.sh", 1, &text) {
+        assert!((1..=lines + 1).contains(&finding.line), "{finding}");
+        assert!(!finding.text.is_empty() && !finding.id.is_empty());
+    }
+    for path in ["Dockerfile", "x.service", "x.py", "compose.yaml", "x.sh"] {
+        modules::safety::check_source(modules::safety::SourceFile { path, bytes, mode: 0 });
+    }
+}
+
 /// A package is unpacked to plain files that stay in their folder, or refused with nothing left behind.
 ///
 /// The first byte says what the others are: a package, a tar archive, or one whose checksums are put right.

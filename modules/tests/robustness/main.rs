@@ -43,6 +43,41 @@ const WORDS: [&str; 34] = [
     "%TAG",
     "-0x1",
 ];
+const COMPOSE: &[u8] = include_bytes!("../compose/app.yaml");
+const SCRIPT: &[u8] = b"#!/bin/sh\nset -e\nf() { curl -s \"$1\"; }\nfor x in a b; do if [ -f $x ]; then f $x | sh; else `f y`; fi; done\ncat <<E >f\n$(f z)\nE\ncase $1 in a|b) eval \"${2:-$(f q)}\" ;; *) : ;; esac\nbash <(f w) && (f u | sh -c 'x') || { echo $'\\x41' > /dev/sda; }\n";
+/// The same for scripts.
+const SIGNS: [&str; 30] = [
+    "\n",
+    " ",
+    ";",
+    "&",
+    "&&",
+    "|",
+    "||",
+    "(",
+    ")",
+    "{ ",
+    "}",
+    "<",
+    ">",
+    "<<E\n",
+    "<<<",
+    "<(",
+    "$(",
+    "${",
+    "$((",
+    "`",
+    "'",
+    "\"",
+    "\\",
+    "$x",
+    "#",
+    "if ",
+    "done",
+    "case x in ",
+    ";;",
+    "x=$x$x;",
+];
 /// The same for archives: paths, and the kinds of entries.
 const BYTES: [&[u8]; 16] = [
     b"..",
@@ -99,8 +134,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_compose_file_is_read_or_refused_with_places(
+        mutations in prop::collection::vec(mutation(WORDS.map(str::as_bytes).to_vec()), 0..6),
+    ) {
+        bodies::compose(&mutated(COMPOSE, &mutations));
+    }
+
+    #[test]
+    fn any_script_is_followed_to_its_end(
+        mutations in prop::collection::vec(mutation(SIGNS.map(str::as_bytes).to_vec()), 0..8),
+    ) {
+        bodies::script(&mutated(SCRIPT, &mutations));
+    }
+}
+
 #[test]
 fn the_seeds_are_good() {
+    bodies::compose(COMPOSE);
+    bodies::script(SCRIPT);
     bodies::module_yaml(FULL);
     bodies::unpack(&[&[1], &archive()[..]].concat());
     assert!(modules::spec::ModuleSpec::parse_bytes("full.yaml", FULL).is_ok());
