@@ -56,6 +56,7 @@ struct Held {
 struct Open {
     reservation: ReservationId,
     ticket: Ticket,
+    quota: QuotaKey,
 }
 
 impl Keeper {
@@ -133,10 +134,9 @@ impl Gate for PlanGate<'_> {
     ) {
         let now = (self.keeper.now)();
         let mut held = self.keeper.held();
-        let Some(Open { reservation, ticket }) = held.open.remove(&pass.0) else { return };
-        let quota_key = self.quota_key(candidate);
+        let Some(Open { reservation, ticket, quota }) = held.open.remove(&pass.0) else { return };
         let state = &mut held.state;
-        state.quotas.settle(&quota_key, ticket, of_quota(outcome), limits, now);
+        state.quotas.settle(&quota, ticket, of_quota(outcome), limits, now);
         match outcome {
             Ok(Response { usage: Some(usage), .. }) => {
                 state.ledger.commit(reservation, amount(candidate, usage))
@@ -151,6 +151,16 @@ impl Gate for PlanGate<'_> {
             Err(error) => state.breakers.failed(name, error, now),
         }
         // What could not be stored is stored with the next change; it was reserved before, so a crash only overcounts.
+        let _ = (self.keeper.save)(&held.state);
+    }
+
+    fn abandon(&self, pass: Pass) {
+        let now = (self.keeper.now)();
+        let mut held = self.keeper.held();
+        let Some(Open { reservation, ticket, quota }) = held.open.remove(&pass.0) else { return };
+        held.state.ledger.commit_worst(reservation);
+        let cancelled = Outcome::Failed { retry_after: None };
+        held.state.quotas.settle(&quota, ticket, cancelled, &Limits::default(), now);
         let _ = (self.keeper.save)(&held.state);
     }
 }
@@ -189,7 +199,7 @@ impl PlanGate<'_> {
         }
         let pass = held.next;
         held.next += 1;
-        held.open.insert(pass, Open { reservation, ticket });
+        held.open.insert(pass, Open { reservation, ticket, quota: self.quota_key(candidate) });
         Ok(Step::Passed(Pass(pass)))
     }
 

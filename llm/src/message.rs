@@ -39,9 +39,9 @@ impl Request {
     }
 
     /// More input tokens than the provider can count: tokens of byte-level vocabularies hold at least one byte each,
-    /// and what chat templates add is covered by a fixed allowance for each message and tool.
+    /// and what chat templates and the providers' own tool prompts add is covered by a fixed allowance for each message and tool.
     pub fn worst_input_tokens(&self) -> u64 {
-        const ALLOWANCE: usize = 512;
+        const ALLOWANCE: usize = 1024;
         const EACH: usize = 64;
         let messages: usize = self.messages.iter().map(|message| message.bytes() + EACH).sum();
         let tools: usize = self.tools.iter().map(|tool| tool.bytes() + EACH).sum();

@@ -39,8 +39,8 @@ pub trait Gate: Send + Sync {
     /// Lets a try pass (perhaps after a wait), or says why it must not.
     async fn enter(&self, candidate: &Candidate, request: &Request) -> Result<Pass, Refused>;
 
-    /// Takes what became of a try that passed, and what the provider told about its limits. It is called once for each
-    /// pass, unless the caller was dropped: count what never left as the worst case.
+    /// Takes what became of a try that passed, and what the provider told about its limits. For each pass, either this
+    /// or `abandon` is called, once.
     async fn leave(
         &self,
         candidate: &Candidate,
@@ -48,6 +48,23 @@ pub trait Gate: Send + Sync {
         limits: &Limits,
         outcome: &Result<Response, ProviderError>,
     );
+
+    /// Takes back a try that was cancelled: what it took will never be told.
+    fn abandon(&self, pass: Pass);
+}
+
+/// Tells the gate if the asker is dropped before its try has ended.
+struct Guest<'a> {
+    gate: &'a dyn Gate,
+    pass: Option<Pass>,
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.gate.abandon(pass);
+        }
+    }
 }
 
 /// The number under which a gate remembers a try.
@@ -152,7 +169,9 @@ impl Chain {
                 failures.push(Failure::Refused { model: model(), cause });
                 next
             })?;
+            let mut guest = Guest { gate, pass: Some(pass) };
             let (limits, outcome) = ask(candidate, request).await;
+            guest.pass = None;
             gate.leave(candidate, pass, &limits, &outcome).await;
             let cause = match outcome {
                 Ok(response) => return Ok(response),

@@ -61,6 +61,20 @@ async fn what_is_open_when_the_coordinator_dies_counts_in_full() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancelled_request_counts_in_full_and_holds_nothing() {
+    let provider = Arc::new(Runaway { is_silent: true, ..Runaway::default() });
+    let keeper = keeper(State::default());
+    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    let chain = chain(&provider);
+    let mut random = || 0.5;
+    let asked = question();
+    let cancelled = tokio::time::timeout(Duration::from_secs(1), chain.ask(&asked, &gate, &mut random)).await;
+    assert!(cancelled.is_err());
+    let balance = keeper.state().ledger.of_plan("p");
+    assert_eq!((balance.spent, balance.reserved), (PRICES.worst(&question()).into(), Amount::default()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_leaves_that_could_not_be_stored_before() {
     let provider = Arc::new(Runaway::default());
     let keeper = Keeper::new(State::default(), clock(), Arc::new(|_| Err("the disk is full".to_owned())));
@@ -88,6 +102,7 @@ struct Runaway {
     calls: AtomicU64,
     charged: AtomicU64,
     is_broken: bool,
+    is_silent: bool,
 }
 
 #[async_trait]
@@ -98,6 +113,9 @@ impl Provider for Runaway {
 
     async fn send(&self, request: &Request) -> Result<Reply, ProviderError> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.is_silent {
+            futures::future::pending::<()>().await;
+        }
         if self.is_broken {
             let fault =
                 Fault::Status { status: 401, kind: Kind::Auth, name: "auth".into(), message: "no".into() };

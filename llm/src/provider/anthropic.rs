@@ -50,38 +50,15 @@ fn answers_by_tool(request: &Request) -> bool {
 }
 
 fn body(request: &Request) -> Value {
-    let mut system = request.system.clone();
-    let mut tools: Vec<Value> = request
-        .tools
-        .iter()
-        .map(|tool| json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters}))
-        .collect();
-    let mut choice = match request.tool_choice {
-        ToolChoice::Auto => None,
-        ToolChoice::Required => Some(json!({"type": "any"})),
-        ToolChoice::None => Some(json!({"type": "none"})),
-    };
-    match &request.output {
-        Output::Text => {}
-        Output::Json => system.push_str("\n\nAnswer with a JSON object and nothing else."),
-        Output::Schema { name, schema } if answers_by_tool(request) => {
-            tools.push(json!({"name": ANSWER_TOOL, "description": format!("Gives the answer ({name})."), "input_schema": schema}));
-            choice = Some(json!({"type": "tool", "name": ANSWER_TOOL}));
-        }
-        Output::Schema { schema, .. } => {
-            system.push_str(&format!(
-                "\n\nThe final answer is JSON of this schema and nothing else:\n{schema}"
-            ));
-        }
-    }
     let mut body = json!({
         "model": request.model,
         "max_tokens": request.max_tokens,
         "messages": messages(&request.messages),
         "stream": true,
     });
-    if !system.trim().is_empty() {
-        body["system"] = json!(system.trim_start());
+    let system = system(request);
+    if !system.is_empty() {
+        body["system"] = json!(system);
     }
     if let Some(temperature) = request.temperature {
         body["temperature"] = json!(temperature);
@@ -89,6 +66,7 @@ fn body(request: &Request) -> Value {
     if !request.stop.is_empty() {
         body["stop_sequences"] = json!(request.stop);
     }
+    let (tools, choice) = tools(request);
     if !tools.is_empty() {
         body["tools"] = json!(tools);
         if let Some(choice) = choice {
@@ -96,6 +74,38 @@ fn body(request: &Request) -> Value {
         }
     }
     body
+}
+
+fn system(request: &Request) -> String {
+    let mut system = request.system.clone();
+    match &request.output {
+        Output::Json => system.push_str("\n\nAnswer with a JSON object and nothing else."),
+        Output::Schema { schema, .. } if !answers_by_tool(request) => {
+            system.push_str(&format!(
+                "\n\nThe final answer is JSON of this schema and nothing else:\n{schema}"
+            ));
+        }
+        Output::Text | Output::Schema { .. } => {}
+    }
+    system.trim().to_owned()
+}
+
+/// The tools and which of them must be called.
+fn tools(request: &Request) -> (Vec<Value>, Option<Value>) {
+    if let (Output::Schema { name, schema }, true) = (&request.output, answers_by_tool(request)) {
+        let description = format!("Gives the answer ({name}).");
+        let tool = json!({"name": ANSWER_TOOL, "description": description, "input_schema": schema});
+        return (vec![tool], Some(json!({"type": "tool", "name": ANSWER_TOOL})));
+    }
+    let tools = request.tools.iter().map(
+        |tool| json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters}),
+    );
+    let choice = match request.tool_choice {
+        ToolChoice::Auto => None,
+        ToolChoice::Required => Some(json!({"type": "any"})),
+        ToolChoice::None => Some(json!({"type": "none"})),
+    };
+    (tools.collect(), choice)
 }
 
 /// Results of tools are parts of the user's message, and all results of one turn must stand in one message.

@@ -112,12 +112,8 @@ impl Answer {
         if kind == "message_start" {
             return self.start(event.get("message").unwrap_or(&Value::Null));
         }
-        if !self.has_started
-            && matches!(
-                kind,
-                "content_block_start" | "content_block_delta" | "message_delta" | "message_stop"
-            )
-        {
+        let is_part = kind.starts_with("content_block_") || kind.starts_with("message_");
+        if is_part && !self.has_started {
             return Err(Fault::Shape { what: "an event before message_start" });
         }
         match kind {

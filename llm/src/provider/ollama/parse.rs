@@ -124,7 +124,8 @@ impl Answer {
             let usage = self.assembly.usage();
             usage.input = input;
             usage.output = output;
-            let fills_context = self.num_ctx.is_some_and(|most| input + output >= u64::from(most));
+            let fills_context =
+                self.num_ctx.is_some_and(|most| input.saturating_add(output) >= u64::from(most));
             if fills_context {
                 self.assembly.stop(Stop::Length);
                 return self.assembly.finish();
