@@ -5,6 +5,8 @@
 
 pub mod approval;
 pub mod canonical;
+pub mod compare;
+pub mod cost;
 pub mod decimal;
 pub mod fault;
 pub mod glob;
@@ -19,8 +21,10 @@ pub mod read;
 pub mod receipt;
 pub mod redact;
 pub mod reference;
+pub mod rollout;
 pub mod run;
 pub mod sandbox;
+pub mod show;
 pub mod step;
 pub mod tool;
 pub mod validate;

@@ -21,7 +21,7 @@ fn a_chain_verifies_and_no_change_goes_unseen() {
         verify(&subject, &receipts, public).map(|_| ()).expect_err("is refused")
     };
     let signature = |number| ReceiptError::Signature { number };
-    let cases: [(&str, &dyn Fn(&mut Vec<Receipt>), ReceiptError); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("outcome", &|all| set_outcome(&mut all[1]), signature(1)),
         ("one left out", &|all| drop(all.remove(1)), ReceiptError::Missing { expected: 1, found: 2 }),
         (
@@ -73,6 +73,8 @@ fn a_chain_goes_on_after_a_restart() {
     }
     assert_eq!(chain.sign(receipts[2].fact.clone(), &key), receipts[2]);
 }
+
+type Case<'c> = (&'c str, &'c dyn Fn(&mut Vec<Receipt>), ReceiptError);
 
 fn set_outcome(receipt: &mut Receipt) {
     if let Fact::Step { outcome, .. } = &mut receipt.fact {

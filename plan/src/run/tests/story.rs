@@ -100,11 +100,7 @@ fn low_gives_way_to_high_after_two_failed_checks_and_high_to_a_new_plan() {
     scene.comes_back("a", json!({"text": "no"}));
     for round in ["c", "d"] {
         assert!(matches!(scene.next().as_slice(), [Action::Replan { .. }]), "{round}");
-        let new =
-            plan(&steps(round).replace(
-                "escalate",
-                if round == "d" { "escalate, tier: high" } else { "escalate, tier: high" },
-            ));
+        let new = plan(&steps(round).replace("escalate", "escalate, tier: high"));
         scene.add(Event::Replanned { plan: new.canonical(), hash: new.hash() });
         assert_eq!(scene.start(), round);
         scene.comes_back(round, json!({"text": "no"}));

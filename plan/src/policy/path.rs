@@ -1,0 +1,118 @@
+//! Paths: made plain, found in words, and compared with what is protected.
+
+use super::Policy;
+use super::look::Look;
+use super::verdict::{Decision, Verdict};
+use crate::glob;
+
+/// What is done with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// What nobody reads or writes through a step, whatever a policy says: memory, environments, disks, keys.
+const NEVER: [&str; 22] = [
+    "/proc/*/environ",
+    "/proc/*/mem",
+    "/proc/*/maps",
+    "/proc/*/root",
+    "/proc/*/root/*",
+    "/proc/*/cwd",
+    "/proc/*/cwd/*",
+    "/proc/*/fd",
+    "/proc/*/fd/*",
+    "/proc/*/task/*",
+    "/proc/kcore",
+    "/proc/sysrq-trigger",
+    "/proc/kallsyms",
+    "/dev/mem",
+    "/dev/kmem",
+    "/dev/port",
+    "/etc/shadow*",
+    "/etc/gshadow*",
+    "/etc/ssh/ssh_host_*_key",
+    "*/.ssh/id_*",
+    "*/.gnupg/*",
+    "/etc/ssl/private/*",
+];
+/// What is never written, besides.
+const NEVER_WRITTEN: [&str; 14] = [
+    "/dev/sd*",
+    "/dev/mmcblk*",
+    "/dev/nvme*",
+    "/dev/vd*",
+    "/dev/dm-*",
+    "/dev/loop*",
+    "/dev/disk/*",
+    "/etc/ld.so.*",
+    "/etc/sudoers*",
+    "/etc/pam.d/*",
+    "*/.ssh/*",
+    "/etc/passwd*",
+    "/etc/group*",
+    "/proc/*",
+];
+
+/// An absolute path without `.`, `..` and doubled slashes; `dir` is where a relative one begins.
+pub fn plain(path: &str, dir: &str) -> String {
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{dir}/{path}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The paths that a word of a command may stand for: `of=/dev/sda`, `@/etc/shadow`, `file:///x`, `a:/b`, `../x`.
+pub fn in_word(word: &str, dir: &str) -> Vec<String> {
+    let pieces = word.split(['=', '@', ',', ':', ';', '"', '\'', '<', '>', '|', ' ', '\n', '\t']);
+    let whole = std::iter::once(word);
+    let glued = word.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    let all = whole.chain(pieces).chain(glued);
+    let looks_like_one = |piece: &&str| piece.contains('/') || matches!(*piece, "." | "..");
+    let mut paths: Vec<String> = all.filter(looks_like_one).map(|piece| plain(piece, dir)).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// What the policy says of a path, as it is written and where it leads.
+pub fn judge(policy: &Policy, path: &str, access: Access, look: &Look<'_>) -> Verdict {
+    let mut verdict = Verdict::allow();
+    let real = plain(&(look.real_path)(path), "/");
+    for path in [path, real.as_str()] {
+        if look.own.iter().any(|own| is_below(path, own)) {
+            verdict.add(Decision::Forbid, format!("{path} belongs to the agent"));
+        }
+        let never = NEVER.iter().chain(NEVER_WRITTEN.iter().filter(|_| access == Access::Write));
+        if let Some(pattern) = never.into_iter().find(|pattern| fits(pattern, path)) {
+            verdict.add(Decision::Forbid, format!("{path} is protected ({pattern})"));
+        }
+        for rule in policy.paths.iter().filter(|rule| fits(&rule.path, path)) {
+            let decision = if access == Access::Read { rule.read } else { rule.write };
+            if decision != Decision::Allow {
+                verdict.add(decision, format!("{path} is under the rule for {}", rule.path));
+            }
+        }
+    }
+    verdict
+}
+
+/// A pattern that ends with `/` is of all below it, and of the folder itself.
+fn fits(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('/') {
+        Some(folder) => glob::matches(folder, path) || glob::matches(&format!("{pattern}*"), path),
+        None => glob::matches(pattern, path),
+    }
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
