@@ -68,6 +68,6 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
-        format!("\"{}\"", word.escape_default())
+        format!("\"{}\"", word.escape_debug())
     }
 }

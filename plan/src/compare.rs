@@ -93,7 +93,8 @@ pub fn widenings(approved: &Plan, new: &Plan) -> Vec<String> {
             found.push(format!("step {id} uses {}, which no approved step does", step.call.tool));
         }
         let reads = step.effect == modules::effect::Effect::Read && step.undo.is_none();
-        if !(reads && is_local(step.call.tool)) && !approved.steps.iter().any(|old| is_same_deed(old, step)) {
+        let is_known = approved.steps.iter().any(|old| is_same_deed(old, step));
+        if !is_known && !(reads && is_local(step.call.tool)) {
             found.push(format!(
                 "step {id} does what no approved step does: {}",
                 crate::approval::shown(&step.call)

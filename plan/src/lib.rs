@@ -24,6 +24,8 @@ pub mod reference;
 pub mod rollout;
 pub mod run;
 pub mod sandbox;
+#[cfg(feature = "yaml")]
+pub mod schema;
 pub mod show;
 pub mod step;
 pub mod tool;

@@ -19,6 +19,7 @@ pub mod event;
 mod judge;
 pub mod low;
 mod next;
+mod ready;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@
 use super::event::{Ending, Work};
 use super::{MAX_REPLANS, Phase, Progress, Run, Undo};
 use crate::approval::Request;
-use crate::reference;
 use crate::step::{OnFailure, Step, StepId, Tier};
 
 /// Something to do now.
@@ -242,7 +241,7 @@ impl Run {
         Some(Action::End { ending: Ending::RolledBack { step: failed.clone(), why: why.to_owned() } })
     }
 
-    fn start_action(&self, step: &Step, progress: &Progress, work: Work) -> Action {
+    pub(super) fn start_action(&self, step: &Step, progress: &Progress, work: Work) -> Action {
         let attempt = progress.attempts + u32::from(work == Work::Do);
         Action::Start { step: step.id.clone(), attempt, work, tier: progress.tier, key: self.key(step) }
     }
@@ -312,71 +311,4 @@ impl Run {
             self.steps.iter().filter(|(_, progress)| failed(progress)).map(|(id, _)| id.clone()).collect();
         if steps.is_empty() { Ending::Done } else { Ending::DoneExcept { steps } }
     }
-
-    /// What one step does next.
-    fn advance(&self, step: &Step, progress: &Progress, present: &Present<'_>) -> Option<Action> {
-        let id = || step.id.clone();
-        let from_ms = match progress.phase {
-            Phase::Waiting { from_ms } => from_ms,
-            Phase::Escalating => return Some(Action::Escalate { step: id() }),
-            _ => return None,
-        };
-        match self.ready(step) {
-            Ready::Not => return None,
-            Ready::Never(why) => return Some(Action::Skip { step: id(), why }),
-            Ready::Now => {}
-        }
-        if present.now_ms < from_ms {
-            return None;
-        }
-        if !progress.is_cleared {
-            return Some(Action::Weigh { step: id() });
-        }
-        let request = match (present.gate)(step) {
-            Gate::Open => return Some(self.start_action(step, progress, Work::Do)),
-            Gate::Shut(why) => return Some(Action::Forbid { step: id(), why }),
-            Gate::Ask(request) => request,
-        };
-        match &progress.asked {
-            Some(asked) if asked.is_same(&request) => {
-                let is_approved = progress.approved == Some(asked.digest());
-                if present.now_ms >= asked.expires_ms {
-                    Some(Action::Expire { step: id(), request: asked.clone() })
-                } else {
-                    is_approved.then(|| self.start_action(step, progress, Work::Do))
-                }
-            }
-            Some(_) | None => Some(Action::Ask { step: id(), request }),
-        }
-    }
-
-    fn ready(&self, step: &Step) -> Ready {
-        for need in &step.needs {
-            match self.steps.get(need).map(|progress| &progress.phase) {
-                Some(Phase::Succeeded | Phase::NotNeeded { .. }) => {}
-                Some(Phase::Failed { .. }) => return Ready::Never(format!("{need} has failed")),
-                Some(Phase::Skipped { .. }) => return Ready::Never(format!("{need} was skipped")),
-                Some(_) | None => return Ready::Not,
-            }
-        }
-        match reference::references(&step.call.args) {
-            Ok(found) => match found.iter().find_map(|found| self.without_output(&found.name)) {
-                Some(missing) => Ready::Never(format!("it refers to {missing}, which has no output")),
-                None => Ready::Now,
-            },
-            Err(error) => Ready::Never(error.to_string()),
-        }
-    }
-
-    /// The step behind a reference, where it was skipped.
-    fn without_output(&self, name: &str) -> Option<StepId> {
-        let id = StepId::parse(name.split_once('.')?.0).ok()?;
-        matches!(self.steps.get(&id)?.phase, Phase::NotNeeded { .. }).then_some(id)
-    }
-}
-
-enum Ready {
-    Not,
-    Now,
-    Never(String),
 }

@@ -1,0 +1,8 @@
+//! `cargo +nightly fuzz run policy_yaml`; the body also runs on mutated seeds in the ordinary tests.
+#![no_main]
+
+#[path = "../../plan/tests/robustness/bodies.rs"]
+#[expect(dead_code, reason = "the bodies of all targets are in one file")]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::policy_yaml(bytes));
