@@ -21,6 +21,9 @@ pub struct Window {
     pub limit: Option<u64>,
     pub remaining: Option<u64>,
     pub reset_after: Option<Duration>,
+    /// Whether all comes back at once then (a window of fixed length), rather than bit by bit until then.
+    #[serde(default)]
+    pub at_once: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +41,7 @@ impl Limits {
         let requests = [
             window(&header, "x-ratelimit-", "-requests", date),
             anthropic(&header, "requests", date),
-            window(&header, "x-ratelimit-", "", date),
+            Window { at_once: true, ..window(&header, "x-ratelimit-", "", date) },
         ];
         let tokens = [
             window(&header, "x-ratelimit-", "-tokens", date),
@@ -50,7 +53,9 @@ impl Limits {
 }
 
 fn first(windows: [Window; 3]) -> Window {
-    windows.into_iter().find(|window| *window != Window::default()).unwrap_or_default()
+    let is_told =
+        |window: &Window| window.limit.or(window.remaining).is_some() || window.reset_after.is_some();
+    windows.into_iter().find(is_told).unwrap_or_default()
 }
 
 fn tighter(a: Window, b: Window) -> Window {
@@ -72,6 +77,7 @@ fn window<'a>(
         limit: value("limit").and_then(count),
         remaining: value("remaining").and_then(count),
         reset_after: value("reset").and_then(|text| wait(text, date)),
+        at_once: false,
     }
 }
 
@@ -81,6 +87,7 @@ fn anthropic<'a>(header: &impl Fn(&str) -> Option<&'a str>, what: &str, date: Op
         limit: value("limit").and_then(count),
         remaining: value("remaining").and_then(count),
         reset_after: value("reset").and_then(|text| wait(text, date)),
+        at_once: false,
     }
 }
 
@@ -204,7 +211,7 @@ mod tests {
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", "1767225660000"),
         ]);
-        assert_eq!(limits.requests, told(20, 0, 60_000));
+        assert_eq!(limits.requests, Window { at_once: true, ..told(20, 0, 60_000) });
     }
 
     #[test]
@@ -245,6 +252,7 @@ mod tests {
             limit: Some(limit),
             remaining: Some(remaining),
             reset_after: Some(Duration::from_millis(millis)),
+            at_once: false,
         }
     }
 }

@@ -163,11 +163,9 @@ impl Quota {
     fn learn(&mut self, limits: &Limits, now: UnixMillis) {
         for (bucket, window) in [(&mut self.requests, limits.requests), (&mut self.tokens, limits.tokens)] {
             bucket.told(window);
-            if let Window { remaining: Some(0), reset_after: Some(wait), .. } = window {
-                // The earliest time at which there is something again is not told; a bucket refills bit by bit.
-                let first = wait.min(Duration::from_secs(60));
-                bucket.empty();
-                self.closed_until = self.closed_until.max(after(now, first / 4));
+            // A bucket that refills bit by bit is right by itself; a window is shut until it ends.
+            if let Window { remaining: Some(0), reset_after: Some(wait), at_once: true, .. } = window {
+                self.closed_until = self.closed_until.max(after(now, wait));
             }
         }
     }

@@ -112,6 +112,7 @@ impl Provider {
                     limit: Some(self.per_minute as u64),
                     remaining: Some((self.level / MINUTE) as u64),
                     reset_after: Some(Duration::from_millis(((burst - self.level) / self.per_minute) as u64)),
+                    at_once: false,
                 };
                 Limits { requests, ..Limits::default() }
             }

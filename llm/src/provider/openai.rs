@@ -100,7 +100,7 @@ fn body(request: &Request, dialect: Dialect) -> Value {
     match &request.output {
         Output::Text => {}
         Output::Schema { name, schema } if dialect.json_schema => {
-            let format = json!({"name": name, "schema": schema, "strict": true});
+            let format = json!({"name": name, "schema": schema, "strict": is_strict(schema)});
             body["response_format"] = json!({"type": "json_schema", "json_schema": format});
         }
         Output::Json | Output::Schema { .. } => body["response_format"] = json!({"type": "json_object"}),
@@ -114,6 +114,27 @@ fn body(request: &Request, dialect: Dialect) -> Value {
         }
     }
     body
+}
+
+/// Whether OpenAI takes the schema in strict mode, which refuses objects with optional or further properties.
+fn is_strict(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let is_object =
+                fields.get("type").is_some_and(|kind| kind == "object" || kind == &json!(["object", "null"]));
+            (!is_object || is_closed(schema)) && fields.values().all(is_strict)
+        }
+        Value::Array(items) => items.iter().all(is_strict),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+fn is_closed(object: &Value) -> bool {
+    let required: Vec<&str> =
+        object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let names = object["properties"].as_object();
+    object["additionalProperties"] == json!(false)
+        && names.is_none_or(|names| names.keys().all(|name| required.contains(&name.as_str())))
 }
 
 fn messages(request: &Request, dialect: Dialect) -> Vec<Value> {

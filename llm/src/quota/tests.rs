@@ -41,6 +41,16 @@ fn a_storm_halves_a_learned_rate_once_and_answers_raise_it_again() {
 }
 
 #[test]
+fn a_used_up_window_is_shut_until_it_ends() {
+    let mut limits = told(20, 0, 40_000);
+    limits.requests.at_once = true;
+    let mut quotas = Quotas::default();
+    settle(&mut quotas, T0, Outcome::Answered { tokens: 10 }, &limits);
+    assert_eq!(quotas.admit(&key(), 1, T0), Admission::Wait(Duration::from_secs(40)));
+    assert!(go(&mut quotas, T0 + 40_000).is_some());
+}
+
+#[test]
 fn a_limit_by_the_day_comes_back_over_the_day() {
     let mut quotas = Quotas::default();
     settle(&mut quotas, T0, Outcome::Answered { tokens: 1 }, &told(1_440, 0, 86_400_000));
@@ -149,6 +159,7 @@ fn told(limit: u64, remaining: u64, millis: u64) -> Limits {
         limit: Some(limit),
         remaining: Some(remaining),
         reset_after: Some(Duration::from_millis(millis)),
+        at_once: false,
     };
     Limits { requests, ..Limits::default() }
 }

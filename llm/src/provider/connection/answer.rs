@@ -144,9 +144,14 @@ impl Answer {
     }
 
     fn error(&self, fault: Fault) -> ProviderError {
+        let scrub = |text: String| self.endpoint.scrub(&text);
         let fault = match fault {
             Fault::MidStream { kind, name, message } => {
-                Fault::MidStream { kind, name, message: self.endpoint.scrub(&message) }
+                Fault::MidStream { kind, name, message: scrub(message) }
+            }
+            Fault::NotJson { start, cause } => Fault::NotJson { start: scrub(start), cause },
+            Fault::NotAnAnswer { content_type, start } => {
+                Fault::NotAnAnswer { content_type, start: scrub(start) }
             }
             fault => fault,
         };

@@ -155,7 +155,7 @@ fn a_request_is_written_as_each_dialect_wants_it() {
         json!({
             "model": "m", "stream": true, "max_completion_tokens": 100, "stream_options": {"include_usage": true},
             "tool_choice": "required",
-            "response_format": {"type": "json_schema", "json_schema": {"name": "plan", "strict": true, "schema": {"type": "object"}}},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "plan", "strict": false, "schema": {"type": "object"}}},
             "tools": [{"type": "function", "function": {"name": "df", "description": "Disks", "parameters": {"type": "object"}}}],
             "messages": [
                 {"role": "system", "content": "Be brief."},
@@ -170,6 +170,16 @@ fn a_request_is_written_as_each_dialect_wants_it() {
     assert!(glm["messages"][0]["content"].as_str().expect("text").contains(r#"{"type":"object"}"#));
     assert_eq!(glm.get("tool_choice"), None);
     assert!(request.worst_input_tokens() as usize > openai["messages"].to_string().len() / 2);
+}
+
+#[test]
+fn a_schema_is_strict_only_where_openai_takes_it() {
+    let closed = |inner: Value, required: &[&str]| json!({"type": "object", "properties": {"a": inner}, "required": required, "additionalProperties": false});
+    assert!(is_strict(&closed(json!({"type": "string"}), &["a"])));
+    assert!(is_strict(&closed(closed(json!({"type": ["string", "null"]}), &["a"]), &["a"])));
+    assert!(!is_strict(&closed(json!({"type": "string"}), &[])));
+    assert!(!is_strict(&closed(json!({"type": "object"}), &["a"])));
+    assert!(!is_strict(&closed(json!({"type": "array", "items": {"type": "object"}}), &["a"])));
 }
 
 #[test]
