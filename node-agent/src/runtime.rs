@@ -1,4 +1,4 @@
-//! How an instance is executed: as a process or in containers. Both are started so that they outlive the agent,
+//! How an instance is executed: as a process, in containers, or as a unit of systemd. All are started so that they outlive the agent,
 //! found again after it was killed, and stopped with everything they ever started.
 
 pub mod account;
@@ -15,3 +15,4 @@ pub mod reaper;
 pub mod record;
 mod sock_diag;
 pub mod spawn;
+pub mod unit;

@@ -27,6 +27,7 @@ mod owner;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 /// Why a candidate cannot be started as it is.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +128,8 @@ impl Scene {
             Some(instance_spec::Runtime::Containers(group)) => {
                 (ProcessRuntime::default(), Some(group.clone()))
             }
-            Some(instance_spec::Runtime::Systemd(_)) | None => return Err(SceneError::Runtime),
+            Some(instance_spec::Runtime::Systemd(_)) => (ProcessRuntime::default(), None),
+            None => return Err(SceneError::Runtime),
         };
         let digest = spec.release.as_ref().map_or("", |release| &release.digest);
         let mut config = spec.config.clone();
@@ -197,9 +199,10 @@ impl Scene {
         let trial = self.instance_dir.join("room.tmp");
         disk::replace(&trial, &vec![0; ROOM], 0o600, Durability::Crash)?;
         fs::remove_file(&trial).map_err(|cause| DiskError::new("remove", &trial, cause))?;
-        match &self.containers {
-            Some(_) => drop(self.plan(&Candidate::new(spec.clone()))?),
-            None => drop(self.launch()?),
+        match &spec.runtime {
+            Some(instance_spec::Runtime::Containers(_)) => drop(self.plan(&Candidate::new(spec.clone()))?),
+            Some(instance_spec::Runtime::Systemd(_)) => drop(self.unit(spec)?),
+            Some(instance_spec::Runtime::Process(_)) | None => drop(self.launch()?),
         }
         self.probe(spec)?;
         Ok(())

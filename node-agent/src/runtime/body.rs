@@ -10,6 +10,7 @@ use crate::runtime::group::Group;
 use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
+use crate::runtime::unit::Unit;
 
 /// An end that nobody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub struct End {
 pub enum Body {
     Process(Process),
     Containers(Box<Group>, Record),
+    Unit(Box<Unit>, Record),
 }
 
 impl Body {
@@ -29,14 +31,14 @@ impl Body {
     pub fn content(&self) -> Option<Content> {
         match self {
             Body::Process(process) => process.content,
-            Body::Containers(_, record) => record.known_content(),
+            Body::Containers(_, record) | Body::Unit(_, record) => record.known_content(),
         }
     }
 
     pub fn record(&self) -> &Record {
         match self {
             Body::Process(process) => &process.record,
-            Body::Containers(_, record) => record,
+            Body::Containers(_, record) | Body::Unit(_, record) => record,
         }
     }
 
@@ -45,6 +47,7 @@ impl Body {
         match self {
             Body::Process(process) => process.pid,
             Body::Containers(group, _) => group.pid(),
+            Body::Unit(unit, _) => unit.pid(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Body {
         match self {
             Body::Process(process) => format!("pid {}", process.pid),
             Body::Containers(group, _) => format!("containers of {}", group.kind()),
+            Body::Unit(unit, _) => format!("unit {}", unit.name()),
         }
     }
 
@@ -60,7 +64,7 @@ impl Body {
     pub fn age(&self) -> Duration {
         match self {
             Body::Process(process) => procfs::age(process.record.start),
-            Body::Containers(..) => Duration::ZERO,
+            Body::Containers(..) | Body::Unit(..) => Duration::ZERO,
         }
     }
 
@@ -82,6 +86,7 @@ impl Body {
         match self {
             Body::Process(process) => End { how: process.exited().await.to_string(), is_final: false },
             Body::Containers(group, _) => group.ended().await,
+            Body::Unit(unit, _) => unit.ended().await,
         }
     }
 
@@ -92,6 +97,11 @@ impl Body {
             Body::Process(process) => process.stop(grace, place, kin).await,
             Body::Containers(group, _) => {
                 let is_clean = group.stop(grace).await;
+                record::clear(place.dir);
+                is_clean
+            }
+            Body::Unit(unit, _) => {
+                let is_clean = unit.stop(grace).await;
                 record::clear(place.dir);
                 is_clean
             }

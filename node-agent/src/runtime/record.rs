@@ -30,7 +30,7 @@ pub struct Record {
     pub stop_timeout_ms: u32,
     #[prost(uint32, tag = "7")]
     pub restarts: u32,
-    /// The engine that runs its containers; empty for a process.
+    /// The engine that runs its containers, or `systemd:` and the unit's name; empty for a process.
     #[prost(string, tag = "8")]
     pub engine: String,
 }

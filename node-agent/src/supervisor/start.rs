@@ -18,9 +18,11 @@ use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
 use crate::runtime::spawn::SpawnError;
+use crate::runtime::unit::{Unit, UnitPlan};
 use crate::scene::{Scene, SceneError};
 use crate::supervisor::{Running, Supervisor};
 
+const SYSTEMD: &str = "systemd:";
 /// They hold the ports of containers, which may be another instance's that is just ending.
 const PROXIES: [&str; 3] = ["docker-proxy", "conmon", "rootlessport"];
 
@@ -67,9 +69,11 @@ impl Supervisor {
         let known = wanted.into_iter().chain(self.memory.settled.clone());
         let candidate = known.into_iter().find(|candidate| record.known_content() == Some(candidate.content));
         let scene = candidate.as_ref().and_then(|candidate| self.resolve(candidate).ok());
-        let body = match Kind::parse(&record.engine) {
-            Some(kind) => self.take_over(kind, record, candidate.as_ref(), scene.as_ref()),
-            None => match Process::adopt(&self.dir) {
+        let body = match (Kind::parse(&record.engine), record.engine.strip_prefix(SYSTEMD).map(str::to_owned))
+        {
+            (Some(kind), _) => self.take_over(kind, record, candidate.as_ref(), scene.as_ref()),
+            (None, Some(unit)) => self.take_over_unit(&unit, record, candidate.as_ref(), scene.as_ref()),
+            (None, None) => match Process::adopt(&self.dir) {
                 Some(process) => Body::Process(process),
                 None => return,
             },
@@ -105,6 +109,21 @@ impl Supervisor {
         Body::Containers(Box::new(group), record)
     }
 
+    /// What is not known any more can still be stopped and removed.
+    fn take_over_unit(
+        &self,
+        name: &str,
+        record: Record,
+        candidate: Option<&Candidate>,
+        scene: Option<&Scene>,
+    ) -> Body {
+        let log = self.agent.data.instance_agent_log(&self.id);
+        let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.unit(&candidate.spec).ok());
+        let plan = plan.flatten().filter(|plan| plan.name == name);
+        let plan = plan.unwrap_or_else(|| UnitPlan::unknown(name, &self.dir, &log));
+        Body::Unit(Box::new(Unit::start(plan)), record)
+    }
+
     fn setting(&self, kind: Kind) -> Setting {
         Setting {
             kind,
@@ -126,6 +145,12 @@ impl Supervisor {
             let body = self.start_group(candidate, plan)?;
             return Ok(running(body, Some(candidate.clone()), Some(scene)));
         }
+        if let Some(plan) = scene.unit(&candidate.spec)? {
+            let record = self.record(candidate, format!("{SYSTEMD}{}", plan.name));
+            record::write(&self.dir, &record).map_err(StartError::Record)?;
+            let body = Body::Unit(Box::new(Unit::start(plan)), record);
+            return Ok(running(body, Some(candidate.clone()), Some(scene)));
+        }
         let launch = scene.launch()?;
         let family = self.agent.family(&self.id);
         let place = Place { dir: &self.dir, family: &family };
@@ -136,15 +161,19 @@ impl Supervisor {
     /// On record before there is any container, so that none is ever forgotten.
     fn start_group(&self, candidate: &Candidate, plan: Plan) -> Result<Body, StartError> {
         let engine = self.agent.engines.preferred().ok_or(StartError::NoEngine)?;
-        let record = Record {
+        let record = self.record(candidate, engine.kind.to_string());
+        record::write(&self.dir, &record).map_err(StartError::Record)?;
+        Ok(Body::Containers(Box::new(Group::start(plan, self.setting(engine.kind))), record))
+    }
+
+    fn record(&self, candidate: &Candidate, engine: String) -> Record {
+        Record {
             release: candidate.spec.release.clone(),
             restarts: self.restarts,
             content: candidate.content.as_bytes().to_vec(),
-            engine: engine.kind.to_string(),
+            engine,
             ..Record::default()
-        };
-        record::write(&self.dir, &record).map_err(StartError::Record)?;
-        Ok(Body::Containers(Box::new(Group::start(plan, self.setting(engine.kind))), record))
+        }
     }
 
     fn resolve(&self, candidate: &Candidate) -> Result<Scene, SceneError> {

@@ -128,6 +128,7 @@ impl Resolved<'_> {
             "Tty": service.tty,
             // The agent checks by itself, at once and as often as needed while the container starts.
             "Healthcheck": { "Test": ["NONE"] },
+            "Labels": service.labels,
             "HostConfig": self.host_config(),
         });
         if service.has_entrypoint {
@@ -185,6 +186,7 @@ impl Resolved<'_> {
             "Ulimits": ulimits,
             "SecurityOpt": service.security_opt,
             "GroupAdd": service.group_add,
+            "Dns": service.dns,
             // The agent is the only one that starts anything again.
             "RestartPolicy": { "Name": "no" },
             // A copy is in the instance's log; the engine keeps what the agent has yet to read.
@@ -199,6 +201,9 @@ impl Resolved<'_> {
             if number > 0 {
                 config[key] = json!(number);
             }
+        }
+        if service.gpus {
+            config["DeviceRequests"] = json!([{ "Count": -1, "Capabilities": [["gpu"]] }]);
         }
         if service.cpus > 0.0 {
             #[expect(clippy::cast_possible_truncation, reason = "a number of cores times 10^9")]
@@ -240,7 +245,8 @@ impl Plan {
     pub fn body(&self, service: &ServicePlan, image: &str, shared_network: Option<&str>) -> Value {
         let mut body = service.body.clone();
         body["Image"] = json!(image);
-        let mut labels = self.owner.labels();
+        let mut labels = body["Labels"].as_object().cloned().unwrap_or_default();
+        labels.extend(self.owner.labels());
         labels.insert(SERVICE.to_owned(), service.name.as_str().into());
         labels.insert(DIGEST.to_owned(), self.digest.as_str().into());
         labels.insert(CONTENT.to_owned(), self.content.hex().into());
