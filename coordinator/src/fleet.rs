@@ -6,6 +6,7 @@ pub mod ca;
 pub(crate) mod carrier;
 mod carry_out;
 mod change;
+mod compose;
 mod depends;
 mod deploy;
 mod drain;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use modules::spec::ModuleSpec;
 use modules::spec::resolve::Secret;
+use modules::spec::runtime::Runtime;
 use modules::spec::update::Strategy;
 use proto::ids::DeploymentName;
 use proto::v1;
@@ -119,7 +120,9 @@ fn unregistered(module: &v1::UnregisteredModule) -> Result<spec::Resolved, Fleet
         version: spec.version.to_string(),
         digest: module.digest.clone(),
     };
-    Ok(spec::Resolved { release, spec })
+    // Its compose file stays where it is, too; no node is asked to run this.
+    let containers = matches!(spec.runtime, Runtime::Compose(_)).then(v1::ContainerGroup::default);
+    Ok(spec::Resolved { release, spec, containers })
 }
 
 pub(super) fn wait(timeout_ms: u32, no_wait: bool) -> Duration {

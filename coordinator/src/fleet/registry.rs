@@ -16,8 +16,10 @@ use modules::name::ModuleName;
 use modules::package::PackageError;
 use modules::registry::Wanted;
 use modules::spec::ModuleSpec;
+use modules::spec::runtime::Runtime;
 use modules::suggest::closest;
 use modules::version::Version;
+use prost::Message as _;
 use proto::v1;
 use proto::v1::put_package_request::Part;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ use tokio::io::AsyncWriteExt as _;
 use tonic::Streaming;
 
 use super::spec::Resolved;
-use super::{Fleet, FleetError, keys, wire};
+use super::{Fleet, FleetError, compose, keys, wire};
 use crate::blobs::Fetched;
 use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
@@ -41,6 +43,9 @@ const MAX_PACKAGE: u64 = 4 << 30;
 struct ModuleRecord {
     release: Release,
     spec: ModuleSpec,
+    /// What its compose file came to, as the agent's protocol encodes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<u8>,
     package_bytes: u64,
     is_builtin: bool,
     added_at: UnixMillis,
@@ -142,6 +147,7 @@ impl Fleet {
         let path = arrived.path().to_owned();
         let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
         let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
+        let containers = containers(&verified.spec, arrived.reopen().map_err(unwritable)?)?;
         if announced.digest.as_deref() != Some(verified.digest.to_string().as_str()) {
             let message = "the package arrived damaged: its digest is not the one announced".to_owned();
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
@@ -153,7 +159,7 @@ impl Fleet {
             origin: announced.options.origin.map(Origin::from),
             accepted: vetted.accepted,
             signed_by: vetted.signed_by,
-            ..self.record_of(verified.spec, verified.digest, verified.size, false)
+            ..self.record_of(verified.spec, containers, verified.digest, verified.size, false)
         };
         match announced.options.staged {
             true => self.stage(&record).await?,
@@ -165,6 +171,7 @@ impl Fleet {
     fn record_of(
         &self,
         spec: ModuleSpec,
+        containers: Vec<u8>,
         digest: Digest,
         package_bytes: u64,
         is_builtin: bool,
@@ -177,6 +184,7 @@ impl Fleet {
         ModuleRecord {
             release,
             spec,
+            containers,
             package_bytes,
             is_builtin,
             added_at: self.clock.now(),
@@ -225,8 +233,10 @@ impl Fleet {
                 kept.value.release.digest == digest.to_string() || !kept.value.is_builtin
             });
             if !is_known || !self.blobs.has(&digest).await? {
-                let record = self.record_of(package.spec.clone(), digest, package.size, true);
+                let (spec, size) = (package.spec.clone(), package.size);
                 let bytes = package.into_bytes().map_err(unwritable)?;
+                let containers = containers(&spec, bytes.as_slice())?;
+                let record = self.record_of(spec, containers, digest, size, true);
                 self.blobs.put(&digest, bytes.as_slice()).await?;
                 self.register(&record).await?;
             }
@@ -274,7 +284,19 @@ impl From<&Origin> for v1::ModuleOrigin {
 }
 
 fn resolved(record: ModuleRecord) -> Resolved {
-    Resolved { release: record.release, spec: record.spec }
+    let containers = (!record.containers.is_empty())
+        .then(|| v1::ContainerGroup::decode(record.containers.as_slice()).ok())
+        .flatten();
+    Resolved { release: record.release, spec: record.spec, containers }
+}
+
+/// What a module's compose file comes to; nothing for other runtimes.
+fn containers(spec: &ModuleSpec, package: impl std::io::Read) -> Result<Vec<u8>, FleetError> {
+    if !matches!(spec.runtime, Runtime::Compose(_)) {
+        return Ok(Vec::new());
+    }
+    let texts = modules::package::texts(package).map_err(unwritable)?;
+    Ok(compose::group(spec, &texts)?.map(|group| group.encode_to_vec()).unwrap_or_default())
 }
 
 /// Higher versions come later; a pre-release comes before all that are none.

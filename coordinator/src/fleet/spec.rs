@@ -23,6 +23,8 @@ mod runtime;
 pub struct Resolved {
     pub release: Release,
     pub spec: ModuleSpec,
+    /// What its compose file came to, for runtime compose.
+    pub containers: Option<v1::ContainerGroup>,
 }
 
 /// Checks the wish's configuration against the module before anything is written.
@@ -32,7 +34,7 @@ pub fn check(
     config: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<(), FleetError> {
-    if matches!(module.spec.runtime, Runtime::Compose(_)) {
+    if matches!(module.spec.runtime, Runtime::Compose(_)) && module.containers.is_none() {
         return Err(FleetError::RuntimeNotSupported {
             module: module.release.module.clone(),
             version: module.release.version.clone(),
@@ -115,7 +117,7 @@ pub fn instance(
             .map(|v| v1::Volume { name: v.name.to_string(), path: v.path.clone() })
             .collect(),
         install: spec.install.iter().map(runtime::install_step).collect(),
-        runtime: runtime::runtime(spec),
+        runtime: runtime::runtime(module),
         health: spec.health.as_ref().map(runtime::health),
         update: Some(v1::Update {
             strategy: match spec.update.strategy {
@@ -146,13 +148,13 @@ fn port(port: &Port, number: String) -> v1::Port {
     }
 }
 
-fn protocol(protocol: Protocol) -> v1::port::Protocol {
+pub(super) fn protocol(protocol: Protocol) -> v1::port::Protocol {
     match protocol {
         Protocol::Tcp => v1::port::Protocol::Tcp,
         Protocol::Udp => v1::port::Protocol::Udp,
     }
 }
 
-fn millis(duration: Duration) -> u32 {
+pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

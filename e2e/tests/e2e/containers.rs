@@ -145,3 +145,173 @@ fn url(deployment: &Value) -> String {
     let instance = &instances(deployment)[0];
     instance["url"].as_str().unwrap_or_else(|| panic!("no url in {instance}")).to_owned()
 }
+
+const COMPOSE_MODULE: &str = "\
+name: shop
+version: VERSION
+config: [{name: port, type: port, default: auto}, {name: motto, default: cheap}]
+ports: [{name: web, port: \"${config.port}\", target: 80, service: web}]
+runtime: {compose: {file: compose.yaml, env: {MOTTO: \"${config.motto}\"}}}
+health: {http: {path: /, port: web}, interval: 1s, timeout: 1s, retries: 2, start_period: 1s}
+update: {health_deadline: 40s}
+";
+
+const COMPOSE: &str = "\
+services:
+  web:
+    image: shop:1
+    command: [/bin/sh, /conf/web.sh]
+    environment: {MOTTO: \"${MOTTO}\", VERSION: VERSION}
+    volumes: ['./conf:/conf:ro', 'stock:/stock:ro']
+    depends_on: {api: {condition: service_healthy}}
+  api:
+    image: shop:1
+    command: [/bin/sh, -c, \"httpd -f -p 8080 -h /stock\"]
+    volumes: ['stock:/stock']
+    healthcheck: {test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1:8080/versions'], interval: 1s}
+    depends_on: {prepare: {condition: service_completed_successfully}}
+  prepare:
+    image: shop:1
+    command: [/bin/sh, -c, 'sleep 0.3; echo VERSION >>/stock/versions; echo prepared VERSION']
+    volumes: ['stock:/stock']
+volumes: {stock: {}}
+";
+
+const WEB: &str = "\
+mkdir -p /www
+wget -q -O /www/fetched http://api:8080/versions || exit 1
+echo \"$VERSION $MOTTO $(cat /www/fetched | tr '\\n' ' ')\" >/www/index.html
+exec httpd -f -p 80 -h /www
+";
+
+#[test]
+fn a_compose_app_of_three_services_keeps_its_volume_over_an_update() {
+    let scene = docker_scene();
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    a.make_image("shop:1", &[], &[]).unwrap();
+    let write = |version: &str, compose: &str| {
+        desk.write("/root/shop/MODULE.yaml", &COMPOSE_MODULE.replace("VERSION", version)).unwrap();
+        desk.write("/root/shop/compose.yaml", &compose.replace("VERSION", version)).unwrap();
+        desk.write("/root/shop/conf/web.sh", WEB).unwrap();
+    };
+    write("1.0.0", COMPOSE);
+    cli.ok("deploy ./shop");
+    let url = url(&status(cli, "shop"));
+    assert_eq!(fetch(&url).as_deref(), Some("1.0.0 cheap 1.0.0 \n"));
+    cli.ok("logs shop").says("prepare | prepared 1.0.0");
+    assert_eq!(containers(a).len(), 2, "the one that prepares has ended");
+
+    let before = containers(a);
+    a.run("kill -9 $(pidof node-agent)").unwrap();
+    eventually("healthy under the new agent", Duration::from_secs(20), || {
+        status(cli, "shop")["state"] == "healthy"
+    });
+    assert_eq!(containers(a), before);
+    assert_eq!(fetch(&url).as_deref(), Some("1.0.0 cheap 1.0.0 \n"), "nothing was prepared again");
+
+    write("1.1.0", COMPOSE);
+    cli.ok("deploy ./shop --set motto=good");
+    assert_eq!(fetch(&url).as_deref(), Some("1.1.0 good 1.0.0 1.1.0 \n"));
+
+    write(
+        "1.2.0",
+        &COMPOSE
+            .replace("httpd -f -p 8080 -h /stock", "sleep 1000")
+            .replace("interval: 1s", "interval: 1s, retries: 2"),
+    );
+    cli.run("deploy ./shop").exits(1).says("service api");
+    assert!(fetch(&url).unwrap().starts_with("1.1.0 good "), "the previous one runs again");
+
+    write("1.3.0", &COMPOSE.replace("{prepare: {", "{web: {"));
+    cli.run("deploy ./shop").exits(2).says("compose.yaml");
+    cli.ok("remove shop --purge");
+    assert_eq!(a.left_in_docker().unwrap(), "");
+    assert!(!a.exists(&format!("{DATA}/volumes/shop.0")));
+}
+
+#[test]
+fn what_cannot_be_pulled_says_why_and_what_can_is_pulled_with_the_login_that_was_given() {
+    let scene = docker_scene();
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    let registry = start_registry(desk);
+    publish(&scene, "1.0.0", SERVE);
+    a.run(&format!(
+        "docker tag box:1.0.0 {registry}/box:1; docker login -u me -p secret {registry} 2>&1; \
+         docker push -q {registry}/box:1; docker logout {registry}; docker rmi {registry}/box:1 box:1.0.0; rm -rf /root/.docker"
+    ))
+    .unwrap();
+    let write = |image: &str| {
+        write_module(desk, "1.0.0", image);
+        let module = desk.read("/root/box/MODULE.yaml").unwrap();
+        let module = module.replace(
+            "  - {name: greeting",
+            "  - {name: login, secret: true, required: false}\n  - {name: greeting",
+        );
+        desk.write("/root/box/MODULE.yaml", &module.replace("    env:", "    pull_secret: login\n    env:"))
+            .unwrap();
+    };
+    write(&format!("{registry}/box:1"));
+    cli.run("deploy ./box").exits(1).says("refuses the login").says("pull_secret");
+    desk.write("/root/login", "me:secret").unwrap();
+    cli.ok("deploy ./box --secret login=- </root/login");
+    assert!(fetch(&url(&status(cli, "box"))).unwrap().starts_with("1.0.0 "));
+    assert!(a.run("docker images -q").unwrap().lines().count() == 1);
+    cli.ok("remove box --purge");
+    eventually("the image that was pulled is gone", Duration::from_secs(10), || {
+        a.run("docker images -q").unwrap().is_empty()
+    });
+    write(&format!("{registry}/nothing:1"));
+    cli.run("deploy ./box --secret login=- </root/login").exits(1).says(&format!("is not in {registry}"));
+    write("10.213.255.254:5000/box:1");
+    cli.run("deploy ./box --timeout 100s").exits(1).says("cannot be reached");
+}
+
+#[test]
+fn an_image_for_another_processor_is_refused_and_one_in_the_package_is_loaded() {
+    let scene = docker_scene();
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    publish(&scene, "1.0.0", SERVE);
+    a.run("docker save -o /root/image.tar box:1.0.0; docker rmi box:1.0.0").unwrap();
+    let archive = std::fs::read(a.path("/root/image.tar").unwrap()).unwrap();
+    std::fs::write(desk.path("/root/box/image.tar").unwrap(), &archive).unwrap();
+    let module = desk.read("/root/box/MODULE.yaml").unwrap();
+    desk.write("/root/box/MODULE.yaml", &module.replace("    env:", "    load: image.tar\n    env:"))
+        .unwrap();
+    cli.ok("deploy ./box");
+    assert!(fetch(&url(&status(cli, "box"))).unwrap().starts_with("1.0.0 "));
+
+    a.run(
+        "mkdir -p /root/other; cd /root/other; docker save box:1.0.0 | tar x; \
+         config=$(jq -r '.[0].Config' manifest.json); jq -c '.architecture=\"arm64\"' $config >config.json; rm $config; \
+         jq -c '.[0].Config=\"config.json\" | .[0].RepoTags=[\"box:2.0.0\"]' manifest.json >m; mv m manifest.json; \
+         rm -rf index.json oci-layout; tar c . | docker load",
+    )
+    .unwrap();
+    write_module(desk, "2.0.0", "box:2.0.0");
+    desk.run("rm /root/box/image.tar").unwrap();
+    cli.run("deploy ./box").exits(1).says("is for linux/arm64, this node is x86_64");
+    assert!(fetch(&url(&status(cli, "box"))).unwrap().starts_with("1.0.0 "), "the other runs on");
+}
+
+/// A registry on the desk that wants a login: me, secret. Gives its address.
+fn start_registry(desk: &Host) -> String {
+    let config = "\
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/registry-test}}
+http: {addr: ':5000'}
+auth: {htpasswd: {realm: test, path: /root/htpasswd}}
+";
+    desk.write("/root/registry.yml", config).unwrap();
+    // bcrypt of \"secret\"
+    let hash = desk
+        .run("python3 -c 'import crypt; print(crypt.crypt(\"secret\", crypt.mksalt(crypt.METHOD_BLOWFISH)))'")
+        .unwrap();
+    desk.write("/root/htpasswd", &format!("me:{}", hash.replace("$2b$", "$2y$"))).unwrap();
+    desk.run("setsid docker-registry serve /root/registry.yml >/root/registry.log 2>&1 </dev/null &")
+        .unwrap();
+    let address = format!("{}:5000", desk.address());
+    eventually("the registry answers", Duration::from_secs(10), || {
+        desk.try_run("busybox nc -z 127.0.0.1 5000").unwrap().status.success()
+    });
+    address
+}

@@ -12,3 +12,4 @@ mod offline;
 mod pi;
 mod spine;
 mod systemd;
+mod units;

@@ -8,7 +8,7 @@ use modules::spec::runtime::Runtime;
 use proto::v1;
 use proto::v1::instance_spec::Runtime as Wire;
 
-use super::{millis, protocol};
+use super::{Resolved, millis, protocol};
 
 /// The service that stands for a module of one container.
 const MAIN: &str = "main";
@@ -25,7 +25,8 @@ pub fn install_step(step: &InstallStep) -> v1::InstallStep {
     v1::InstallStep { step: Some(step) }
 }
 
-pub fn runtime(spec: &ModuleSpec) -> Option<Wire> {
+pub fn runtime(module: &Resolved) -> Option<Wire> {
+    let spec = &module.spec;
     match &spec.runtime {
         Runtime::Process(process) => Some(Wire::Process(v1::ProcessRuntime {
             command: process.command.clone(),
@@ -39,8 +40,8 @@ pub fn runtime(spec: &ModuleSpec) -> Option<Wire> {
             ..Default::default()
         })),
         Runtime::Systemd(systemd) => Some(Wire::Systemd(v1::SystemdRuntime { unit: systemd.unit.clone() })),
-        // Refused by `check` before a wish is recorded.
-        Runtime::Compose(_) => None,
+        // Without its containers it is refused by `check`, before a wish is recorded.
+        Runtime::Compose(_) => module.containers.clone().map(Wire::Containers),
     }
 }
 

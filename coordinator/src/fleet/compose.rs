@@ -1,0 +1,311 @@
+//! Runtime `compose`: from the compose file of a package to the containers a node is asked to run.
+
+use std::collections::BTreeSet;
+
+use modules::compose::model::{
+    Condition, FileMount, FileObject, Healthcheck, HostPort, Mount, MountSource, NetworkMode, Project,
+    Restart, Service, Test,
+};
+use modules::compose::{self, Source};
+use modules::package::Texts;
+use modules::spec::ModuleSpec;
+use modules::spec::runtime::{Compose, Runtime};
+use proto::v1;
+use proto::v1::container_service::RestartPolicy;
+use proto::v1::mount::Source as From;
+
+use super::FleetError;
+use super::spec::{millis, protocol};
+
+/// None for a module with another runtime.
+///
+/// # Errors
+/// What in the compose file is wrong, or cannot be carried out.
+pub fn group(spec: &ModuleSpec, package: &Texts) -> Result<Option<v1::ContainerGroup>, FleetError> {
+    let Runtime::Compose(wanted) = &spec.runtime else { return Ok(None) };
+    let project = read(wanted, package)?;
+    let carrier = Carrier { spec, package, project: &project, folder: folder_of(&wanted.file) };
+    let services =
+        project.services.iter().map(|service| carrier.service(service)).collect::<Result<_, _>>()?;
+    let networks = project.networks.iter().map(|(name, network)| {
+        let options = v1::NetworkOptions {
+            internal: network.is_internal,
+            subnet: network.subnets.first().map(|(subnet, _)| subnet.clone()).unwrap_or_default(),
+            external: match network.is_external {
+                true => network.name.clone().unwrap_or_else(|| name.clone()),
+                false => String::new(),
+            },
+        };
+        (name.clone(), options)
+    });
+    Ok(Some(v1::ContainerGroup { services, networks: networks.collect() }))
+}
+
+fn read(wanted: &Compose, package: &Texts) -> Result<Project, FleetError> {
+    let Some(text) = package.files.get(&wanted.file) else {
+        let message = format!("the package has no compose file {:?}", wanted.file);
+        return Err(invalid(message));
+    };
+    let source = Source {
+        file: &wanted.file,
+        text,
+        files: &|path| package.files.get(path).cloned(),
+        env: &wanted.env,
+        profiles: &wanted.profiles,
+    };
+    let project = compose::parse(&source).map_err(|errors| invalid(errors.to_string()))?;
+    match project.unresolved.first() {
+        None => Ok(project),
+        Some(field) => {
+            let message = format!(
+                "{}:{}:{}: {}: found {:?}, expected a value that is known before the node is",
+                field.origin.file,
+                field.origin.place.line,
+                field.origin.place.column,
+                field.field,
+                field.text
+            );
+            Err(invalid(message))
+        }
+    }
+}
+
+fn invalid(message: String) -> FleetError {
+    FleetError::Invalid { message, hint: None }
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What a service is carried over with.
+struct Carrier<'c> {
+    spec: &'c ModuleSpec,
+    package: &'c Texts,
+    project: &'c Project,
+    /// Of the compose file, in the package.
+    folder: &'c str,
+}
+
+impl Carrier<'_> {
+    fn service(&self, service: &Service) -> Result<v1::ContainerService, FleetError> {
+        let mut mounts = Vec::new();
+        let mut tmpfs = service.tmpfs.clone();
+        for mount in &service.mounts {
+            match &mount.source {
+                MountSource::Tmpfs { bytes, .. } => {
+                    let size = bytes.map_or_else(String::new, |bytes| format!(":size={bytes}"));
+                    tmpfs.push(format!("{}{size}", mount.target));
+                }
+                source => mounts.push(self.mount(mount, source)),
+            }
+        }
+        for (files, objects) in
+            [(&service.secrets, &self.project.secrets), (&service.configs, &self.project.configs)]
+        {
+            for file in files {
+                mounts.push(self.file(file, objects.get(&file.source))?);
+            }
+        }
+        Ok(v1::ContainerService {
+            name: service.name.clone(),
+            image: service.image.clone().unwrap_or_default(),
+            entrypoint: service.entrypoint.clone().unwrap_or_default(),
+            has_entrypoint: service.entrypoint.is_some(),
+            command: service.command.clone().unwrap_or_default(),
+            env: service.env.clone(),
+            user: service.user.clone().unwrap_or_default(),
+            working_dir: service.working_dir.clone().unwrap_or_default(),
+            hostname: service.hostname.clone().unwrap_or_default(),
+            network_mode: network_mode(service)?,
+            networks: service.networks.iter().map(|attachment| attachment.network.clone()).collect(),
+            aliases: aliases(service),
+            cap_add: service.cap_add.clone(),
+            cap_drop: service.cap_drop.clone(),
+            privileged: service.privileged,
+            read_only: service.read_only,
+            security_opt: service.security_opt.clone(),
+            group_add: service.group_add.clone(),
+            devices: service
+                .devices
+                .iter()
+                .map(|device| format!("{}:{}:{}", device.source, device.target, device.permissions))
+                .collect(),
+            sysctls: service.sysctls.clone(),
+            tmpfs,
+            shm_bytes: service.resources.shm.unwrap_or(0),
+            init: service.init,
+            extra_hosts: service.extra_hosts.clone(),
+            ports: self.ports(service),
+            mounts,
+            depends_on: service.depends_on.iter().map(depends_on).collect(),
+            stop_timeout_ms: service.stop_grace_period.map_or(0, millis),
+            stop_signal: service.stop_signal.clone().unwrap_or_default(),
+            memory_bytes: service.resources.memory.unwrap_or(0),
+            cpus: service.resources.cpus.unwrap_or(0.0),
+            pids: service.resources.pids.unwrap_or(0),
+            restart: restart(service.restart).into(),
+            platform: service.platform.clone().unwrap_or_default(),
+            labels: service.labels.clone(),
+            ulimits: service
+                .ulimits
+                .iter()
+                .map(|(name, limit)| v1::Ulimit { name: name.clone(), soft: limit.soft, hard: limit.hard })
+                .collect(),
+            one_shot: self.is_one_shot(service),
+            health: service.healthcheck.as_ref().and_then(health),
+            no_healthcheck: service.healthcheck.as_ref().is_some_and(|check| check.test == Test::Disabled),
+            tty: service.tty,
+            pid_mode: service.pid.clone().unwrap_or_default(),
+            ipc_mode: service.ipc.clone().unwrap_or_default(),
+            dns: service.dns.clone(),
+            gpus: service.gpus,
+            load: String::new(),
+            pull_secret: String::new(),
+        })
+    }
+
+    /// Whether somebody waits for its end.
+    fn is_one_shot(&self, service: &Service) -> bool {
+        let waits = self.project.services.iter().flat_map(|other| &other.depends_on);
+        waits.into_iter().any(|dependency| {
+            dependency.service == service.name && dependency.condition == Condition::Completed
+        })
+    }
+
+    /// What is in the package is mounted from there and cannot be written to; any other path beside the compose file
+    /// is a folder that is kept for the instance.
+    fn mount(&self, mount: &Mount, source: &MountSource) -> v1::Mount {
+        let source = match source {
+            MountSource::Named(name) => From::Volume(name.clone()),
+            MountSource::Relative(path) => self.relative(path),
+            MountSource::Absolute(path) => From::HostPath(path.clone()),
+            MountSource::Anonymous | MountSource::Tmpfs { .. } => From::Anonymous(true),
+        };
+        v1::Mount { source: Some(source), target: mount.target.clone(), read_only: mount.read_only }
+    }
+
+    fn relative(&self, path: &str) -> From {
+        let inside = match (self.folder, path) {
+            ("", path) => path.to_owned(),
+            (folder, "") => folder.to_owned(),
+            (folder, path) => format!("{folder}/{path}"),
+        };
+        if inside.is_empty() || self.package.paths.contains(&inside) {
+            return From::ReleasePath(inside);
+        }
+        From::Volume(inside.replace('/', "_"))
+    }
+
+    fn file(&self, file: &FileMount, object: Option<&FileObject>) -> Result<v1::Mount, FleetError> {
+        let source = match object {
+            Some(FileObject::File(MountSource::Relative(path))) => self.relative(path),
+            Some(FileObject::File(MountSource::Absolute(path))) => From::HostPath(path.clone()),
+            Some(FileObject::File(_) | FileObject::Value(_) | FileObject::External) | None => {
+                return Err(invalid(format!(
+                    "{}: {:?} is not a file; put it under templates/, where ${{config.<name>}} stands for a secret",
+                    file.field, file.source
+                )));
+            }
+        };
+        Ok(v1::Mount { source: Some(source), target: file.target.clone(), read_only: true })
+    }
+
+    /// What the file publishes, and what the module does of this service.
+    fn ports(&self, service: &Service) -> Vec<v1::PublishedPort> {
+        let mut seen = BTreeSet::new();
+        let mut ports = Vec::new();
+        for port in &self.spec.ports {
+            let Some(target) = port.inside().filter(|_| port.service.as_ref() == Some(&service.name)) else {
+                continue;
+            };
+            seen.insert((target, port.protocol));
+            ports.push(v1::PublishedPort {
+                target: target.into(),
+                published: format!("${{port.{}}}", port.name),
+                protocol: protocol(port.protocol).into(),
+                host_ip: String::new(),
+            });
+        }
+        for port in &service.ports {
+            for (host, target) in port.pairs() {
+                let published = match host {
+                    HostPort::Any => continue,
+                    HostPort::Numbers(first, _) => first.to_string(),
+                    HostPort::Reference(text) => text,
+                };
+                if seen.insert((target, port.protocol)) {
+                    ports.push(v1::PublishedPort {
+                        target: target.into(),
+                        published,
+                        protocol: protocol(port.protocol).into(),
+                        host_ip: port.host_ip.clone().unwrap_or_default(),
+                    });
+                }
+            }
+        }
+        ports
+    }
+}
+
+fn network_mode(service: &Service) -> Result<String, FleetError> {
+    match &service.network_mode {
+        NetworkMode::Networks | NetworkMode::Bridge => Ok(String::new()),
+        NetworkMode::Host => Ok("host".to_owned()),
+        NetworkMode::None => Ok("none".to_owned()),
+        NetworkMode::Service(name) => Ok(format!("service:{name}")),
+        NetworkMode::Container(name) => {
+            let message = format!(
+                "service {} joins the network of container {name}, which is not of this file",
+                service.name
+            );
+            Err(invalid(message))
+        }
+    }
+}
+
+fn aliases(service: &Service) -> Vec<String> {
+    let mut names: Vec<String> =
+        service.networks.iter().flat_map(|attachment| attachment.aliases.clone()).collect();
+    names.extend(service.container_name.clone());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn depends_on(dependency: &compose::model::Dependency) -> v1::DependsOn {
+    use v1::depends_on::Condition as Wire;
+    let condition = match dependency.condition {
+        Condition::Started => Wire::Started,
+        Condition::Healthy => Wire::Healthy,
+        Condition::Completed => Wire::Completed,
+    };
+    v1::DependsOn {
+        service: dependency.service.clone(),
+        condition: condition.into(),
+        optional: !dependency.required,
+    }
+}
+
+/// A service that fails is started again whatever the file says: that is what it is deployed for.
+fn restart(restart: Restart) -> RestartPolicy {
+    match restart {
+        Restart::Always | Restart::UnlessStopped => RestartPolicy::Always,
+        Restart::No | Restart::OnFailure { .. } => RestartPolicy::OnFailure,
+    }
+}
+
+fn health(check: &Healthcheck) -> Option<v1::Health> {
+    let argv = match &check.test {
+        Test::Image | Test::Disabled => return None,
+        Test::Exec(argv) => argv.clone(),
+        Test::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+    };
+    Some(v1::Health {
+        check: Some(v1::health::Check::Exec(v1::Command { argv })),
+        interval_ms: check.interval.map_or(0, millis),
+        timeout_ms: check.timeout.map_or(0, millis),
+        retries: check.retries.unwrap_or(0),
+        start_period_ms: check.start_period.map_or(0, millis),
+    })
+}
