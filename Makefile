@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 static = -C target-feature=+crt-static
 host = $(shell PATH="$(PATH)" rustc -vV | sed -n "s/^host: //p")
 
-.PHONY: help demo test test-pi verify bench router-score build agent-aarch64
+.PHONY: help demo test test-pi verify bench router-score import-score build agent-aarch64
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -43,6 +43,11 @@ bench: ## Measures placement, the agent, and deploying beside raw ssh and Ansibl
 router-score: ## Scores the router on recorded outcomes (DATA=folder with gsm8k.jsonl and mmlu.jsonl)
 	@test -n "$(DATA)" || { echo "usage: make router-score DATA=folder" >&2; exit 2; }
 	cargo run -p llm --example router-score -- "$(DATA)"
+
+LABELS ?= modules/tests/readmes
+
+import-score: ## Scores the importer against the labelled projects in the folder LABELS
+	cargo run -p modules --features import --example import-score -- $(LABELS)
 
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	@scripts/setup --demo

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 mod assemble;
 mod compose_file;
 mod container;
@@ -211,12 +209,4 @@ impl Import {
     pub fn is_deployable(&self) -> bool {
         matches!(self.verdict, Verdict::Deployable(_))
     }
-}
-
-/// What the verdict comes to, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    Deployable,
-    NotDeployable,
 }

@@ -21,7 +21,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let routes = routes::find(reading, &evidence);
     let primary = primary(&routes);
     let route = primary.map(|index| &routes[index]);
-    let examples = examples(reading, &routes, route);
+    let examples = examples(&routes, route);
     let stack =
         route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
     let services = stack.map_or_else(Vec::new, |index| services(reading, index));
@@ -41,6 +41,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         }
     }
     let image = image(reading, &evidence, &routes, route);
+    let variables = env::find(reading, &examples);
     let facts = Facts {
         name: name::find(&reading.document, &reading.path, source),
         description: description::find(reading),
@@ -57,9 +58,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         tag: image.as_ref().and_then(|(image, _)| image.tag.clone()),
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
-        ports: published(reading, &examples, route),
+        ports: published(reading, &examples),
         volumes: volumes(&examples),
-        env: env::find(reading, &examples),
         arch: arch::find(reading),
         memory: memory::find(reading),
         services,
@@ -67,7 +67,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         health_command: health_command(&examples),
         license: license::find(reading, files),
         homepage: homepage::find(reading),
-        danger: danger::find(reading, &all, &routes),
+        danger: danger::find(reading, &all, &routes, &variables),
+        env: variables,
         is_unmaintained: is_unmaintained(reading),
     };
     Assembled { facts, routes, primary, evidence }
@@ -89,7 +90,6 @@ fn primary(routes: &[Route]) -> Option<usize> {
 
 /// The containers that show how the project itself runs, the primary one first, with their files.
 fn examples<'r>(
-    reading: &Reading,
     routes: &'r [Route],
     route: Option<&'r Route>,
 ) -> Vec<(&'r Container, &'r str)> {
@@ -115,7 +115,6 @@ fn examples<'r>(
             .find(|route| route.container.as_ref().is_some_and(|known| std::ptr::eq(known, container)));
         route.map_or("", |route| route.origin.file.as_str())
     };
-    let _ = reading;
     examples.into_iter().map(|container| (container, file(container))).collect()
 }
 
@@ -176,17 +175,12 @@ fn package(routes: &[Route], route: Option<&Route>) -> Option<Found<String>> {
 }
 
 /// The ports of the first example that has any; else the one that the text tells.
-fn published(
-    reading: &Reading,
-    examples: &[(&Container, &str)],
-    route: Option<&Route>,
-) -> Vec<Found<PortFact>> {
+fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<PortFact>> {
     let first = examples
         .iter()
         .enumerate()
         .find(|(_, (container, _))| container.ports.iter().any(|port| !port.is_commented));
     let Some((index, (container, file))) = first else {
-        let _ = route;
         return ports::find(reading);
     };
     let mut found: Vec<Found<PortFact>> = Vec::new();

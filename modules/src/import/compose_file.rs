@@ -35,7 +35,7 @@ pub fn read(text: &str, first: u32) -> Option<ComposeFile> {
         Some(Value::Mapping(services)) => services,
         Some(_) => return None,
         // Version 1, or a piece of a file: services at the top.
-        None if map.values().all(|value| is_service(value)) && !map.is_empty() => map,
+        None if map.values().all(is_service) && !map.is_empty() => map,
         None if is_service(&value) => return piece(&value, &text, first),
         None => return None,
     };
@@ -142,10 +142,8 @@ impl Lines<'_> {
             working_dir: text("working_dir"),
             shm_size: text("shm_size"),
             memory: text("mem_limit"),
-            cpus: text("cpus"),
             health: value.get("healthcheck").and_then(health),
             command: words(value.get("command")),
-            depends_on: depends(value.get("depends_on")),
             profiles: words(value.get("profiles")),
             line: self.first + range.start,
             ..Container::default()
@@ -176,7 +174,7 @@ impl Lines<'_> {
         };
         let length = self.lines[start + 1..]
             .iter()
-            .position(|line| ends(&line))
+            .position(ends)
             .unwrap_or(self.lines.len() - start - 1);
         u32::try_from(start).unwrap_or(0)..u32::try_from(start + 1 + length).unwrap_or(0)
     }
@@ -335,13 +333,6 @@ fn pair(item: &Value) -> Option<(String, Option<String>)> {
     match text.split_once('=') {
         Some((name, value)) => Some((name.trim().to_owned(), Some(value.to_owned()))),
         None => Some((text.trim().to_owned(), None)),
-    }
-}
-
-fn depends(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::Mapping(map)) => map.keys().filter_map(scalar).collect(),
-        value => words(value),
     }
 }
 

@@ -37,8 +37,8 @@ pub struct Block {
 pub enum Kind {
     Heading(u8),
     Paragraph,
-    /// An item of a list, with its depth from 1.
-    Item(u8),
+    /// An item of a list.
+    Item,
     /// Text in a box or behind `>`.
     Quote,
     /// A block of code and what it says about its language.
@@ -81,10 +81,6 @@ pub enum Style {
 }
 
 impl Rich {
-    pub fn plain(text: &str) -> Self {
-        Self { text: text.to_owned(), spans: Vec::new() }
-    }
-
     /// The code in it, with where it begins.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let code = self.spans.iter().filter(|span| span.style == Style::Code);

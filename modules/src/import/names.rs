@@ -201,7 +201,3 @@ impl Identity {
             .any(|name| name.len() > 2 && squeeze(&host).contains(&name))
     }
 }
-
-pub fn is_support(name: &str) -> bool {
-    SUPPORT.contains(&name)
-}

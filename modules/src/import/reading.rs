@@ -63,6 +63,10 @@ impl Reading {
         {
             self.identity.aliases.push(title);
         }
+        let bare = name::bare(&self.identity.repository).to_owned();
+        if bare != self.identity.repository {
+            self.identity.aliases.push(bare);
+        }
         for (path, key) in [("package.json", "\"name\""), ("pyproject.toml", "name"), ("Cargo.toml", "name")]
         {
             let Some(text) = files.text(path) else { continue };
@@ -108,7 +112,7 @@ impl Reading {
                     .collect();
                 self.read_inline(index, codes, topic);
             }
-            Kind::Heading(_) | Kind::Paragraph | Kind::Item(_) | Kind::Quote => {
+            Kind::Heading(_) | Kind::Paragraph | Kind::Item | Kind::Quote => {
                 let codes =
                     block.rich.code().map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
                 self.read_inline(index, codes, topic);

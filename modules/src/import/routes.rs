@@ -137,7 +137,7 @@ pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
 fn container_route(reading: &Reading, evidence: &Evidence, run: &Placed<Container>) -> Option<Route> {
     let text = run.value.image.as_deref()?;
     let image = ImageName::parse(text)?;
-    if !is_pullable(reading, evidence, &image, run.value.line) || reading.identity.owns_image(&image) == 0 {
+    if !is_pullable(reading, evidence, &image) || reading.identity.owns_image(&image) == 0 {
         return None;
     }
     let command = reading
@@ -170,7 +170,7 @@ fn compose_route(
     index: usize,
     file: &Placed<super::compose_file::ComposeFile>,
 ) -> Option<Route> {
-    let main = main_service(reading, evidence, &file.value)?;
+    let main = main_service(reading, &file.value)?;
     let up = reading.commands.iter().find(|command| is_up(&command.value));
     let in_text = file.block.is_some();
     let has_pulled = file.value.services.iter().any(|service| !service.is_built && service.image.is_some());
@@ -202,7 +202,7 @@ fn compose_route(
 pub fn is_local(reading: &Reading, evidence: &Evidence, container: &Container) -> bool {
     match container.image.as_deref().and_then(ImageName::parse) {
         Some(image) if container.is_built => !image.has_namespace() && !evidence.is_published(&image),
-        Some(image) => !is_pullable(reading, evidence, &image, container.line),
+        Some(image) => !is_pullable(reading, evidence, &image),
         None => true,
     }
 }
@@ -217,7 +217,6 @@ pub fn is_up(command: &super::shell::Command) -> bool {
 /// The service that is the project itself.
 pub fn main_service<'f>(
     reading: &Reading,
-    evidence: &Evidence,
     file: &'f super::compose_file::ComposeFile,
 ) -> Option<&'f Container> {
     let score = |service: &Container| {
@@ -230,7 +229,6 @@ pub fn main_service<'f>(
         let is_front =
             words::any(&service.name, &["web", "app", "server"]) && !words::any(&service.name, &["proxy"]);
         let is_idle = service.profiles.is_empty();
-        let _ = evidence;
         (owned.min(3), u8::from(is_idle), named + published * 2, u8::from(is_front))
     };
     let mut best: Option<(&Container, _)> = None;

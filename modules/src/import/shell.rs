@@ -11,8 +11,6 @@ pub struct Command {
     pub pipes_to: Option<String>,
     /// The whole logical line, runs of blanks joined.
     pub text: String,
-    /// What follows `#` at the end of the line.
-    pub comment: String,
     pub is_root: bool,
 }
 
@@ -181,7 +179,7 @@ fn heredoc_end(line: &str) -> Option<String> {
 
 /// Splits a logical line at its operators.
 fn split(line: &str, number: u32, commands: &mut Vec<Command>) {
-    let (words, comment) = tokens(line);
+    let words = tokens(line);
     if words.is_empty() {
         return;
     }
@@ -207,7 +205,7 @@ fn split(line: &str, number: u32, commands: &mut Vec<Command>) {
     let first = commands.len();
     let mut operators = Vec::new();
     for (words, operator) in found {
-        if let Some(command) = command(words, number, &text, &comment) {
+        if let Some(command) = command(words, number, &text) {
             commands.push(command);
             operators.push(operator);
         }
@@ -221,9 +219,9 @@ fn split(line: &str, number: u32, commands: &mut Vec<Command>) {
     }
 }
 
-fn command(words: Vec<Word>, line: u32, text: &str, comment: &str) -> Option<Command> {
+fn command(words: Vec<Word>, line: u32, text: &str) -> Option<Command> {
     let mut command =
-        Command { line, text: text.to_owned(), comment: comment.to_owned(), ..Command::default() };
+        Command { line, text: text.to_owned(), ..Command::default() };
     let count = words.len();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.peek() {
@@ -263,8 +261,8 @@ pub fn assignment(text: &str) -> Option<(&str, &str)> {
     fits.then_some((name, value))
 }
 
-/// Words and operators of a line, and its comment.
-fn tokens(line: &str) -> (Vec<Word>, String) {
+/// Words and operators of a line, up to its comment.
+fn tokens(line: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word = Word::default();
     let mut is_word = false;
@@ -272,13 +270,13 @@ fn tokens(line: &str) -> (Vec<Word>, String) {
     while let Some((at, c)) = chars.next() {
         match c {
             '#' if !is_word => {
-                return (words, line[at + 1..].trim().to_owned());
+                return words;
             }
             c if c.is_whitespace() => flush(&mut words, &mut word, &mut is_word),
             '|' | '&' | ';' | '>' | '<' => {
                 let mut text = c.to_string();
                 // `<name>` is a placeholder and `bash <(curl)` an argument.
-                if c == '<' && is_placeholder(&line[at..]) || c == '<' && line[at..].starts_with("<(") {
+                if c == '<' && (is_placeholder(&line[at..]) || line[at..].starts_with("<(")) {
                     let close = if line[at..].starts_with("<(") { ')' } else { '>' };
                     for (_, next) in chars.by_ref() {
                         text.push(next);
@@ -310,11 +308,11 @@ fn tokens(line: &str) -> (Vec<Word>, String) {
         }
     }
     flush(&mut words, &mut word, &mut is_word);
-    (words, String::new())
+    words
 }
 
 fn is_placeholder(text: &str) -> bool {
-    let Some(end) = text.find('>') else { return false };
+    let Some(end) = text.bytes().take(80).position(|byte| byte == b'>') else { return false };
     let inner = &text[1..end];
     (1..60).contains(&inner.len())
         && inner.starts_with(|c: char| c.is_alphanumeric() || "/~._".contains(c))

@@ -237,7 +237,7 @@ impl<'r> Round<'r> {
             version: spec.version.to_string(),
             digest: String::new(),
         };
-        let module = Resolved { release: release.clone(), spec: spec.clone() };
+        let module = Resolved { release: release.clone(), spec: spec.clone(), containers: None };
         let wish = Wish {
             release,
             replicas: Replicas::Count(1),

@@ -51,7 +51,7 @@ impl Reader {
         } else {
             let depth = text.len() - text.trim_start_matches(['*', '-', '.']).len();
             if depth > 0 && text[depth..].starts_with(' ') {
-                self.builder.open(Kind::Item(u8::try_from(depth).unwrap_or(1)), number(at));
+                self.builder.open(Kind::Item, number(at));
                 self.inline(text[depth..].trim());
             } else {
                 self.builder.ensure_open(number(at));

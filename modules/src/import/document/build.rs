@@ -13,7 +13,6 @@ pub struct Builder {
     rich: Rich,
     styles: Vec<(usize, Style)>,
     table: Option<OpenTable>,
-    pub depth: u8,
     pub quote: u8,
 }
 
@@ -33,10 +32,6 @@ impl Builder {
         Self { document, ..Self::default() }
     }
 
-    pub fn in_table(&self) -> bool {
-        self.table.is_some()
-    }
-
     /// Begins a block; one that is open ends.
     pub fn open(&mut self, kind: Kind, line: u32) {
         if self.table.as_ref().is_some_and(|table| table.in_cell) {
@@ -49,7 +44,7 @@ impl Builder {
 
     /// A paragraph, which in a list or a quote is more than that.
     pub fn open_paragraph(&mut self, line: u32) {
-        if matches!(&self.open, Some((Kind::Item(_), _))) && self.rich.text.trim().is_empty() {
+        if matches!(&self.open, Some((Kind::Item, _))) && self.rich.text.trim().is_empty() {
             return;
         }
         let kind = if self.quote > 0 { Kind::Quote } else { Kind::Paragraph };

@@ -85,8 +85,7 @@ fn start(builder: &mut Builder, name: &str, attributes: &str, line: u32) {
             builder.open_paragraph(line);
         }
         "summary" | "dt" => builder.open_paragraph(line),
-        "ul" | "ol" => builder.depth = builder.depth.saturating_add(1),
-        "li" => builder.open(Kind::Item(builder.depth.max(1)), line),
+        "li" => builder.open(Kind::Item, line),
         "table" => builder.open_table(line),
         "tr" => builder.open_row(line),
         "td" => builder.open_cell(false),
@@ -115,7 +114,6 @@ fn end(builder: &mut Builder, name: &str) {
     match name {
         "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "p" | "div" | "center" | "section" | "blockquote"
         | "dd" | "dt" | "summary" | "li" | "pre" | "details" | "article" => builder.close(),
-        "ul" | "ol" => builder.depth = builder.depth.saturating_sub(1),
         "table" => builder.close_table(),
         "tr" => builder.close_row(),
         "td" | "th" => builder.close_cell(),

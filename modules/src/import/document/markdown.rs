@@ -84,8 +84,7 @@ impl Reader {
                 };
                 self.code = Some((language, String::new(), line));
             }
-            Tag::List(_) => builder.depth = builder.depth.saturating_add(1),
-            Tag::Item => builder.open(Kind::Item(builder.depth), line),
+            Tag::Item => builder.open(Kind::Item, line),
             Tag::Table(_) => builder.open_table(line),
             Tag::TableHead | Tag::TableRow => builder.open_row(line),
             Tag::TableCell => builder.open_cell(false),
@@ -97,6 +96,7 @@ impl Reader {
             Tag::Image { dest_url, .. } => self.image = Some((dest_url.into_string(), String::new())),
             Tag::HtmlBlock => self.html = Some((String::new(), line)),
             Tag::Emphasis
+            | Tag::List(_)
             | Tag::Strikethrough
             | Tag::Superscript
             | Tag::Subscript
@@ -118,7 +118,6 @@ impl Reader {
                     builder.code_block(&language, &text, line);
                 }
             }
-            TagEnd::List(_) => builder.depth = builder.depth.saturating_sub(1),
             TagEnd::Table => builder.close_table(),
             TagEnd::TableHead => builder.close_head(),
             TagEnd::TableRow => builder.close_row(),
@@ -138,6 +137,7 @@ impl Reader {
                 }
             }
             TagEnd::Emphasis
+            | TagEnd::List(_)
             | TagEnd::Strikethrough
             | TagEnd::Superscript
             | TagEnd::Subscript

@@ -116,7 +116,7 @@ impl<'t> Reader<'t> {
         let deeper = self.line(1);
         let is_term = !deeper.trim().is_empty() && indent(deeper) > indent(&line);
         if let Some((name, value)) = field(line.trim()) {
-            self.builder.open(Kind::Item(1), number);
+            self.builder.open(Kind::Item, number);
             inline::feed(&mut self.builder, &format!("{name}: {value}"), &self.names);
             self.at += 1;
             return;
@@ -153,8 +153,7 @@ impl<'t> Reader<'t> {
     fn item(&mut self, marker: usize) {
         let (line, number) = (self.line(0).to_owned(), self.number());
         let base = indent(&line);
-        let depth = u8::try_from(base / 2 + 1).unwrap_or(u8::MAX);
-        self.builder.open(Kind::Item(depth), number);
+        self.builder.open(Kind::Item, number);
         let text = line.trim_start().get(marker..).unwrap_or_default().to_owned();
         self.words(&format!("{}{text}", " ".repeat(base)));
     }

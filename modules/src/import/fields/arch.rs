@@ -92,7 +92,7 @@ pub fn find(reading: &Reading) -> Vec<Found<String>> {
         match &block.kind {
             Kind::Table(table) => from_table(reading, block, table, &mut found),
             Kind::Heading(_) => {}
-            Kind::Paragraph | Kind::Item(_) | Kind::Quote | Kind::Code(_) => {
+            Kind::Paragraph | Kind::Item | Kind::Quote | Kind::Code(_) => {
                 from_text(reading, index, block, &mut found)
             }
         }
@@ -131,7 +131,7 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
     }
     let title = reading.document.sections[block.section].title.to_lowercase();
     let before = index.checked_sub(1).map(|before| reading.block(before));
-    let before_speaks = matches!(block.kind, Kind::Item(_))
+    let before_speaks = matches!(block.kind, Kind::Item)
         && before.is_some_and(|before| {
             words::any(&before.rich.text.to_lowercase(), &SPEAKS[..6]) || NAMES.is_match(&before.rich.text)
         });
@@ -177,9 +177,7 @@ fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<F
                 || text.contains("only")
                 || text.contains("wip")
         };
-        let has_mark =
-            docker.is_some_and(|at| row.cells.get(at).is_some_and(|cell| !cell.spans.is_empty())) && false;
-        if ticked.as_deref().is_some_and(is_off) && !has_mark {
+        if ticked.as_deref().is_some_and(is_off) {
             continue;
         }
         let names = cell(column.unwrap_or(0));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::import::container::Container;
-use crate::import::facts::Found;
+use crate::import::facts::{EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::routes::Route;
 use crate::import::words::{self, Topic};
@@ -16,7 +16,12 @@ static DEFAULT_LOGIN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
-pub fn find(reading: &Reading, containers: &[(&Container, &str)], routes: &[Route]) -> Vec<Found<String>> {
+pub fn find(
+    reading: &Reading,
+    containers: &[(&Container, &str)],
+    routes: &[Route],
+    env: &[Found<EnvFact>],
+) -> Vec<Found<String>> {
     let mut found: Vec<Found<String>> = Vec::new();
     for (container, file) in containers {
         of_container(container, file, &mut found);
@@ -29,9 +34,19 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)], routes: &[Rout
             push(&mut found, script.shell, placed.origin.clone());
         }
     }
+    for known in env.iter().filter(|known| is_secret(&known.value.name)) {
+        let values = [known.value.default.as_deref(), known.value.example.as_deref()];
+        if values.into_iter().flatten().any(|value| WEAK.contains(&value.to_lowercase().as_str())) {
+            push(&mut found, "default credentials".to_owned(), known.origin.clone());
+        }
+    }
     credentials(reading, &mut found);
     found
 }
+
+/// Passwords that everyone tries first.
+const WEAK: [&str; 10] =
+    ["admin", "password", "changeme", "123456", "12345678", "root", "secret", "test", "passw0rd", "admin123"];
 
 fn push(found: &mut Vec<Found<String>>, value: String, origin: Origin) {
     if !found.iter().any(|known| known.value == value) {
@@ -171,7 +186,7 @@ pub fn is_ready(value: &str) -> bool {
         "must",
     ];
     let is_flag = matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "0" | "1" | "none" | "null");
-    !value.is_empty() && !is_gap && !words::any(&lower, &asks) && !is_flag && !value.starts_with('/')
+    !value.is_empty() && value.is_ascii() && !is_gap && !words::any(&lower, &asks) && !is_flag && !value.starts_with('/')
 }
 
 const LOGIN: [&str; 12] = [

@@ -8,6 +8,9 @@ use crate::import::words;
 
 use super::env_text;
 
+/// More variables than that nobody sets.
+const MAX_VARIABLES: usize = 1000;
+
 /// Collects variables; the first mention gives the place, later ones fill gaps.
 #[derive(Default)]
 pub struct Variables {
@@ -17,7 +20,9 @@ pub struct Variables {
 impl Variables {
     pub fn add(&mut self, fact: EnvFact, origin: crate::import::Origin, confidence: Confidence) {
         let Some(known) = self.found.iter_mut().find(|known| known.value.name == fact.name) else {
-            self.found.push(Found { value: fact, origin, confidence });
+            if self.found.len() < MAX_VARIABLES {
+                self.found.push(Found { value: fact, origin, confidence });
+            }
             return;
         };
         let value = &mut known.value;
@@ -109,7 +114,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 }
                 from_table(reading, index, block, table, &mut variables);
             }
-            Kind::Item(_) => env_text::from_item(reading, index, block, &mut variables),
+            Kind::Item => env_text::from_item(reading, index, block, &mut variables),
             Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
             Kind::Paragraph | Kind::Quote => env_text::from_sentence(reading, index, block, &mut variables),
             Kind::Heading(_) => env_text::from_heading(reading, block, &mut variables),
@@ -188,9 +193,9 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
         reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
     let by_title = titles.iter().any(|title| is_title(title)) && !in_file(reading, index, block);
     let before =
-        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+        reading.document.blocks[..index].iter().rev().take(300).take_while(|before| before.section == block.section);
     let before = before
-        .filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code())
+        .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
     by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(&before.rich.text))
 }
@@ -198,9 +203,9 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
 /// Whether the words before a block say that its names belong into a file of settings.
 pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
     let before =
-        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+        reading.document.blocks[..index].iter().rev().take(300).take_while(|before| before.section == block.section);
     let before = before
-        .filter(|before| !matches!(before.kind, Kind::Item(_) | Kind::Table(_)) && !before.is_code())
+        .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
     before.into_iter().any(|before| {
         let text = before.rich.text.to_lowercase();
@@ -495,6 +500,7 @@ pub fn names(cell: &Rich) -> Vec<String> {
             .trim()
             .trim_start_matches('$')
             .trim_matches(['{', '}']);
+        let source = source.split('=').next().unwrap_or_default();
         for part in source.split([',', '/', '|', '\n']).map(str::trim) {
             let part = part
                 .split(['=', ':', ' ', '(', '\u{a0}'])

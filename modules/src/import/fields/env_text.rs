@@ -204,7 +204,7 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     let has_mark = name.contains('_') && is_code && tells && !super::env::in_file(reading, index, block);
     let is_flagged = text.starts_with("-e ") || text.starts_with("--env ");
     let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
-        matches!(before.kind, crate::import::document::Kind::Item(_))
+        matches!(before.kind, crate::import::document::Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
     if !has_mark && !is_flagged && !in_list && !in_context(reading, index, block) {
@@ -344,14 +344,22 @@ pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variabl
 pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     lookups(reading, text, block.line, variables);
-    let mut add = |name: &str, at: usize, default: Option<String>| {
-        let fact = EnvFact { name: name.to_owned(), default, ..EnvFact::default() };
-        variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
-    };
+    for (at, code) in block.rich.code() {
+        let flag = code.strip_prefix("-e ").or_else(|| code.strip_prefix("--env ")).map(str::trim_start);
+        let name = flag.and_then(|rest| rest.split(['=', ' ']).next()).unwrap_or_default();
+        if is_upper_name(name) {
+            let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
+            variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
+        }
+    }
     let lower = format!(" {} ", text.to_lowercase());
     if text.len() > 3000 || !words::any(&lower, words::ENVIRONMENT) {
         return;
     }
+    let mut add = |name: &str, at: usize, default: Option<String>| {
+        let fact = EnvFact { name: name.to_owned(), default, ..EnvFact::default() };
+        variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
+    };
     let marked = marked(&block.rich);
     for (at, code) in block.rich.code() {
         let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);

@@ -26,7 +26,7 @@ const SITE: [&str; 16] = [
 ];
 
 /// Hosts that serve many projects.
-const SHARED: [&str; 36] = [
+const SHARED: [&str; 35] = [
     "github.com",
     "githubusercontent.com",
     "gitlab.com",
@@ -56,7 +56,6 @@ const SHARED: [&str; 36] = [
     "npmjs",
     "pypi",
     "localhost",
-    "example",
     "gitter",
     "weblate",
     "crowdin",
@@ -98,7 +97,8 @@ fn candidate(
     let is_plain = host.contains('.')
         && !host.contains(|c: char| c.is_whitespace() || "<>{}$[]".contains(c))
         && !host.starts_with(|c: char| c.is_ascii_digit());
-    if !is_plain || words::any(&host, &SHARED) {
+    let is_sample = matches!(host.trim_start_matches("www."), "example.com" | "example.org" | "example.net");
+    if !is_plain || is_sample || words::any(&host, &SHARED) {
         return None;
     }
     let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');

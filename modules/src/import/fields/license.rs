@@ -150,7 +150,7 @@ fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
     let is_static = url.contains("/badge/")
         || url.contains("/static/")
         || url.contains("badgen.net/badge")
-        || url.contains("/l/") && false;
+       ;
     let path = url.split("/badge/").nth(1).unwrap_or(&url);
     if is_static && (path.contains("licen") || path.contains("gpl") || path.contains("许可")) {
         return spdx(path.split("?").next().unwrap_or_default()).or_else(|| spdx(path));

@@ -49,7 +49,7 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
 }
 
 /// The name without what only says that it is packed as an image.
-fn bare(name: &str) -> &str {
+pub fn bare(name: &str) -> &str {
     let lower = name.to_ascii_lowercase();
     let starts =
         ["docker-", "docker_"].iter().find(|start| lower.starts_with(*start)).map_or(0, |start| start.len());

@@ -25,7 +25,7 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static LISTEN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?i)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})"#,
+        r#"(?i)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})|--(?:[a-z]+-)?port[= ](\d{2,5})\b|\bport\b[^\n]{0,60}[\[(]default:? ?"?(\d{2,5})"#,
     )
 });
 
@@ -64,7 +64,7 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     if block.is_code()
         && let Some(found) = LISTEN.captures(text)
     {
-        let number = found.get(1).or_else(|| found.get(2)).map_or("", |number| number.as_str());
+        let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
         let at = found.get(0).map_or(0, |whole| whole.start());
         take(best, 5 - penalty, number, block.line_at(at));
     }

@@ -22,7 +22,6 @@ pub struct Evidence {
 pub struct Linked {
     pub repository: String,
     pub block: usize,
-    pub line: u32,
     /// The link is an image alone: a badge.
     pub is_badge: bool,
 }
@@ -63,11 +62,11 @@ impl Evidence {
             for (text, url) in block.rich.links() {
                 let Some(repository) = registry_link(url) else { continue };
                 let is_badge = text.trim().is_empty();
-                self.linked.push(Linked { repository, block: index, line: block.line, is_badge });
+                self.linked.push(Linked { repository, block: index, is_badge });
             }
             for (_, url) in block.rich.images() {
                 let Some(repository) = badge_image(url) else { continue };
-                self.linked.push(Linked { repository, block: index, line: block.line, is_badge: true });
+                self.linked.push(Linked { repository, block: index, is_badge: true });
             }
         }
     }
@@ -101,7 +100,7 @@ const PLACEHOLDERS: [&str; 14] = [
 ];
 
 /// Whether an image can be pulled, as far as the text tells.
-pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName, _line: u32) -> bool {
+pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) -> bool {
     let parts = || image.repository.split('/').map(str::to_lowercase);
     let is_gap = parts().any(|part| {
         PLACEHOLDERS.contains(&part.as_str())

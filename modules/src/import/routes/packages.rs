@@ -116,10 +116,8 @@ fn pip(command: &Command, at: usize) -> Option<Found> {
     if command.word(at) != "install" || is_file {
         return None;
     }
-    let upgrades = rest.iter().any(|word| matches!(word.text.as_str(), "-U" | "--upgrade"));
     let package =
         names(rest).find(|name| !matches!(name.as_str(), "pip" | "setuptools" | "wheel" | "--upgrade"));
-    let _ = upgrades;
     found(Method::Pip, package, true)
 }
 
