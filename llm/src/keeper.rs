@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::breaker::{Breakers, Verdict};
@@ -22,7 +23,7 @@ use crate::tier::{Candidate, Gate, Pass, Refused};
 #[cfg(test)]
 mod tests;
 
-/// No try waits longer for its quota: then another candidate may be quicker.
+/// A quota that is closed for longer is not waited for: another candidate may be quicker. Waiting for one's turn is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is kept between runs of the coordinator.
@@ -43,6 +44,8 @@ pub type Save = Arc<dyn Fn(&State) -> Result<(), String> + Send + Sync>;
 /// Holds the state of all providers and plans.
 pub struct Keeper {
     state: Mutex<Held>,
+    /// Who waits for a quota does so in the order of coming, or some would never get their turn.
+    queues: Mutex<BTreeMap<QuotaKey, Arc<Semaphore>>>,
     now: Now,
     save: Save,
 }
@@ -63,7 +66,8 @@ impl Keeper {
     /// Takes up what was stored. Requests that were open then count as their worst case.
     pub fn new(mut state: State, now: Now, save: Save) -> Keeper {
         state.ledger.recover();
-        Keeper { state: Mutex::new(Held { state, open: BTreeMap::new(), next: 0 }), now, save }
+        let held = Held { state, open: BTreeMap::new(), next: 0 };
+        Keeper { state: Mutex::new(held), queues: Mutex::default(), now, save }
     }
 
     /// The gate for requests of one plan, perhaps for one node. `key` is the name of the key in use.
@@ -80,6 +84,11 @@ impl Keeper {
     /// A copy of the state, to show it.
     pub fn state(&self) -> State {
         self.held().state.clone()
+    }
+
+    fn queue(&self, key: &QuotaKey) -> Arc<Semaphore> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(queues.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -106,21 +115,17 @@ enum Step {
 #[async_trait]
 impl Gate for PlanGate<'_> {
     async fn enter(&self, candidate: &Candidate, request: &Request) -> Result<Pass, Refused> {
-        let mut waited = Duration::ZERO;
+        let queue = self.keeper.queue(&self.quota_key(candidate));
+        let _turn = queue.acquire().await.expect("queues are never closed");
         loop {
             match self.step(candidate, request)? {
                 Step::Passed(pass) => return Ok(pass),
-                Step::Wait(wait) if waited + wait > PATIENCE => {
+                Step::Wait(wait) if wait > PATIENCE => {
                     let reason =
                         format!("{} allows nothing for {} s", candidate.provider.name(), wait.as_secs());
                     return Err(Refused { reason, only_here: true });
                 }
-                Step::Wait(wait) => {
-                    // Never nothing: whoever waits must let others do their work.
-                    let wait = wait.max(Duration::from_millis(1));
-                    sleep(wait).await;
-                    waited += wait;
-                }
+                Step::Wait(wait) => sleep(wait).await,
             }
         }
     }

@@ -96,6 +96,74 @@ async fn a_provider_that_fails_again_and_again_is_left_alone() {
     assert_eq!(provider.calls.load(Ordering::SeqCst), 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn fifty_nodes_at_a_narrow_provider_all_get_through() {
+    let provider: Arc<dyn Provider> = Arc::new(Narrow { clock: clock(), level: Mutex::new((10.0, 0)) });
+    let candidate = Candidate { provider, model: "m".into(), prices: PRICES };
+    let chain = Chain::new(vec![candidate], RetryPolicy::default());
+    let keeper = keeper(State::default());
+    let start = tokio::time::Instant::now();
+    let nodes: Vec<String> = (0..50).map(|node| format!("pi-{node}")).collect();
+    let lost = join_all(nodes.iter().enumerate().map(|(index, node)| {
+        let (keeper, chain) = (&keeper, &chain);
+        async move {
+            let gate = keeper.gate(Caps::default(), "p", Some(node), "main");
+            for step in 0..6 {
+                let spread = (index * 7 + step) % 50;
+                if let Err(error) = chain.ask(&question(), &gate, &mut || spread as f64 / 50.0).await {
+                    return Some(format!("{node}: {:?}", error.failures));
+                }
+            }
+            None
+        }
+    }))
+    .await;
+    assert!(lost.iter().all(Option::is_none), "{lost:?}");
+    // 300 requests at 60 a minute.
+    assert!(start.elapsed() < Duration::from_secs(600), "{:?}", start.elapsed());
+    assert_eq!(keeper.state().ledger.of_plan("p").spent.tokens, 300 * 2);
+}
+
+/// Allows 60 requests a minute and ten at once, and tells nothing of it.
+struct Narrow {
+    clock: Now,
+    level: Mutex<(f64, UnixMillis)>,
+}
+
+#[async_trait]
+impl Provider for Narrow {
+    fn name(&self) -> &str {
+        "narrow"
+    }
+
+    async fn send(&self, _: &Request) -> Result<Reply, ProviderError> {
+        let is_allowed = {
+            let now = (self.clock)();
+            let mut level = self.level.lock().expect("a lock");
+            *level = ((level.0 + (now - level.1) as f64 / 1_000.0).min(10.0), now);
+            let is_allowed = level.0 >= 1.0;
+            level.0 -= if is_allowed { 1.0 } else { 0.0 };
+            is_allowed
+        };
+        sleep(Duration::from_millis(300)).await;
+        if !is_allowed {
+            let fault =
+                Fault::Status { status: 429, kind: Kind::Rate, name: "rate".into(), message: "slow".into() };
+            return Err(ProviderError::new("narrow", fault));
+        }
+        let usage = Some(Usage { input: 1, output: 1, ..Usage::default() });
+        let response = Response {
+            text: "ok".into(),
+            thinking: String::new(),
+            tool_calls: vec![],
+            stop: Stop::End,
+            usage,
+            model: "m".into(),
+        };
+        Ok(Reply { limits: Limits::default(), events: stream::iter([Ok(Event::Done(response))]).boxed() })
+    }
+}
+
 /// Answers as long as it may, and says so; every fourth answer breaks off and is charged all the same.
 #[derive(Default)]
 struct Runaway {

@@ -1,7 +1,7 @@
 //! How hard a prompt looks, from the prompt alone: whether LOW is likely to do as well as HIGH.
 //!
 //! No weights are fitted. Five features that a reader would name add up, each with weight one (an improper linear
-//! model): regressions on outcomes of other models did worse on prompts they had not seen. The five were picked from
+//! model): regressions on thirty features did worse on unseen prompts of one set, and no better on those of the other. The five were picked from
 //! some thirty that were looked at on one half of RouteLLM's published outcomes; `make router-score` judges them. Each
 //! is divided by a round figure near its usual spread, so that none outweighs the others by its unit:
 //!
