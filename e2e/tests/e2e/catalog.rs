@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::fleet::{DISK, Fleet, Wish};
 use e2e::host::Host;
-use e2e::orchestrator::{Orchestrator, Outcome, Running, eventually, repository};
+use e2e::orchestrator::{Orchestrator, Outcome, Running, repository};
 use e2e::scene::{DATA, fetch};
 
 /// What each module that runs as a process cannot do without, and what must be set. Modules in containers are placed
@@ -254,9 +254,15 @@ impl Before {
 
     pub fn assert_only_volumes_were_left_on(&self, host: &Host) {
         let find = format!("cd {DATA} && find instances releases logs -mindepth 1 -not -name 'node-agent*'");
-        eventually("nothing but volumes is left", Duration::from_secs(10), || {
-            host.run(&find).unwrap().is_empty()
-        });
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let left = host.run(&find).unwrap();
+            if left.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "on {}: {left}", host.name());
+            std::thread::sleep(Duration::from_millis(50));
+        }
         assert!(!host.run(&format!("ls {DATA}/volumes")).unwrap().is_empty());
         let left: Vec<_> = commands(host).difference(&self.commands).cloned().collect();
         assert!(left.iter().all(|command| command.contains("node-agent")), "on {}: {left:?}", host.name());

@@ -12,6 +12,7 @@ use crate::spec::install::InstallStep;
 use crate::spec::network::{PortNumber, Protocol};
 use crate::spec::runtime::{Compose, Runtime};
 
+mod safety;
 mod table;
 
 /// The licences of what is in the catalog. Another one is looked up at spdx.org/licenses before it is added.
