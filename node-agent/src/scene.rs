@@ -167,6 +167,18 @@ impl Scene {
             .map_err(|cause| SceneError::Template { what: what.to_owned(), cause })
     }
 
+    /// The value of an environment variable. Nothing where it is but a reference to a setting that nobody made: most
+    /// programs take an empty variable for a value.
+    ///
+    /// # Errors
+    /// As [`Scene::render`].
+    pub fn render_variable(&self, what: &str, text: &str) -> Result<Option<String>, SceneError> {
+        let value = self.render(what, text)?;
+        let name = text.strip_prefix("${config.").and_then(|rest| rest.strip_suffix('}'));
+        let is_unset = value.is_empty() && name.is_some_and(|name| !name.contains('$'));
+        Ok((!is_unset).then_some(value))
+    }
+
     /// Makes the instance's folders and renders the package's templates into its own.
     ///
     /// # Errors

@@ -56,7 +56,10 @@ impl Scene {
         for mount in &service.mounts {
             mounts.push(self.mount(owner, mount, &mut volumes)?);
         }
-        let env = service.env.iter().map(|(name, value)| Ok((name.clone(), text("env", value)?)));
+        let env = service.env.iter().filter_map(|(name, value)| {
+            let value = self.render_variable(&what(&format!("env {name}")), value).transpose()?;
+            Some(value.map(|value| (name.clone(), value)))
+        });
         let resolved = Resolved {
             service,
             entrypoint: self.render_all(&what("entrypoint"), &service.entrypoint)?,

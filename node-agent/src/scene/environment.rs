@@ -27,7 +27,9 @@ impl Scene {
             env.insert(variable("VOLUME", name), path.to_string_lossy().into_owned());
         }
         for (name, value) in &self.process.env {
-            env.insert(name.clone(), self.render(&format!("env {name}"), value)?);
+            if let Some(value) = self.render_variable(&format!("env {name}"), value)? {
+                env.insert(name.clone(), value);
+            }
         }
         env.insert("ORCHESTRATOR_NODE".to_owned(), self.node.clone());
         env.insert(INSTANCE_VARIABLE.to_owned(), self.id.to_string());

@@ -35,6 +35,23 @@ fn references_ports_and_volumes_are_resolved_for_command_environment_and_templat
 }
 
 #[test]
+fn a_variable_for_a_setting_that_nobody_made_is_left_out() {
+    let stage = Stage::new();
+    let mut spec = spec();
+    spec.config.insert("port".into(), "8080".into());
+    spec.config.insert("greeting".into(), "hi".into());
+    spec.config.insert("domain".into(), String::new());
+    for (name, value) in [("DOMAIN", "${config.domain}"), ("URL", "http://${config.domain}"), ("NONE", "")] {
+        process(&mut spec).env.insert(name.into(), value.into());
+    }
+    let env = stage.resolve(&spec).and_then(|scene| scene.launch()).expect("launch").env;
+    let found = |name: &str| env.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    assert_eq!(found("DOMAIN"), None);
+    assert_eq!(found("URL"), Some("http://"));
+    assert_eq!(found("NONE"), Some(""), "what the module says is said");
+}
+
+#[test]
 fn what_cannot_be_resolved_is_named() {
     let check = |change: fn(&mut InstanceSpec), expected: &str| {
         let mut spec = spec();
