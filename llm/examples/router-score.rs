@@ -29,6 +29,9 @@ fn main() -> ExitCode {
         eprintln!("usage: router-score FOLDER");
         return ExitCode::from(2);
     };
+    println!(
+        "No weight is fitted, but the five features were picked on such outcomes: expect a little less on others.\n"
+    );
     let mut is_good = true;
     for set in ["gsm8k", "mmlu"] {
         match read(&Path::new(&folder).join(format!("{set}.jsonl"))) {
@@ -57,7 +60,7 @@ fn report(set: &str, lines: &[Line]) -> bool {
         shares(|o| o.low_ok),
         shares(|o| o.high_ok)
     );
-    let got = apgr_line("router (one for all, nothing trained)", &routed);
+    let got = apgr_line("router (the same five features and weights for all)", &routed);
     apgr_line("prompt length", &scored(lines, |prompt| -(prompt.chars().count() as f64)));
     let mut random = Random(1);
     apgr_line("random", &scored(lines, |_| random.next()));
