@@ -9,6 +9,7 @@ use count::Count;
 #[expect(dead_code, reason = "the command also prints")]
 mod count;
 #[path = "../examples/import-score/score.rs"]
+#[expect(dead_code, reason = "the command also prints names")]
 mod score;
 #[path = "../examples/import-score/truth.rs"]
 mod truth;

@@ -89,10 +89,7 @@ fn primary(routes: &[Route]) -> Option<usize> {
 }
 
 /// The containers that show how the project itself runs, the primary one first, with their files.
-fn examples<'r>(
-    routes: &'r [Route],
-    route: Option<&'r Route>,
-) -> Vec<(&'r Container, &'r str)> {
+fn examples<'r>(routes: &'r [Route], route: Option<&'r Route>) -> Vec<(&'r Container, &'r str)> {
     let Some(first) = route
         .and_then(|route| route.container.as_ref())
         .or_else(|| routes.iter().find_map(|route| route.container.as_ref()))

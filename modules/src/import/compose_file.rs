@@ -26,6 +26,9 @@ pub fn read(text: &str, first: u32) -> Option<ComposeFile> {
     if text.len() > MAX_BYTES || !text.contains(':') || !text.contains("image") && !text.contains("build") {
         return None;
     }
+    if is_too_deep(text) {
+        return None;
+    }
     let text = straight(text);
     let mut value: Value = serde_yaml::from_str(&text).ok()?;
     // A merge that cannot be applied leaves the rest readable.
@@ -51,6 +54,19 @@ pub fn read(text: &str, first: u32) -> Option<ComposeFile> {
     (!file.services.is_empty()
         && file.services.iter().any(|service| service.image.is_some() || service.is_built))
     .then_some(file)
+}
+
+/// Brackets in brackets, deeper than any compose file; a YAML reader takes long for them.
+fn is_too_deep(text: &str) -> bool {
+    let mut depth = 0_i32;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        depth > 64
+    })
 }
 
 /// Tabs and prompts that people leave in.
@@ -172,10 +188,7 @@ impl Lines<'_> {
         let ends = |line: &&str| {
             !line.trim().is_empty() && !line.trim_start().starts_with('#') && indent(line) <= base
         };
-        let length = self.lines[start + 1..]
-            .iter()
-            .position(ends)
-            .unwrap_or(self.lines.len() - start - 1);
+        let length = self.lines[start + 1..].iter().position(ends).unwrap_or(self.lines.len() - start - 1);
         u32::try_from(start).unwrap_or(0)..u32::try_from(start + 1 + length).unwrap_or(0)
     }
 

@@ -113,8 +113,8 @@ impl Reading {
                 self.read_inline(index, codes, topic);
             }
             Kind::Heading(_) | Kind::Paragraph | Kind::Item | Kind::Quote => {
-                let codes =
-                    block.rich.code().map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
+                let codes = block.rich.code().filter(|(_, code)| looks_like_command(code));
+                let codes = codes.map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
                 self.read_inline(index, codes, topic);
             }
         }

@@ -220,8 +220,7 @@ fn split(line: &str, number: u32, commands: &mut Vec<Command>) {
 }
 
 fn command(words: Vec<Word>, line: u32, text: &str) -> Option<Command> {
-    let mut command =
-        Command { line, text: text.to_owned(), ..Command::default() };
+    let mut command = Command { line, text: text.to_owned(), ..Command::default() };
     let count = words.len();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.peek() {

@@ -186,7 +186,12 @@ pub fn is_ready(value: &str) -> bool {
         "must",
     ];
     let is_flag = matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "0" | "1" | "none" | "null");
-    !value.is_empty() && value.is_ascii() && !is_gap && !words::any(&lower, &asks) && !is_flag && !value.starts_with('/')
+    !value.is_empty()
+        && value.is_ascii()
+        && !is_gap
+        && !words::any(&lower, &asks)
+        && !is_flag
+        && !value.starts_with('/')
 }
 
 const LOGIN: [&str; 12] = [

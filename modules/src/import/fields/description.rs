@@ -287,12 +287,7 @@ pub fn sentences(text: &str) -> Vec<&str> {
             '。' | '！' | '？' => true,
             '.' | '!' | '?' => {
                 let next = chars.peek().map(|(_, next)| *next);
-                let word =
-                    text[start..end].rsplit(char::is_whitespace).next().unwrap_or_default().to_lowercase();
-                let is_initial = word.len() == 2
-                    || word.matches('.').count() > 1
-                    || ABBREVIATIONS.contains(&word.trim_start_matches('('));
-                next.is_none_or(char::is_whitespace) && !is_initial
+                next.is_none_or(char::is_whitespace) && !is_short(&text[start..end])
             }
             _ => false,
         };
@@ -304,4 +299,14 @@ pub fn sentences(text: &str) -> Vec<&str> {
     found.push(text[start..].trim());
     found.retain(|sentence| !sentence.is_empty());
     found
+}
+
+/// Whether a text ends with an abbreviation or an initial.
+fn is_short(text: &str) -> bool {
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    if word.len() > 24 {
+        return false;
+    }
+    let word = word.to_lowercase();
+    word.len() == 2 || word.matches('.').count() > 1 || ABBREVIATIONS.contains(&word.trim_start_matches('('))
 }

@@ -192,8 +192,11 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let titles: Vec<&str> =
         reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
     let by_title = titles.iter().any(|title| is_title(title)) && !in_file(reading, index, block);
-    let before =
-        reading.document.blocks[..index].iter().rev().take(300).take_while(|before| before.section == block.section);
+    let before = reading.document.blocks[..index]
+        .iter()
+        .rev()
+        .take(300)
+        .take_while(|before| before.section == block.section);
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
@@ -202,8 +205,11 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
 
 /// Whether the words before a block say that its names belong into a file of settings.
 pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
-    let before =
-        reading.document.blocks[..index].iter().rev().take(300).take_while(|before| before.section == block.section);
+    let before = reading.document.blocks[..index]
+        .iter()
+        .rev()
+        .take(300)
+        .take_while(|before| before.section == block.section);
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);

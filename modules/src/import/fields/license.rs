@@ -147,10 +147,7 @@ fn badge(reading: &Reading) -> Option<(&'static str, u32)> {
 /// A badge that has the value in its words or its address; one that asks a server has none.
 fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
     let url = url.to_lowercase().replace("%20", " ").replace("%28", "(").replace("%29", ")");
-    let is_static = url.contains("/badge/")
-        || url.contains("/static/")
-        || url.contains("badgen.net/badge")
-       ;
+    let is_static = url.contains("/badge/") || url.contains("/static/") || url.contains("badgen.net/badge");
     let path = url.split("/badge/").nth(1).unwrap_or(&url);
     if is_static && (path.contains("licen") || path.contains("gpl") || path.contains("许可")) {
         return spdx(path.split("?").next().unwrap_or_default()).or_else(|| spdx(path));
