@@ -1,0 +1,266 @@
+//! The environment variables of a table: which column names them, which tells the default, which what is required.
+
+use super::env::{Variables, in_context, requirement, short};
+use super::env_text;
+use crate::import::document::{Block, Rich, Table};
+use crate::import::facts::{Confidence, EnvFact};
+use crate::import::reading::Reading;
+use crate::import::words;
+
+#[derive(Default, Clone, Copy)]
+struct Columns {
+    name: usize,
+    default: Option<usize>,
+    required: Option<usize>,
+    description: Option<usize>,
+}
+
+const NAME: [&str; 24] = [
+    "variable",
+    "env",
+    "name",
+    "key",
+    "parameter",
+    "param",
+    "option",
+    "setting",
+    "变量",
+    "變數",
+    "名称",
+    "参数",
+    "配置项",
+    "変数",
+    "環境",
+    "nom",
+    "nombre",
+    "nome",
+    "имя",
+    "переменная",
+    "변수",
+    "이름",
+    "bezeichnung",
+    "config",
+];
+const DEFAULT: [&str; 14] = [
+    "default",
+    "默认",
+    "預設",
+    "デフォルト",
+    "既定",
+    "初期値",
+    "standard",
+    "défaut",
+    "defecto",
+    "predetermin",
+    "padrão",
+    "умолчан",
+    "기본",
+    "缺省",
+];
+const DESCRIPTION: [&str; 18] = [
+    "descri",
+    "function",
+    "purpose",
+    "meaning",
+    "beschreib",
+    "说明",
+    "描述",
+    "作用",
+    "说 明",
+    "説明",
+    "内容",
+    "описание",
+    "설명",
+    "notes",
+    "usage",
+    "用途",
+    "备注",
+    "what",
+];
+
+fn columns(header: &[Rich]) -> Columns {
+    let mut columns = Columns { name: usize::MAX, ..Columns::default() };
+    for (index, cell) in header.iter().enumerate() {
+        let text = cell.text.to_lowercase();
+        if words::any(&text, &DEFAULT) {
+            columns.default.get_or_insert(index);
+        } else if words::any(&text, words::REQUIRED) || text.contains("是否") {
+            columns.required.get_or_insert(index);
+        } else if words::any(&text, &DESCRIPTION) {
+            columns.description.get_or_insert(index);
+        } else if words::any(&text, &NAME) && columns.name == usize::MAX {
+            columns.name = index;
+        }
+    }
+    columns
+}
+
+pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table, variables: &mut Variables) {
+    let mut columns = columns(&table.header);
+    let width = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0).min(12);
+    // The column whose cells are names of variables.
+    let count = |column: usize| {
+        table
+            .rows
+            .iter()
+            .filter(|row| row.cells.get(column).is_some_and(|cell| !names(cell).is_empty()))
+            .count()
+    };
+    let Some(column) = (0..width).max_by_key(|column| (count(*column), usize::MAX - column)) else { return };
+    let fitting = count(column);
+    let is_parameter_list =
+        table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.text.trim_start().starts_with("-e ")));
+    if fitting == 0 || fitting * 2 < table.rows.len() && !is_parameter_list {
+        return;
+    }
+    columns.name = column;
+    let header: String =
+        table.header.iter().map(|cell| cell.text.to_lowercase()).collect::<Vec<_>>().join(" ");
+    let by_header = words::any(&format!(" {header} "), words::ENVIRONMENT) || header.contains("variable");
+    let long = table
+        .rows
+        .iter()
+        .filter(|row| {
+            row.cells.get(column).is_some_and(|cell| names(cell).iter().any(|name| name.contains('_')))
+        })
+        .count();
+    let in_context = by_header || is_parameter_list || in_context(reading, index, block);
+    let is_titled = table.header.get(column).is_some_and(|cell| words::any(&cell.text.to_lowercase(), &NAME))
+        && (columns.default.is_some() || columns.description.is_some() || columns.required.is_some());
+    if !in_context && (long * 2 < fitting || !is_titled) {
+        return;
+    }
+    for row in &table.rows {
+        let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));
+        let Some(name_cell) = row.cells.get(column) else { continue };
+        if is_parameter_list
+            && !name_cell.text.trim_start().starts_with("-e")
+            && name_cell.text.trim_start().starts_with('-')
+        {
+            continue;
+        }
+        let description = cell(columns.description)
+            .or_else(|| row.cells.get(column + 1))
+            .map_or("", |cell| cell.text.trim());
+        let stated = columns.default.map(|at| row.cells.get(at).and_then(env_text::default_of_cell));
+        let stated = stated.or_else(|| env_text::default_in_words(name_cell).map(Some));
+        let default = stated.unwrap_or_else(|| {
+            cell(columns.description)
+                .or_else(|| row.cells.get(column + 1))
+                .and_then(env_text::default_in_words)
+        });
+        let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
+        let required = marked.unwrap_or_else(|| requirement(&format!("{} {description}", name_cell.text)));
+        let example = name_cell
+            .text
+            .split_once('=')
+            .filter(|_| is_parameter_list)
+            .map(|(_, value)| value.trim().to_owned());
+        for name in names(name_cell) {
+            let fact = EnvFact {
+                name,
+                default: default.clone(),
+                example: example.clone(),
+                required,
+                description: short(description),
+                is_commented: false,
+            };
+            variables.add(fact, reading.origin(row.line), Confidence::Read);
+        }
+    }
+}
+
+/// What a cell of a column for "required" says.
+fn is_yes(text: &str) -> Option<bool> {
+    let text = text.trim().to_lowercase();
+    let yes = [
+        "yes",
+        "true",
+        "✓",
+        "✔",
+        "✅",
+        "☑",
+        ":heavy_check_mark:",
+        ":white_check_mark:",
+        "x",
+        "是",
+        "必须",
+        "必需",
+        "必填",
+        "必須",
+        "○",
+        "はい",
+        "ja",
+        "oui",
+        "sí",
+        "si",
+        "sim",
+        "да",
+        "y",
+        "required",
+        "mandatory",
+        "예",
+        "필수",
+        "⭕",
+    ];
+    let no = [
+        "no",
+        "false",
+        "✗",
+        "✘",
+        "❌",
+        "",
+        "-",
+        "否",
+        "可选",
+        "任意",
+        "nein",
+        "non",
+        "não",
+        "нет",
+        "n",
+        "optional",
+        ":x:",
+        "×",
+        "아니오",
+        "선택",
+    ];
+    if yes.contains(&text.as_str())
+        || text.starts_with("yes")
+        || text.starts_with('✅')
+        || text.starts_with("required")
+    {
+        return Some(true);
+    }
+    (no.contains(&text.as_str()) || text.starts_with("no") || text.starts_with("optional")).then_some(false)
+}
+
+/// The variables that a cell names, if it names variables and little else.
+fn names(cell: &Rich) -> Vec<String> {
+    let text = cell.text.trim();
+    let mut found: Vec<String> = Vec::new();
+    let codes: Vec<&str> = cell.code().map(|(_, code)| code).collect();
+    let sources = if codes.is_empty() { vec![text] } else { codes };
+    for source in sources {
+        let source = source
+            .trim()
+            .trim_start_matches("-e ")
+            .trim_start_matches("--env ")
+            .trim()
+            .trim_start_matches('$')
+            .trim_matches(['{', '}']);
+        let source = source.split('=').next().unwrap_or_default();
+        for part in source.split([',', '/', '|', '\n']).map(str::trim) {
+            let part = part
+                .split(['=', ':', ' ', '(', '\u{a0}'])
+                .next()
+                .unwrap_or_default()
+                .trim_matches(['*', '"', '\'', '`', '.']);
+            if env_text::is_upper_name(part) && !found.iter().any(|known| known == part) {
+                found.push(part.to_owned());
+            }
+        }
+    }
+    let starts = text.trim_start_matches(['`', '*', '$', '{', ' ']).trim_start_matches("-e ").trim_start();
+    if found.first().is_some_and(|first| starts.starts_with(first.as_str())) { found } else { Vec::new() }
+}
