@@ -217,6 +217,13 @@ impl Trial {
         if std::mem::replace(&mut self.is_healthy, true) { Verdict::Continue } else { Verdict::Healthy }
     }
 
+    /// A check failed because not all is up that it checks. Only the deadline says when that takes too long.
+    pub fn waits(&mut self, why: String, running: Duration) -> Verdict {
+        self.last_miss = Some(why);
+        self.counted = running;
+        Verdict::Continue
+    }
+
     /// A check failed, `running` after the process began. Probes come faster than the interval at first;
     /// a miss counts once per interval.
     pub fn missed(&mut self, why: String, running: Duration) -> Verdict {

@@ -219,6 +219,7 @@ impl Supervisor {
         let (Some(running), Some(trial)) = (&mut self.running, &mut self.trial) else { return };
         let verdict = match result {
             Ok(()) => trial.passed(),
+            Err(why) if running.body.is_coming_up() && !trial.is_healthy => trial.waits(why, age),
             Err(why) => trial.missed(why, age),
         };
         running.probes += 1;

@@ -161,7 +161,7 @@ services:
   web:
     image: shop:1
     command: [/bin/sh, /conf/web.sh]
-    environment: {MOTTO: \"${MOTTO}\", VERSION: VERSION}
+    environment: {MOTTO: \"${MOTTO}\", RELEASE: VERSION}
     volumes: ['./conf:/conf:ro', 'stock:/stock:ro']
     depends_on: {api: {condition: service_healthy}}
   api:
@@ -180,7 +180,7 @@ volumes: {stock: {}}
 const WEB: &str = "\
 mkdir -p /www
 wget -q -O /www/fetched http://api:8080/versions || exit 1
-echo \"$VERSION $MOTTO $(cat /www/fetched | tr '\\n' ' ')\" >/www/index.html
+echo \"$RELEASE $MOTTO $(cat /www/fetched | tr '\\n' ' ')\" >/www/index.html
 exec httpd -f -p 80 -h /www
 ";
 
@@ -311,7 +311,7 @@ auth: {htpasswd: {realm: test, path: /root/htpasswd}}
         .unwrap();
     let address = format!("{}:5000", desk.address());
     eventually("the registry answers", Duration::from_secs(10), || {
-        desk.try_run("busybox nc -z 127.0.0.1 5000").unwrap().status.success()
+        std::net::TcpStream::connect((desk.address(), 5000)).is_ok()
     });
     address
 }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use crate::clock;
 use crate::content::Content;
 use crate::health::{InContainers, Inner, Probe};
 use crate::runtime::engine::Engines;
 use crate::runtime::group::Group;
+use crate::runtime::group::state;
 use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
@@ -65,6 +67,16 @@ impl Body {
         match self {
             Body::Process(process) => procfs::age(process.record.start),
             Body::Containers(..) | Body::Unit(..) => Duration::ZERO,
+        }
+    }
+
+    /// Whether not all of it is up yet, so that a failing check says nothing.
+    pub fn is_coming_up(&self) -> bool {
+        match self {
+            Body::Containers(group, _) => {
+                state::status(&group.states().borrow(), true, clock::now()).is_err()
+            }
+            Body::Process(_) | Body::Unit(..) => false,
         }
     }
 

@@ -258,6 +258,8 @@ fn refused(error: EngineError, image: &str, registry: &str) -> EngineError {
             "connection refused",
             "i/o timeout",
             "deadline exceeded",
+            "Client.Timeout",
+            "no route to host",
             "network is unreachable",
             "server misbehaving",
         ]) {

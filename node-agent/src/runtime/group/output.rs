@@ -17,9 +17,11 @@ pub struct Copier {
     /// Goes before each line where there are several services.
     pub prefix: String,
     pub has_terminal: bool,
-    /// Lines up to this time were copied before.
-    resume: String,
+    /// Lines before this time were copied before, and so many of this very time: Podman's times are whole seconds.
+    resume: (String, usize),
     last: String,
+    /// Lines of the last time.
+    same: usize,
     pub last_line: String,
     partial: [Vec<u8>; 2],
 }
@@ -31,7 +33,8 @@ impl Copier {
             place,
             prefix,
             has_terminal,
-            resume: String::new(),
+            resume: (String::new(), 0),
+            same: 0,
             last: String::new(),
             last_line: String::new(),
             partial: Default::default(),
@@ -45,10 +48,13 @@ impl Copier {
     pub async fn copy(&mut self, engine: &Engine, container: &str) -> Result<(), EngineError> {
         // Names the container, as another one's lines have nothing to do with its place.
         let kept = fs::read_to_string(&self.place).unwrap_or_default();
-        let kept =
-            kept.trim().split_once(' ').filter(|(of, _)| *of == container).map(|(_, time)| time.to_owned());
-        self.resume = kept.unwrap_or_default();
-        let since = unix(&self.resume).unwrap_or_else(|| "0".to_owned());
+        let words: Vec<&str> = kept.split_whitespace().collect();
+        self.resume = match words[..] {
+            [of, time, count] if of == container => (time.to_owned(), count.parse().unwrap_or(0)),
+            _ => (String::new(), 0),
+        };
+        (self.last, self.same) = (String::new(), 0);
+        let since = unix(&self.resume.0).unwrap_or_else(|| "0".to_owned());
         let mut stream = engine.logs(container, &since, !self.has_terminal).await?;
         loop {
             let piece = stream.next().await.map_err(|cause| engine.unreachable(cause))?;
@@ -80,7 +86,7 @@ impl Copier {
         // A log that cannot be written must not end what it is about.
         let written = logs::appending(&self.log).and_then(|mut file| file.write_all(&out));
         if written.is_ok() {
-            let _ = fs::write(&self.place, format!("{container} {}", self.last));
+            let _ = fs::write(&self.place, format!("{container} {} {}", self.last, self.same));
         }
     }
 
@@ -90,11 +96,13 @@ impl Copier {
         let text = text.strip_prefix(b" ").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if let Ok(time) = std::str::from_utf8(time) {
-            if time <= self.resume.as_str() {
-                return;
-            }
             if time > self.last.as_str() {
-                time.clone_into(&mut self.last);
+                (self.last, self.same) = (time.to_owned(), 0);
+            }
+            self.same += usize::from(time == self.last);
+            let (resume, copied) = (self.resume.0.as_str(), self.resume.1);
+            if time < resume || time == resume && self.same <= copied {
+                return;
             }
         }
         self.last_line = String::from_utf8_lossy(&text[..text.len().min(300)]).trim().to_owned();
