@@ -92,9 +92,10 @@ pub fn widenings(approved: &Plan, new: &Plan) -> Vec<String> {
         if !tools.contains(&step.call.tool) {
             found.push(format!("step {id} uses {}, which no approved step does", step.call.tool));
         }
-        let reads = step.effect == modules::effect::Effect::Read && step.undo.is_none();
+        let only_looks =
+            step.effect == modules::effect::Effect::Read && step.undo.is_none() && is_local(step.call.tool);
         let is_known = approved.steps.iter().any(|old| is_same_deed(old, step));
-        if !is_known && !(reads && is_local(step.call.tool)) {
+        if !is_known && !only_looks {
             found.push(format!(
                 "step {id} does what no approved step does: {}",
                 crate::approval::shown(&step.call)

@@ -78,11 +78,11 @@ mod tests {
         let mut capped = Capped::new(3000, Redactor::new(&[]));
         capped.push(b"begin");
         for _ in 0..10_000 {
-            capped.push(&[b'x'; 1024]);
+            capped.push(&[b'q'; 1024]);
         }
         capped.push(b"the end");
         let kept = capped.finish();
-        assert!(kept.is_truncated && kept.text.starts_with("beginx") && kept.text.ends_with("xthe end"));
+        assert!(kept.is_truncated && kept.text.starts_with("beginq") && kept.text.ends_with("qthe end"));
         assert!(
             kept.text.len() < 3100 && kept.text.contains("[… 10237012 bytes left out …]"),
             "{}",

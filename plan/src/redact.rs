@@ -16,10 +16,12 @@ const MARKERS: [&[u8]; 6] = [b"Bearer ", b"bearer ", b"sk-", b"ghp_", b"AKIA", b
 const TOKEN: usize = 16;
 
 /// Takes secrets out of a stream of bytes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Redactor {
     /// Longest first.
     secrets: Vec<Vec<u8>>,
+    /// Bytes that a secret or anything like one begins with; all others are passed on as they are.
+    begins: Vec<bool>,
     held: Vec<u8>,
     in_key: bool,
 }
@@ -41,12 +43,15 @@ impl Redactor {
         }
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         all.dedup();
-        Self { secrets: all, held: Vec::new(), in_key: false }
+        let mut begins = vec![false; 256];
+        let first = all.iter().map(Vec::as_slice).chain(MARKERS).chain([KEY_BEGIN]).filter_map(<[u8]>::first);
+        first.for_each(|byte| begins[usize::from(*byte)] = true);
+        Self { secrets: all, begins, held: Vec::new(), in_key: false }
     }
 
     /// A whole text without its secrets.
     pub fn text(&self, text: &str) -> String {
-        let mut own = Self { secrets: self.secrets.clone(), ..Self::default() };
+        let mut own = Self { held: Vec::new(), in_key: false, ..self.clone() };
         let mut clean = own.push(text.as_bytes());
         clean.extend(own.finish());
         String::from_utf8_lossy(&clean).into_owned()
@@ -68,7 +73,16 @@ impl Redactor {
         let mut clean = Vec::with_capacity(held.len());
         let mut at = 0;
         while at < held.len() {
-            let rest = &held[at..];
+            let mut rest = &held[at..];
+            if !self.in_key {
+                let plain = rest.iter().take_while(|byte| !self.begins[usize::from(**byte)]).count();
+                clean.extend(&rest[..plain]);
+                at += plain;
+                rest = &rest[plain..];
+            }
+            if rest.is_empty() {
+                break;
+            }
             match self.step(rest, is_last) {
                 Step::Keep => {
                     clean.push(rest[0]);

@@ -34,6 +34,8 @@ fn a_torn_tail_is_cut_off_and_a_damaged_middle_is_an_error() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_bytes_are_read_or_refused(tail in prop::collection::vec(prop_oneof![any::<u8>(), Just(MARK), Just(b'{'), Just(0)], 0..300)) {
         let (good, _) = journal(2);

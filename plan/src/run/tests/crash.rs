@@ -139,7 +139,7 @@ fn random_plan(shape: &[(u8, u8, u8)]) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_cannot_be_repeated_is_done_twice(
