@@ -67,13 +67,13 @@ impl Run {
             | Event::Asked { .. }
             | Event::Approved { .. }
             | Event::Denied { .. }
-            | Event::Expired { .. } => self.gate(event)?,
+            | Event::Expired { .. } => self.prepare(event)?,
         }
         Ok(())
     }
 
     /// What happens to a step that has not begun.
-    fn gate(&mut self, event: &Event) -> Result<(), RunError> {
+    fn prepare(&mut self, event: &Event) -> Result<(), RunError> {
         let illegal = |why: &str| RunError::Illegal { event: name(event), why: why.to_owned() };
         let (Event::Cleared { step }
         | Event::NotNeeded { step, .. }

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Run;
 use super::event::Event;
+use super::{Gate, Run};
+use crate::approval::Request;
+use crate::fault::Faults;
+use crate::policy::Policy;
+use crate::policy::look::Look;
+use crate::policy::verdict::Decision;
 use crate::predicate::{Evidence, Predicate, Probe, check_all};
 use crate::reference::{self, Scope};
-use crate::step::{Args, Step, StepId};
+use crate::step::{Args, Call, Step, StepId};
 
 impl Run {
     /// What the node must look at before it can decide.
@@ -42,6 +47,31 @@ impl Run {
         let Some(step) = self.plan.step(step) else { return Ok(Args::new()) };
         let scope = Scope { node: &self.node, run: &self.id, outputs: self.outputs() };
         reference::render(&step.call.args, &scope)
+    }
+
+    /// What policy and effect say of a step with the values it has now. An answer to `Gate::Ask` is for exactly these.
+    pub fn gate(&self, step: &Step, policy: &Policy, look: &Look<'_>, expires_ms: u64) -> Gate {
+        let args = match self.args(&step.id) {
+            Ok(args) => args,
+            Err(error) => return Gate::Shut(error.to_string()),
+        };
+        let mut faults = Faults::default();
+        step.call.tool.signature().check("args", &args, &mut faults);
+        if !faults.is_empty() {
+            return Gate::Shut(faults.to_string());
+        }
+        let call = Call { tool: step.call.tool, args };
+        let verdict = policy.judge(&call, look);
+        if verdict.effect > step.effect {
+            return Gate::Shut(format!("it is {}, the plan says {}", verdict.effect, step.effect));
+        }
+        match verdict.decision {
+            Decision::Allow => Gate::Open,
+            Decision::Ask => {
+                Gate::Ask(Request::new(self.hash, step.id.clone(), &self.node, &call, expires_ms))
+            }
+            Decision::Forbid => Gate::Shut(verdict.reason()),
+        }
     }
 
     fn evidence<'e>(&'e self, step: &Step, seen: &BTreeMap<Probe, bool>) -> Evidence<'e> {

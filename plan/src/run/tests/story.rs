@@ -193,6 +193,77 @@ fn an_approval_is_for_exactly_what_was_asked_and_silence_is_a_no() {
 }
 
 #[test]
+fn what_an_earlier_step_said_is_judged_before_it_is_used() {
+    let cases = [
+        ("exec.argv", "effect: read, args: {argv: [df, -h, '${look.out.text}']}", "/var", "Open"),
+        (
+            "exec.argv",
+            "effect: read, args: {argv: [cat, '${look.out.text}']}",
+            "/etc/shadow",
+            "Shut(\"/etc/shadow is protected",
+        ),
+        (
+            "exec.argv",
+            "effect: read, args: {argv: [cat, '/var/${look.out.text}']}",
+            "../etc/shadow",
+            "Shut(\"/etc/shadow is protected",
+        ),
+        (
+            "exec.argv",
+            "effect: read, args: {argv: [df, '${look.out.text}']}",
+            "--output=/x",
+            "would become an option",
+        ),
+        ("exec.argv", "effect: read, args: {argv: [ls, 'a${look.out.text}']}", "x; rm -rf /", "Open"),
+        (
+            "exec.argv",
+            "effect: read, args: {argv: [ip, addr, '${look.out.text}']}",
+            "flush",
+            "Shut(\"it is destructive, the plan says read",
+        ),
+        (
+            "exec.argv",
+            "effect: destructive, args: {argv: [rm, '${look.out.text}']}",
+            "/",
+            "more than a step may touch",
+        ),
+        (
+            "exec.argv",
+            "effect: destructive, args: {argv: [rm, '${look.out.text}']}",
+            "/var/tmp/x",
+            "shown: \"exec.argv rm /var/tmp/x\"",
+        ),
+        ("file.read", "args: {path: '${look.out.text}'}", "relative", "expected an absolute path"),
+        ("file.read", "args: {path: '${look.out.text}'}", "/proc/self/environ", "is protected"),
+        ("http.get", "args: {url: 'https://example.org/${look.out.text}'}", "@169.254.169.254/", "Open"),
+        (
+            "http.get",
+            "args: {url: 'https://example.org/${look.out.text}'}",
+            "a b",
+            "Shut(\"the URL has white space",
+        ),
+        (
+            "service.stop",
+            "args: {name: '${look.out.text}'}",
+            "node-agent.service",
+            "Shut(\"node-agent is under the rule",
+        ),
+        ("service.stop", "args: {name: '${look.out.text}'}", "-H", "expected a name"),
+    ];
+    let policy = crate::policy::Policy::standard();
+    for (tool, rest, said, says) in cases {
+        let mut scene = Scene::new(&format!(
+            "{{id: look, tool: file.read, args: {{path: /x}}}}, {{id: act, tool: {tool}, needs: [look], {rest}}}"
+        ));
+        scene.start();
+        scene.comes_back("look", json!({"text": said}));
+        let step = scene.run.plan.step(&id("act")).expect("is there");
+        let gate = format!("{:?}", scene.run.gate(step, &policy, &crate::policy::look::Look::written(), 1));
+        assert!(gate.contains(says), "{tool} {rest} with {said}: {gate}");
+    }
+}
+
+#[test]
 fn a_failed_step_takes_back_what_was_done_last_first() {
     let service = |id: &str, need: &str| {
         format!(
