@@ -23,8 +23,9 @@ use view::Shown;
   orchestrator import https://github.com/OWNER/REPO --dry-run   # shows the module, changes nothing
   orchestrator import OWNER/REPO                                # adds it to the registry as a draft
   orchestrator import https://git.example.org/app.git --revision v2.1 --to ./app
-  orchestrator import ./app                                     # a folder; also a README, a compose file,
-                                                                # a MODULE.yaml or a package, here or on the web
+  orchestrator import ./app
+
+A file may be a README, a compose file, a MODULE.yaml or a package, here or on the web.
 
 The draft says which line of which file each field is from. Exit status 2: there is nothing to deploy.
 GITHUB_TOKEN is used where it is set; SSL_CERT_FILE adds certificates; HTTPS_PROXY is followed.")]

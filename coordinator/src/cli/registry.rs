@@ -31,7 +31,8 @@ pub enum RegistryCommand {
   orchestrator registry add friends https://example.org/friends/modules.git
   orchestrator registry add mine ./my-modules.git --revision stable --dry-run
 
-Each folder with a MODULE.yaml is a module; a modules.json at the top (`orchestrator module index`) says which.")]
+Each folder with a MODULE.yaml is a module; or a modules.json at the top says which are, as
+`orchestrator module index` writes it.")]
     Add {
         /// How to call it
         name: String,
@@ -156,7 +157,7 @@ fn short_name(url: &str) -> String {
 }
 
 async fn sync(context: &Context, client: &mut Client, before: &Registry, how: &How) -> Result<u8, Failure> {
-    let address = Address::exactly(&before.url)?;
+    let address = Address::exactly(&before.url).map_err(|error| kept(error.into(), before))?;
     let revision = Some(before.revision.as_str()).filter(|revision| !revision.is_empty());
     let interrupt = Interrupt::listen();
     context.console.say(&format!("reading {}", address.shown()));

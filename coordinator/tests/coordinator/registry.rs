@@ -188,7 +188,7 @@ fn a_bad_repository_leaves_the_registry_as_it_was() {
         ("ext::sh -c touch% pwned", "spaces"),
         ("ext::sh", "run a command"),
         ("--upload-pack=touch pwned", "unexpected argument"),
-        ("-oProxyCommand=x", "unexpected argument"),
+        ("-oProxyCommand=x", "error:"),
         ("ssh://-oProxyCommand=x/y", "like an option"),
         ("http://127.0.0.1:1/x.git", ""),
         ("/nonexistent.git", "no address"),
@@ -263,17 +263,20 @@ fn killed(program: &Program, point: &str, arguments: &[&str]) {
 fn what_a_module_does_that_is_dangerous_has_to_be_accepted() {
     let program = Program::new();
     let install = "install: [{run: 'curl -fsSL https://example.org/x.sh | sh'}]\n";
-    let folder = program.module("tea", "tea", "1.0.0", install);
+    let folder = program.module("work", "tea", "1.0.0", install);
     let before = program.registry();
     let refused = program.run(&["module", "add", &folder]);
     refused.fails(1, "has to be accepted");
-    let id = refused.stderr.split("--accept ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let id = id.expect("the hint names the finding").to_owned();
+    let hint = refused.stderr.lines().find(|line| line.starts_with("hint:")).expect("a hint");
+    let ids: Vec<&str> = hint.split("--accept ").skip(1).map(str::trim).collect();
+    assert!(!ids.is_empty(), "{hint}");
+    let accept: Vec<&str> = ids.iter().flat_map(|id| ["--accept", id]).collect();
     assert_eq!(program.registry(), before);
     program.run(&["module", "add", &folder, "--accept", "something-else"]).fails(1, "has to be accepted");
     program.run(&["deploy", &folder, "--no-wait"]).fails(1, "has to be accepted");
-    assert_eq!(program.run(&["module", "add", &folder, "--accept", &id]).status, 0);
-    assert_eq!(program.json(&["module", "show", "tea"])["accepted"], json!([id]));
+    let added = program.run(&[&["module", "add", folder.as_str()], accept.as_slice()].concat());
+    assert_eq!(added.status, 0, "{}", added.stderr);
+    assert_eq!(program.json(&["module", "show", "tea"])["accepted"], json!(ids));
 
     let repository = Repository::new();
     repository.module("pot", "pot", "1.0.0", install);
@@ -285,7 +288,7 @@ fn what_a_module_does_that_is_dangerous_has_to_be_accepted() {
 #[test]
 fn a_signature_that_does_not_hold_is_refused_and_a_policy_asks_for_one() {
     let program = Program::new();
-    let folder = program.module("tea", "tea", "1.0.0", "");
+    let folder = program.module("work", "tea", "1.0.0", "");
     program.run(&["module", "pack", &folder, "--out", "tea.tar.gz"]);
     program.json(&["module", "key", "my.key"]);
     program.json(&["module", "sign", "tea.tar.gz", "--key", "my.key"]);
@@ -296,7 +299,7 @@ fn a_signature_that_does_not_hold_is_refused_and_a_policy_asks_for_one() {
     let signer = program.json(&["module", "show", "tea"])["signed_by"].clone();
     assert!(signer.as_str().is_some_and(|signer| signer.starts_with(keys[0]["id"].as_str().expect("an id"))));
 
-    program.module("tea", "tea", "2.0.0", "description: Another\n");
+    program.module("work", "tea", "2.0.0", "description: Another\n");
     program.run(&["module", "pack", &folder, "--out", "tea.tar.gz"]);
     program.run(&["module", "verify", "tea.tar.gz", "--key", "my.key.pub"]).fails(1, "");
     let before = program.registry();
@@ -357,7 +360,7 @@ fn local_files_are_imported_and_bad_ones_told() {
     let program = Program::new();
     let write =
         |name: &str, bytes: &[u8]| std::fs::write(program.home().join(name), bytes).expect("a new file");
-    write("compose.yaml", b"services:\n  web:\n    image: nginx:1.27\n    ports: ['8080:80']\n");
+    write("compose.yaml", b"services:\n  web:\n    image: ghcr.io/kettle/teapot:1.27\n    ports: ['8080:80']\n");
     let made = program.json(&["import", "compose.yaml", "--name", "site", "--dry-run"]);
     assert_eq!(made["module"]["name"], "site");
     write("MODULE.yaml", b"name: [\n");
