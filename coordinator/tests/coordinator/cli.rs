@@ -146,8 +146,8 @@ fn deploy_helps_in_full() {
                                       later
           --set <KEY=VALUE>           Sets a config value of the module
           --secret <KEY=-|KEY=@FILE>  Sets a secret config value, read from stdin (-) or a file
-          --accept <FINDING>          Accept a high finding of the safety check of a folder or
-                                      package; may be given several times
+          --accept <FINDING>          Accept a high finding of the safety check of a folder or package;
+                                      may be given several times
           --dry-run                   Only show what would change (a folder is packed and registered all
                                       the same)
           --explain                   Show why each node was chosen or not

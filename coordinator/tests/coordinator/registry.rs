@@ -360,7 +360,10 @@ fn local_files_are_imported_and_bad_ones_told() {
     let program = Program::new();
     let write =
         |name: &str, bytes: &[u8]| std::fs::write(program.home().join(name), bytes).expect("a new file");
-    write("compose.yaml", b"services:\n  web:\n    image: ghcr.io/kettle/teapot:1.27\n    ports: ['8080:80']\n");
+    write(
+        "compose.yaml",
+        b"services:\n  web:\n    image: ghcr.io/kettle/teapot:1.27\n    ports: ['8080:80']\n",
+    );
     let made = program.json(&["import", "compose.yaml", "--name", "site", "--dry-run"]);
     assert_eq!(made["module"]["name"], "site");
     write("MODULE.yaml", b"name: [\n");
