@@ -15,7 +15,7 @@ use super::problem::{Failure, Problem};
 use super::{Context, package};
 use crate::sources::git::{self, Address};
 use crate::sources::{self, Access, Place, Project, Token, Wanted};
-use draft::Made;
+use draft::{Made, Module};
 use view::Shown;
 
 #[derive(Debug, clap::Args)]
@@ -75,33 +75,47 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
             return Err(Failure::Interrupted);
         }
     };
-    let mut shown = Shown::of(&made);
     let Some(module) = &made.module else {
-        context.print_or(&shown, |_| String::new())?;
+        context.print_or(&Shown::of(&made), |_| String::new())?;
         return Err(nothing(&made));
     };
     let packed = module.pack()?;
-    let findings = package::findings(&packed)?;
-    shown.findings = findings.iter().map(Into::into).collect();
+    let mut shown = Shown::of(&made);
+    shown.findings = package::findings(&packed)?.iter().map(Into::into).collect();
     if args.dry_run {
         context.print_or(&shown, |look| shown.text(look))?;
         return Ok(0);
     }
-    if let Some(folder) = &args.to {
-        module.write_to_new(folder)?;
-        shown.folder = Some(folder.display().to_string());
-        context.print_or(&shown, |look| shown.text(look))?;
-        context.console.say(&format!("look it over, then `orchestrator module add {}`", folder.display()));
-        return Ok(0);
+    match &args.to {
+        Some(folder) => write(context, shown, module, folder),
+        None => add_asking(context, shown, &made, packed, args, &interrupt).await,
     }
+}
+
+fn write(context: &Context, mut shown: Shown, module: &Module, folder: &Path) -> Result<u8, Failure> {
+    module.write_to_new(folder)?;
+    shown.folder = Some(folder.display().to_string());
+    context.print_or(&shown, |look| shown.text(look))?;
+    context.console.say(&format!("look it over, then `orchestrator module add {}`", folder.display()));
+    Ok(0)
+}
+
+async fn add_asking(
+    context: &Context,
+    mut shown: Shown,
+    made: &Made,
+    packed: package::Packed,
+    args: ImportArgs,
+    interrupt: &Interrupt,
+) -> Result<u8, Failure> {
     if !context.console.is_json() {
         context.console.say(shown.text(&context.console.err).trim_end());
     }
-    if !args.yes && !confirm(context, "add it to the registry as a draft?", &interrupt).await? {
+    if !args.yes && !confirm(context, "add it to the registry as a draft?", interrupt).await? {
         context.console.say("nothing was changed");
         return Ok(1);
     }
-    let release = add(context, &made, packed, args.accept).await?;
+    let release = add(context, made, packed, args.accept).await?;
     let added = format!("{}@{}", release.module, release.version);
     shown.added = Some(added.clone());
     context.print_or(&shown, |_| format!("added {added} {}\n", release.digest))?;

@@ -33,6 +33,12 @@ impl Fleet {
             Some(_) | None => self.resolve(&request.module).await?,
         };
         let name = deployment_name(request, &module.release.module)?;
+        if let Some(reason) = self.why_deprecated(&module.release).await? {
+            progress.note(format!(
+                "{} {} is deprecated: {reason}",
+                module.release.module, module.release.version
+            ));
+        }
         fault::point("deploy.resolved");
         if !request.dry_run {
             self.enrol_this_machine_if_alone(request, progress).await?;

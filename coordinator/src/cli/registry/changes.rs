@@ -88,8 +88,11 @@ impl Changes {
     }
 
     pub fn text(&self, look: &Look) -> String {
-        let from = self.from.as_deref().map_or(String::new(), |from| format!("{} to ", short(from)));
-        let mut text = format!("{}: {from}{}\n", self.registry, short(&self.to));
+        let mut text = match self.from.as_deref() {
+            Some(from) if from == self.to => format!("{} is at {} already\n", self.registry, short(from)),
+            Some(from) => format!("{}: {} to {}\n", self.registry, short(from), short(&self.to)),
+            None => format!("{}: {}\n", self.registry, short(&self.to)),
+        };
         for (mark, style, list) in [
             ("+", Style::Good, &self.new),
             ("^", Style::Good, &self.updated),

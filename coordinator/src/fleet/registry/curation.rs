@@ -9,6 +9,7 @@ use proto::v1;
 use proto::v1::curate_module_request::{Change, Deprecate};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::deployment::Release;
 use crate::fleet::{Fleet, FleetError, keys};
 use crate::store::json::{Stored, get_json, put_json};
 use crate::store::{Op, Precondition, Revision, Txn};
@@ -70,6 +71,15 @@ impl Fleet {
         let kept = get_json::<Curation>(self.store.as_ref(), &key).await?;
         let nothing = || Stored { key, value: Curation::default(), revision: Revision(0) };
         Ok(kept.unwrap_or_else(nothing))
+    }
+
+    /// Why a release should not be used any more.
+    pub(in crate::fleet) async fn why_deprecated(
+        &self,
+        release: &Release,
+    ) -> Result<Option<String>, FleetError> {
+        let curation = self.curation(&release.module).await?.value;
+        Ok(curation.why_deprecated(&release.version).map(str::to_owned))
     }
 
     /// Pins a version, or says that it should not be used any more; or takes that back.
