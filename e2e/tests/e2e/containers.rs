@@ -163,11 +163,13 @@ services:
     command: [/bin/sh, /conf/web.sh]
     environment: {MOTTO: \"${MOTTO}\", RELEASE: VERSION}
     volumes: ['./conf:/conf:ro', 'stock:/stock:ro']
+    stop_grace_period: 1s
     depends_on: {api: {condition: service_healthy}}
   api:
     image: shop:1
     command: [/bin/sh, -c, \"httpd -f -p 8080 -h /stock\"]
     volumes: ['stock:/stock']
+    stop_grace_period: 1s
     healthcheck: {test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1:8080/versions'], interval: 1s}
     depends_on: {prepare: {condition: service_completed_successfully}}
   prepare:
@@ -262,8 +264,8 @@ fn what_cannot_be_pulled_says_why_and_what_can_is_pulled_with_the_login_that_was
     });
     write(&format!("{registry}/nothing:1"));
     cli.run("deploy ./box --secret login=- </root/login").exits(1).says(&format!("is not in {registry}"));
-    write("10.213.255.254:5000/box:1");
-    cli.run("deploy ./box --timeout 100s").exits(1).says("cannot be reached");
+    write(&format!("{}:5001/box:1", desk.address()));
+    cli.run("deploy ./box").exits(1).says("cannot be reached");
 }
 
 #[test]

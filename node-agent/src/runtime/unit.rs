@@ -168,7 +168,7 @@ fn install(plan: &UnitPlan) -> Result<(), UnitError> {
     if let Some(text) = &plan.text {
         disk::replace(&Path::new(ETC).join(&plan.name), text.as_bytes(), 0o644, Durability::Crash)?;
     }
-    if !Path::new(&plan.name).extension().is_some_and(|kind| kind == "service") {
+    if Path::new(&plan.name).extension().is_none_or(|kind| kind != "service") {
         return Ok(());
     }
     let quoted = |value: &str| {

@@ -74,3 +74,41 @@ pub fn container(states: &States, service: Option<&str>) -> Option<String> {
         None => states.values().rev().find_map(running),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_up_when_each_service_is_and_otherwise_names_the_one_that_is_not() {
+        let began = Instant::now();
+        let runs = |health: Health| {
+            State::Running(Running { container: "c".to_owned(), pid: 1, since: began, health })
+        };
+        let waits = State::Waiting("waits for db to be healthy".to_owned());
+        let cases = [
+            (vec![("main", runs(Health::Unchecked))], false, 0, "it has only just started"),
+            (vec![("main", runs(Health::Unchecked))], true, 0, ""),
+            (vec![("main", runs(Health::Unchecked))], false, 1, ""),
+            (
+                vec![("db", runs(Health::Good)), ("web", waits)],
+                true,
+                9,
+                "service web: waits for db to be healthy",
+            ),
+            (vec![("db", State::Completed), ("web", runs(Health::Good))], false, 0, ""),
+            (
+                vec![("db", runs(Health::Bad("no".into()))), ("web", State::Completed)],
+                false,
+                9,
+                "service db: no",
+            ),
+            (vec![("web", State::Down("exited with code 1".into()))], false, 9, "exited with code 1"),
+        ];
+        for (states, has_check, seconds, expected) in cases {
+            let states: States = states.into_iter().map(|(name, state)| (name.to_owned(), state)).collect();
+            let got = status(&states, has_check, began + Duration::from_secs(seconds));
+            assert_eq!(got.err().unwrap_or_default(), expected, "{states:?}");
+        }
+    }
+}
