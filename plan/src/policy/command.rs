@@ -194,8 +194,15 @@ fn words(policy: &Policy, argv: &[String], dir: &str, look: &Look<'_>, depth: u3
         }
     }
     verdict.join(by_rules(policy, &program, rest, wraps));
-    let access = if verdict.effect == Effect::Read { Access::Read } else { Access::Write };
-    for word in rest {
+    verdict.join(arguments(policy, rest, dir, look, verdict.effect));
+    verdict
+}
+
+/// The paths and addresses in the words after a program.
+fn arguments(policy: &Policy, words: &[String], dir: &str, look: &Look<'_>, effect: Effect) -> Verdict {
+    let mut verdict = Verdict::allow();
+    let access = if effect == Effect::Read { Access::Read } else { Access::Write };
+    for word in words {
         for path in path::in_word(word, dir) {
             verdict.join(path::judge(policy, &path, access, look));
         }

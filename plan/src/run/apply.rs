@@ -3,7 +3,7 @@
 use super::event::{Answer, Event, Record, Work};
 use super::{MAX_REPLANS, Phase, Progress, Run, RunError, Undo};
 use crate::plan::Plan;
-use crate::step::StepId;
+use crate::step::{StepId, Tier};
 use modules::digest::Digest;
 
 impl Run {
@@ -25,10 +25,7 @@ impl Run {
                 self.tokens = self.tokens.saturating_add(*tokens);
                 self.money = self.money.plus(*money);
             }
-            Event::Replanned { plan, hash } => {
-                let plan = Plan::from_canonical(plan.as_bytes(), hash).map_err(RunError::Plan)?;
-                self.replan(plan, event)?;
-            }
+            Event::Replanned { plan, hash } => self.replan(plan, hash, event)?,
             Event::Started { step, attempt, work, .. } => self.start(step, *attempt, *work, event)?,
             Event::Returned { step, attempt, work, .. }
             | Event::Failed { step, attempt, work, .. }
@@ -42,24 +39,7 @@ impl Run {
                     Work::Undo => self.come_back_undone(step, event)?,
                 }
             }
-            Event::Checked { step, attempt, holds, why } => {
-                let progress = self.progress(step, event)?;
-                if progress.phase != Phase::Returned || progress.attempts != *attempt {
-                    return Err(illegal("there is nothing to check"));
-                }
-                match holds {
-                    true => progress.phase = Phase::Succeeded,
-                    false => self.fail_check(step, why, record.at_ms),
-                }
-            }
-            Event::Escalated { step } => {
-                let progress = self.progress(step, event)?;
-                if progress.phase != Phase::Escalating {
-                    return Err(illegal("the step does not escalate"));
-                }
-                progress.tier = crate::step::Tier::High;
-                progress.phase = Phase::Waiting { from_ms: record.at_ms };
-            }
+            Event::Checked { .. } | Event::Escalated { .. } => self.judged(event, record.at_ms)?,
             Event::Cleared { .. }
             | Event::NotNeeded { .. }
             | Event::Skipped { .. }
@@ -68,6 +48,33 @@ impl Run {
             | Event::Approved { .. }
             | Event::Denied { .. }
             | Event::Expired { .. } => self.prepare(event)?,
+        }
+        Ok(())
+    }
+
+    /// What was found out about a step that came back.
+    fn judged(&mut self, event: &Event, at_ms: u64) -> Result<(), RunError> {
+        let illegal = |why: &str| RunError::Illegal { event: name(event), why: why.to_owned() };
+        match event {
+            Event::Checked { step, attempt, holds, why } => {
+                let progress = self.progress(step, event)?;
+                if progress.phase != Phase::Returned || progress.attempts != *attempt {
+                    return Err(illegal("there is nothing to check"));
+                }
+                match holds {
+                    true => progress.phase = Phase::Succeeded,
+                    false => self.fail_check(step, why, at_ms),
+                }
+            }
+            Event::Escalated { step } => {
+                let progress = self.progress(step, event)?;
+                if progress.phase != Phase::Escalating {
+                    return Err(illegal("the step does not escalate"));
+                }
+                progress.tier = Tier::High;
+                progress.phase = Phase::Waiting { from_ms: at_ms };
+            }
+            _ => return Err(illegal("nothing waits for it")),
         }
         Ok(())
     }
@@ -96,9 +103,7 @@ impl Run {
             Event::Cleared { .. } => progress.is_cleared = true,
             Event::NotNeeded { why, .. } => progress.phase = Phase::NotNeeded { why: why.clone() },
             Event::Skipped { why, .. } => progress.phase = Phase::Skipped { why: why.clone() },
-            Event::Forbidden { why, .. } => {
-                progress.phase = Phase::Failed { why: format!("forbidden: {why}") }
-            }
+            Event::Forbidden { why, .. } => fail(progress, format!("forbidden: {why}")),
             Event::Asked { request, .. } => progress.asked = Some(request.clone()),
             Event::Approved { request, .. }
             | Event::Denied { request, .. }
@@ -108,10 +113,8 @@ impl Run {
                 return Err(illegal("another thing was asked"));
             }
             Event::Approved { request, .. } => progress.approved = Some(*request),
-            Event::Denied { by, .. } => progress.phase = Phase::Failed { why: format!("denied by {by}") },
-            Event::Expired { .. } => {
-                progress.phase = Phase::Failed { why: "nobody approved it in time".to_owned() };
-            }
+            Event::Denied { by, .. } => fail(progress, format!("denied by {by}")),
+            Event::Expired { .. } => fail(progress, "nobody approved it in time".to_owned()),
             _ => return Err(illegal("nothing waits for it")),
         }
         Ok(())
@@ -193,7 +196,8 @@ impl Run {
     }
 
     /// Puts a new plan in place; what has run stays as it is.
-    fn replan(&mut self, plan: Plan, event: &Event) -> Result<(), RunError> {
+    fn replan(&mut self, plan: &str, hash: &Digest, event: &Event) -> Result<(), RunError> {
+        let plan = Plan::from_canonical(plan.as_bytes(), hash).map_err(RunError::Plan)?;
         let illegal = |why: &str| RunError::Illegal { event: name(event), why: why.to_owned() };
         if self.replans == MAX_REPLANS {
             return Err(illegal("there were as many new plans as there may be"));
@@ -227,6 +231,10 @@ impl Run {
             || RunError::Illegal { event: name(event), why: "the plan has no such step".to_owned() };
         self.steps.get_mut(id).ok_or_else(illegal)
     }
+}
+
+fn fail(progress: &mut Progress, why: String) {
+    progress.phase = Phase::Failed { why };
 }
 
 /// The event as a person reads it in an error.
