@@ -1,7 +1,7 @@
 //! Scores the importer against labelled projects. `cargo run -p modules --features import --example import-score -- FOLDER`
 //!
-//! FOLDER has a folder for each project: the files of its repository as far as they count, and `truth.yaml`, whose keys
-//! `docs/import-labels.md` explains. The folder's name is `owner__repository`.
+//! FOLDER has a folder for each project: the files of its repository as far as they count, and `truth.yaml`, as
+//! those in `modules/tests/readmes`. The folder's name is `owner__repository`.
 //!
 //! Exact: deployable, kind (or one of kind_alt), reason, name, image, package, license, memory, health. By sets:
 //! ports, volumes, env, arch, danger, services, required. Keys that a truth calls doubtful are left out. What is found
