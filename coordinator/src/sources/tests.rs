@@ -114,7 +114,9 @@ fn the_telling_files_are_read_and_the_most_telling_first() {
 
 #[test]
 fn bytes_become_text_where_they_are_some() {
-    let cases: [(&[u8], Option<(&str, Option<&str>)>); 7] = [
+    /// The text and, where it is not UTF-8, the encoding.
+    type Text = Option<(&'static str, Option<&'static str>)>;
+    let cases: [(&[u8], Text); 7] = [
         (b"plain", Some(("plain", None))),
         ("gr\u{fc}n".as_bytes(), Some(("gr\u{fc}n", None))),
         (b"\xef\xbb\xbfmarked", Some(("marked", None))),

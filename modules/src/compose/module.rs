@@ -374,7 +374,7 @@ runtime: {compose: {file: compose.yaml, env: {DNS: '${port.dns}', MEMORY: '${con
         for (from, to, ports, says) in cases {
             let compose = match ports {
                 "" => COMPOSE.to_owned(),
-                ports => COMPOSE.replace("'8080:80', ", ports).replace("    ports: [", "    ports: ["),
+                ports => COMPOSE.replace("'8080:80', ", ports),
             };
             let compose = compose.replace(
                 "'], command: [x, '${PASSWORD}'], dns: ['${DNS}:53/udp']",
