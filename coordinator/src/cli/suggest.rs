@@ -190,14 +190,14 @@ mod tests {
         for: Raspberry Pi 4, arch=aarch64
 
         ad blocking dns
-          + pihole, 64 MiB of memory: What pihole does
+          + pihole, 64.0 MiB of memory: What pihole does
               has ad, dns in its tags
               fits on attic
-          - unbound, 64 MiB of memory: What unbound does
+          - unbound, 64.0 MiB of memory: What unbound does
               no: runs on x86_64, not on aarch64
 
         cache
-          = redis, 64 MiB of memory: What redis does
+          = redis, 64.0 MiB of memory: What redis does
               is deployed already as cache
 
         flight simulator

@@ -183,16 +183,29 @@ fn verdict(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> Verdict {
             Verdict::Progressing { message: format!("{} has not answered yet", names.join(", ")) }
         }
         rollout::Verdict::Progressing => Verdict::Progressing { message: so_far.message },
-        rollout::Verdict::Done => Verdict::Done,
-        rollout::Verdict::WaitingFor { nodes, .. } if nodes.is_empty() => Verdict::Done,
+        rollout::Verdict::Done => waiting_for(silent(recorded, seen), seen),
         rollout::Verdict::WaitingFor { nodes, .. } => {
-            let reason = |node: &NodeName| match seen.get(node) {
-                Some(News::Away { reason } | News::Refused { reason }) => reason.clone(),
-                Some(News::Report(_)) | None => "does not answer".to_owned(),
-            };
-            Verdict::Waiting { nodes: nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect() }
+            waiting_for(nodes.into_iter().chain(silent(recorded, seen)).collect(), seen)
         }
     }
+}
+
+/// Where a removal did not arrive: no instance is there, but what was kept for going back.
+fn silent(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> BTreeSet<NodeName> {
+    let is_removal = recorded.attempt.is_none();
+    let is_away = |node: &&NodeName| matches!(seen.get(*node), Some(News::Away { .. }));
+    recorded.touched.iter().filter(|_| is_removal).filter(is_away).cloned().collect()
+}
+
+fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>) -> Verdict {
+    if nodes.is_empty() {
+        return Verdict::Done;
+    }
+    let reason = |node: &NodeName| match seen.get(node) {
+        Some(News::Away { reason } | News::Refused { reason }) => reason.clone(),
+        Some(News::Report(_)) | None => "does not answer".to_owned(),
+    };
+    Verdict::Waiting { nodes: nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect() }
 }
 
 fn observed(news: &News) -> Observed<'_> {

@@ -87,10 +87,10 @@ fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finis
         Verdict::Done => (v1::Outcome::Done, format!("{name} is removed"), ""),
         Verdict::Waiting { nodes } => {
             let nodes: Vec<_> = nodes.iter().map(|(node, reason)| format!("{node} ({reason})")).collect();
-            let hint = "it stops there with the next command that finds the node, or by `orchestrator serve`";
+            let hint = "it goes there with the next command that finds the node, or by `orchestrator serve`";
             (
                 v1::Outcome::Waiting,
-                format!("{name} is removed, but may still run on {}", nodes.join(", ")),
+                format!("{name} is removed, but may still be on {}", nodes.join(", ")),
                 hint,
             )
         }
