@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 
+mod facts;
+mod libraries;
+
 fn read(files: &[(&str, &[u8])]) -> Result<Import, ImportError> {
     let mut known = Files::default();
     for (path, bytes) in files {

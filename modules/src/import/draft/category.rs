@@ -91,11 +91,11 @@ const WORDS: [(&str, &[&str]); 14] = [
 /// A category and tags.
 pub fn guess(description: &str, name: &str) -> Option<(&'static str, Vec<String>)> {
     let text = format!("{} {}", name.to_lowercase(), description.to_lowercase());
-    let count = |words: &[&str]| words.iter().filter(|word| text.contains(*word)).count();
+    let count = |words: &[&str]| words.iter().filter(|word| speaks_of(&text, word)).count();
     let (category, words) = WORDS.iter().rev().max_by_key(|(_, words)| count(words))?;
     let tags: Vec<String> = words
         .iter()
-        .filter(|word| text.contains(*word))
+        .filter(|word| speaks_of(&text, word))
         .take(6)
         .map(|word| word.trim().replace(' ', "-"))
         .collect();
@@ -105,6 +105,21 @@ pub fn guess(description: &str, name: &str) -> Option<(&'static str, Vec<String>
 /// Words of the description that one may ask for.
 pub fn triggers(description: &str) -> Vec<String> {
     let text = description.to_lowercase();
-    let found = WORDS.iter().flat_map(|(_, words)| words.iter()).filter(|word| text.contains(*word));
+    let found = WORDS.iter().flat_map(|(_, words)| words.iter()).filter(|word| speaks_of(&text, word));
     found.take(8).map(|word| word.trim().to_owned()).collect()
+}
+
+/// Whether a word is in the text: a short one by itself, a longer one as the beginning of one.
+fn speaks_of(text: &str, word: &str) -> bool {
+    let word = word.trim();
+    if !word.is_ascii() {
+        return text.contains(word);
+    }
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let rest = &text[at + word.len()..];
+        let rest = rest.strip_prefix('s').unwrap_or(rest);
+        let is_whole = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+        !before.is_some_and(|c| c.is_ascii_alphanumeric()) && (word.len() > 4 || is_whole)
+    })
 }

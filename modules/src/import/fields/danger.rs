@@ -6,6 +6,7 @@ use regex::Regex;
 
 use crate::import::container::Container;
 use crate::import::facts::{EnvFact, Found};
+use crate::import::names::squeeze;
 use crate::import::reading::Reading;
 use crate::import::routes::Route;
 use crate::import::words::{self, Topic};
@@ -90,7 +91,7 @@ fn of_container(container: &Container, file: &str, found: &mut Vec<Found<String>
     }
     for entry in container.env.iter().filter(|entry| !entry.is_commented) {
         let value = entry.value.as_deref().unwrap_or_default();
-        if is_secret(&entry.name) && is_ready(value) {
+        if is_secret(&entry.name) && is_ready(value) && !is_named_after(&entry.name, value) {
             add("default credentials".to_owned(), entry.line);
         }
     }
@@ -159,6 +160,13 @@ pub fn is_secret(name: &str) -> bool {
     .iter()
     .any(|word| has(word));
     is_about && !is_setting
+}
+
+/// `TOKEN=token`, `API_KEY=apikey`: the value only says what to put there.
+fn is_named_after(name: &str, value: &str) -> bool {
+    let name = squeeze(name);
+    let value = squeeze(value);
+    !name.contains("pass") && value.len() > 2 && name.ends_with(&value)
 }
 
 /// Whether a value works if it is left as it is.

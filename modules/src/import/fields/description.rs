@@ -1,5 +1,9 @@
 //! The sentence that says what the project is.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::import::document::{Block, Kind, Style};
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
@@ -136,7 +140,7 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
             let score =
                 score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
             if score > 0 && best.as_ref().is_none_or(|(known, _, _)| score > *known) {
-                best = Some((score, joined(sentence), block.line));
+                best = Some((score, without_notes(&joined(sentence)), block.line));
             }
         }
     }
@@ -192,7 +196,9 @@ fn is_candidate(reading: &Reading, block: &Block) -> bool {
     let is_text =
         matches!(block.kind, Kind::Paragraph) || matches!(block.kind, Kind::Quote) && !text.starts_with("[!");
     let topic = reading.topic_of(block);
+    let is_address = text.starts_with("http") && !text.contains(char::is_whitespace);
     is_text
+        && !is_address
         && text.chars().count() > 7
         && linked * 3 < text.len() * 2
         && text.matches('|').count() < 3
@@ -261,6 +267,16 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
 }
 
 fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text without marks of footnotes: "[1]", "[^note]", "[disclaimer]", "[^1]:", "|badge|".
+fn without_notes(text: &str) -> String {
+    static NOTES: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"\s*\[(?:\^[\w-]+|\d{1,2}|disclaimer|citation needed|note|\*)\]|\|[\w -]+\|\s*";
+        Regex::new(pattern).expect("the pattern is well-formed")
+    });
+    let text = NOTES.replace_all(text, "");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -121,6 +121,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         }
     }
     without_file_variants(&mut variables.found);
+    without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);
     if says_all_are_required(reading) {
         for known in &mut variables.found {
@@ -138,6 +139,19 @@ fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
     let names: std::collections::BTreeSet<String> =
         found.iter().map(|known| known.value.name.clone()).collect();
     found.retain(|known| known.value.name.strip_suffix("_FILE").is_none_or(|base| !names.contains(base)));
+}
+
+/// `FILE__PASSWORD=/run/secrets/x` shows how any variable is read from a file; the name in it is a sample.
+fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
+    let is_sample = |name: &str| {
+        let sample = format!("FILE__{name}");
+        reading.document.blocks.iter().any(|block| words::has_word(&block.rich.text, &sample))
+    };
+    let is_shown =
+        |known: &Found<EnvFact>| known.value.example.is_some() || !known.value.description.is_empty();
+    found.retain(|known| {
+        !known.value.name.starts_with("FILE__") && (is_shown(known) || !is_sample(&known.value.name))
+    });
 }
 
 const DEMANDS: [&str; 8] = [
@@ -228,6 +242,14 @@ pub fn requirement(text: &str) -> Option<bool> {
         || lower.contains("required when")
         || lower.contains("only required")
         || lower.contains("not necessary")
+        || lower.contains("no value")
+        || lower.contains("can be left empty")
+        || lower.contains("may be left empty")
+        || lower.contains("leave empty")
+        || lower.contains("leave blank")
+        || lower.contains("can be empty")
+        || lower.contains("if not set")
+        || lower.contains("if unset")
         || lower.contains("if required")
     {
         return Some(false);

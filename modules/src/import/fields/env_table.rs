@@ -130,6 +130,12 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     if !in_context && (long * 2 < fitting || !is_titled) {
         return;
     }
+    // In a column headed as variables, a name in code is one whatever its case.
+    let is_headed = table
+        .header
+        .get(column)
+        .is_some_and(|cell| words::any(&format!(" {} ", cell.text.to_lowercase()), words::ENVIRONMENT));
+    let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
     for row in &table.rows {
         let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));
         let Some(name_cell) = row.cells.get(column) else { continue };
@@ -233,6 +239,20 @@ fn is_yes(text: &str) -> Option<bool> {
         return Some(true);
     }
     (no.contains(&text.as_str()) || text.starts_with("no") || text.starts_with("optional")).then_some(false)
+}
+
+fn names_of_any_case(cell: &Rich) -> Vec<String> {
+    let found = names(cell);
+    if !found.is_empty() {
+        return found;
+    }
+    let code = cell.code().next().filter(|(at, _)| *at == 0).map_or("", |(_, code)| code);
+    let name = code.split(['=', ':', ' ']).next().unwrap_or_default();
+    let is_name = name.len() > 2
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.chars().any(|c| c.is_ascii_uppercase() || c == '_');
+    if is_name { vec![name.to_owned()] } else { Vec::new() }
 }
 
 /// The variables that a cell names, if it names variables and little else.

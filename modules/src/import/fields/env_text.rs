@@ -17,7 +17,7 @@ fn regex(pattern: &str) -> Regex {
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default:?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
+        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
     )
 });
 /// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
@@ -245,6 +245,9 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     let listing = listing(text);
     let is_env = language.contains("env") || language == "properties";
     if listing.is_empty() || !(is_env || in_context(reading, index, block)) {
+        if in_context(reading, index, block) {
+            beside_options(reading, block, variables);
+        }
         return;
     }
     for (offset, name, example, is_commented, comment) in listing {
@@ -257,6 +260,29 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
             description: short(&comment),
             is_commented,
         };
+        variables.add(fact, reading.origin(line), Confidence::Read);
+    }
+}
+
+/// `-p, --port <port>   APP_PORT=5000`: each option with the variable that sets it too.
+fn beside_options(reading: &Reading, block: &Block, variables: &mut Variables) {
+    for (offset, line) in block.rich.text.lines().enumerate() {
+        let is_option = line.trim_start().starts_with(['-', '[', '<']);
+        let Some((option, last)) = line.rsplit_once("  ").filter(|_| is_option) else { continue };
+        let (name, example) = match shell::assignment(last.trim()) {
+            Some((name, example)) => (name, Some(example.trim_matches(['"', '\'']).to_owned())),
+            None => (last.trim(), None),
+        };
+        if !is_upper_name(name) || !name.contains('_') {
+            continue;
+        }
+        let fact = EnvFact {
+            name: name.to_owned(),
+            example: example.filter(|example| !example.is_empty()),
+            description: short(&format!("The option {}", option.trim())),
+            ..EnvFact::default()
+        };
+        let line = block.line + u32::try_from(offset).unwrap_or(0);
         variables.add(fact, reading.origin(line), Confidence::Read);
     }
 }
@@ -311,9 +337,21 @@ fn listing(text: &str) -> Vec<Listed> {
 }
 
 fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
-    for (offset, line) in block.rich.text.lines().enumerate().take(5000) {
+    let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();
+    for (offset, line) in lines.iter().enumerate() {
         for found in USAGE.captures_iter(line) {
-            let default = USAGE_DEFAULT.captures(line).and_then(|found| value(&found[1]));
+            let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
+            // `--env NAME=x` is an option of another program.
+            if before == Some('-') {
+                continue;
+            }
+            // The default stands on the line, or in brackets of its own on the next.
+            let next = lines.get(offset + 1).map(|next| next.trim());
+            let next = next.filter(|next| next.starts_with("[default") || next.starts_with("(default"));
+            let default = USAGE_DEFAULT
+                .captures(line)
+                .or_else(|| next.and_then(|next| USAGE_DEFAULT.captures(next)))
+                .and_then(|found| value(&found[1]));
             let words =
                 line.split("  ").map(str::trim).filter(|part| part.contains(' ')).last().unwrap_or_default();
             let description = words.split(['[', '(']).next().unwrap_or_default();

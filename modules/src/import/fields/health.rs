@@ -29,7 +29,20 @@ const CHECKS: [&str; 12] = [
 
 /// The path of a health check that the text states.
 pub fn path(reading: &Reading) -> Option<Found<String>> {
-    for block in reading.prose() {
+    for (index, block) in reading.document.blocks.iter().enumerate() {
+        if matches!(reading.topic_of(block), words::Topic::Development | words::Topic::Elsewhere) {
+            continue;
+        }
+        if block.is_code() {
+            let before = index.checked_sub(1).map(|at| &reading.document.blocks[at]);
+            let is_said = before.is_some_and(|before| {
+                before.rich.text.len() < 120 && words::any(&before.rich.text.to_lowercase(), &CHECKS)
+            });
+            if is_said && let Some(found) = PATH.captures(&block.rich.text) {
+                return Some(Found::read(found[1].to_owned(), reading.origin(block.line)));
+            }
+            continue;
+        }
         let text = &block.rich.text;
         let lower = text.to_lowercase();
         let title = reading.document.sections[block.section].title.to_lowercase();

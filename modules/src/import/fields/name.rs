@@ -96,6 +96,11 @@ pub fn title(document: &Document) -> Option<(String, u32)> {
         .take(60)
         .find(|block| matches!(block.kind, Kind::Heading(1 | 2)) && !block.rich.text.trim().is_empty())?;
     let text = block.rich.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What stands for an image in reStructuredText is no word of it.
+    let text = match text.find(" |") {
+        Some(at) if text.trim_end().ends_with('|') => text[..at].to_owned(),
+        _ => text,
+    };
     let lower = text.to_lowercase();
     let text = ["what is ", "welcome to ", "about "]
         .iter()

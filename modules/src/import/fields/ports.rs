@@ -50,11 +50,19 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     let penalty = if is_development { 4 } else { 0 };
     if !block.is_code() {
         for found in WORDS.captures_iter(text) {
+            if is_example(text, found.get(0).map_or(0, |whole| whole.start())) {
+                continue;
+            }
             let whole = found.get(0).map_or(0..0, |whole| whole.range());
             let lower = text[whole.clone()].to_lowercase();
             let rank = if lower.starts_with("port") { 5 } else { 7_u8 };
             take(best, rank - penalty.min(rank), &found[1], block.line_at(whole.start));
         }
+    }
+    if let Kind::Code(language) = &block.kind
+        && is_source(language)
+    {
+        return;
     }
     if let Some(found) = ADDRESS.captures(text) {
         let rank = if block.is_code() { 5 } else { 6 };
@@ -68,6 +76,48 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         let at = found.get(0).map_or(0, |whole| whole.start());
         take(best, 5 - penalty, number, block.line_at(at));
     }
+}
+
+/// Whether the sentence at a place explains by an example: `-p 8080:80` "would expose port 80".
+fn is_example(text: &str, at: usize) -> bool {
+    let start = text[..at].rfind(". ").map_or(0, |dot| dot + 2);
+    let sentence = text[start..].split(". ").next().unwrap_or_default().to_lowercase();
+    sentence.starts_with("for example") && sentence.contains("would")
+        || sentence.contains("-p ") && sentence.contains("would expose")
+}
+
+/// Languages of programs, whose ports are those of whoever writes them.
+fn is_source(language: &str) -> bool {
+    let language = language.split([' ', ',', '{']).next().unwrap_or_default();
+    [
+        "js",
+        "javascript",
+        "ts",
+        "typescript",
+        "jsx",
+        "tsx",
+        "py",
+        "python",
+        "python3",
+        "go",
+        "golang",
+        "rust",
+        "rs",
+        "java",
+        "kotlin",
+        "ruby",
+        "rb",
+        "php",
+        "c",
+        "cpp",
+        "c++",
+        "csharp",
+        "cs",
+        "swift",
+        "dart",
+        "lua",
+    ]
+    .contains(&language)
 }
 
 /// A row of options: `--port … 8080`.

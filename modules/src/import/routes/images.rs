@@ -50,7 +50,9 @@ impl Evidence {
             let attached = rest.iter().filter_map(|word| {
                 word.text.strip_prefix("--tag=").or_else(|| word.text.strip_prefix("-t="))
             });
-            let images = tags.chain(attached).filter_map(ImageName::parse);
+            // What is named after a registry is meant for it, be it rebuilt by those who work on it.
+            let images =
+                tags.chain(attached).filter_map(ImageName::parse).filter(|image| !image.has_registry());
             evidence.built.extend(images.map(|image| ImageName::canonical(&image.repository)));
         }
         evidence.links(reading);

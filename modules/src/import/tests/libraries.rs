@@ -1,0 +1,58 @@
+//! What is for other programs to use, and what one starts by itself.
+
+use super::{Reason, Verdict, readme};
+
+fn reason(text: &str) -> Option<Reason> {
+    match readme(text).verdict {
+        Verdict::Deployable(_) => None,
+        Verdict::NotDeployable { reason, .. } => Some(reason),
+    }
+}
+
+#[test]
+fn a_library_is_one_in_any_language() {
+    let texts = [
+        "# lantern\n\n[![docs](https://docs.rs/lantern/badge.svg)](https://docs.rs/lantern)\n\nThis crate reads lamp oil tables.\n",
+        "# lantern\n\nLamps without allocation.\n\n```toml\n[dependencies]\nlantern = \"0.3\"\n```\n",
+        "# Lantern\n\nA fast parser of lamp files.\n\n```rust\nuse lantern::Lamp;\nlet lamp = Lamp::new();\n```\n",
+        "# lantern\n\n## Install\n\n```sh\npip install lantern\n```\n\n```python\n>>> import lantern\n>>> lantern.light()\n```\n",
+        "# lantern\n\nLights for Node.\n\n```sh\nnpm install lantern --save\n```\n\n```js\nconst lantern = require(\"lantern\");\n```\n\n## Command line\n\n\
+         ```sh\nnpm install lantern -g\nlantern --light\n```\n",
+        "# lantern\n\nLantern is a client library for lamps.\n\n```sh\ngo get github.com/owner/lantern\n```\n\n```go\nimport \"github.com/owner/lantern\"\n```\n",
+        "# Lantern\n\nLamp support for Java applications.\n\n```xml\n<dependency>\n  <groupId>org.lantern</groupId>\n  <artifactId>lantern</artifactId>\n</dependency>\n```\n",
+        "# liblantern\n\nA C library for lamps.\n\n```c\n#include <lantern/lamp.h>\nint main(void) { return lantern_light(); }\n```\n",
+        "lantern\n=======\n\nLantern 是一个读取灯具数据的类库。\n\n```php\nrequire_once 'vendor/autoload.php';\nuse Lantern\\Lamp;\n```\n\n```sh\ncomposer require owner/lantern\n```\n",
+    ];
+    for text in texts {
+        assert_eq!(reason(text), Some(Reason::Library), "{text}");
+    }
+}
+
+#[test]
+fn a_library_brings_no_ports_or_variables_of_its_examples() {
+    let import = readme(
+        "# lantern\n\nLantern is a client library for lamp servers.\n\n```sh\nnpm install lantern\n```\n\n```js\nimport { Lamp } from 'lantern'\n\
+         const lamp = new Lamp('http://localhost:1883', process.env.LAMP_TOKEN)\n```\n",
+    );
+    assert!(import.facts.ports.is_empty() && import.facts.env.is_empty(), "{:?}", import.facts.ports);
+}
+
+#[test]
+fn a_program_that_can_also_be_imported_is_a_program() {
+    let texts = [
+        "# lantern\n\nLantern is a monitoring tool with a web interface.\n\n```sh\npip install lantern\nlantern -w\n```\n\nOpen http://localhost:6120.\n\n\
+         ## As a library\n\n```python\nfrom lantern import api\n```\n",
+        "# lantern\n\nA private registry.\n\n```sh\nnpm install --global lantern\n```\n\n```sh\ndocker run -p 4873:4873 owner/lantern\n```\n\n```js\nimport {runServer} from 'lantern'\n```\n",
+        "# lantern\n\n[![docs](https://img.shields.io/docsrs/lantern)](https://docs.rs/lantern)\n\nA minimal pastebin service.\n\n```sh\ncargo install lantern\nlantern --port 8000\n```\n",
+    ];
+    for text in texts {
+        assert_eq!(reason(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_service_that_only_links_to_its_guides_is_no_library() {
+    let text = "# Lantern\n\n[![Go Reference](https://pkg.go.dev/badge/lantern.svg)](https://pkg.go.dev/lantern)\n\nLantern is a self-hosted lamp server.\n\n\
+                See the [installation guide](https://lantern.invalid/install).\n";
+    assert_eq!(reason(text), Some(Reason::NoInstallInformation));
+}
