@@ -20,6 +20,7 @@ pub struct Etcd {
     address: Ipv4Addr,
     stage_folder: PathBuf,
     folder: PathBuf,
+    data: PathBuf,
     child: Option<Child>,
     /// Held when the server has the stage for itself.
     _stage: Option<Stage>,
@@ -39,7 +40,10 @@ impl Etcd {
         let stage_folder = stage.folder();
         let folder = stage_folder.join("etcd");
         fs::create_dir_all(&folder)?;
-        let mut etcd = Etcd { address, stage_folder, folder, child: None, _stage: None };
+        // In memory: flushing the disk, as engines of containers do, would hold up the store for seconds.
+        let data = stage.memory();
+        fs::create_dir_all(&data)?;
+        let mut etcd = Etcd { address, stage_folder, folder, data, child: None, _stage: None };
         etcd.spawn()?;
         etcd.await_health()?;
         Ok(etcd)
@@ -94,7 +98,7 @@ impl Etcd {
         let (client, peer) = (format!("http://{}", self.endpoint()), format!("http://{}:2380", self.address));
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
         let mut command = Command::new("etcd");
-        command.arg("--data-dir").arg(self.folder.join("data"));
+        command.arg("--data-dir").arg(self.data.join("etcd"));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &format!("default={peer}")]);

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Holds one folder per stage.
+/// Each holds one folder per stage.
+const MEMORY: &str = "/dev/shm/orchestrator-e2e";
 pub const FOLDER: &str = "/run/orchestrator-e2e";
 const STRIKE: &str = include_str!("stage/strike.sh");
 const DETACHED: &str = "detached";
@@ -53,6 +54,11 @@ impl Stage {
 
     pub fn folder(&self) -> PathBuf {
         folder(self.slot)
+    }
+
+    /// The same in memory. It goes with the stage, not with a server that stops.
+    pub fn memory(&self) -> PathBuf {
+        Path::new(MEMORY).join(self.slot.to_string())
     }
 
     /// Says whether it outlives the process that made it.

@@ -40,4 +40,5 @@ done
 for disk in "$folder"/hosts/*/disk; do
     [ -e "$disk" ] && umount -l "$disk" 2>/dev/null
 done
+rm -rf "/dev/shm/orchestrator-e2e/$slot"
 rm -rf --one-file-system "$folder"
