@@ -148,7 +148,9 @@ impl Agent {
             for release in wished.instances.iter().filter_map(|instance| instance.release.as_ref()) {
                 let _ = std::fs::remove_file(self.data.lease(&release.digest));
             }
-            self.follow(&wished);
+            // The latest, not this one: another may have been accepted since, and followed already.
+            let latest = self.ledger().spec().clone();
+            self.follow(&latest);
             self.sweep.notify_one();
         }
         self.board.touch();
@@ -264,3 +266,6 @@ impl Agent {
         task.await.map_err(|_| ApplyError::Stopping)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,10 @@ use super::{Fleet, FleetError, Progress, carrier, carry_out, keys};
 use crate::domain::deployment::{Action, Carrier, DeploymentRecord, Progress as State};
 use crate::domain::placement::Replicas;
 
-/// How long a round waits for an interrupted change to settle before it leaves it to the next round.
+/// How long a round waits for an interrupted change to settle before it leaves it to the next round: somebody may
+/// only want to see how far it is.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long it waits for what such a change has to undo.
 const ROUND: Duration = Duration::from_secs(15);
 
 impl Fleet {
@@ -78,30 +81,31 @@ impl Fleet {
         self.holds.contains(&record.name) || (is_under_way(record) && by_another())
     }
 
-    /// Sees interrupted changes through to their end, if they reach it within this round.
+    /// Sees interrupted changes through to their end, all at once, if they reach it within this round.
     async fn carry_on(&self, snapshot: &Snapshot) -> Result<bool, FleetError> {
-        let mut carried = false;
-        for kept in snapshot.deployments.values() {
-            let record = &kept.value;
-            if !is_under_way(record) || self.is_in_other_hands(snapshot, record) {
-                continue;
-            }
-            let recorded = Recorded::of(record, snapshot);
-            if let State::RolledBack { reason, .. } = &record.progress {
-                self.carry_on_going_back(recorded, reason, ROUND).await?;
-                carried = true;
-                continue;
-            }
-            match self.carry_out(&recorded, ROUND, &Progress::unheard()).await {
-                Verdict::Progressing { .. } => {}
-                verdict => {
-                    info!(deployment = %record.name, ?verdict, "carried on an interrupted change");
-                    self.settle(record, verdict, ROUND, &Progress::unheard()).await?;
-                }
-            }
-            carried = true;
+        let records = snapshot.deployments.values().map(|kept| &kept.value);
+        let interrupted =
+            records.filter(|record| is_under_way(record) && !self.is_in_other_hands(snapshot, record));
+        let carried = join_all(interrupted.map(|record| self.carry_on_one(snapshot, record))).await;
+        let is_any = !carried.is_empty();
+        carried.into_iter().collect::<Result<(), _>>()?;
+        Ok(is_any)
+    }
+
+    async fn carry_on_one(&self, snapshot: &Snapshot, record: &DeploymentRecord) -> Result<(), FleetError> {
+        let recorded = Recorded::of(record, snapshot);
+        if let State::RolledBack { reason, .. } = &record.progress {
+            self.carry_on_going_back(recorded, reason, ROUND).await?;
+            return Ok(());
         }
-        Ok(carried)
+        match self.carry_out(&recorded, LOOK, &Progress::unheard()).await {
+            Verdict::Progressing { .. } => {}
+            verdict => {
+                info!(deployment = %record.name, ?verdict, "carried on an interrupted change");
+                self.settle(record, verdict, ROUND, &Progress::unheard()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Places what has no place: new nodes for a deployment on every node, capacity that came, nodes that were lost.

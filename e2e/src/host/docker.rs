@@ -1,4 +1,4 @@
-//! A host that runs Docker: its own dockerd, started at boot, with images that are made on the spot.
+//! A host that runs Docker or Podman: an engine of its own, started at boot, with images that are made on the spot.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,36 @@ rm -f /run/docker.pid /run/docker/containerd/containerd.pid
 exec dockerd --insecure-registry 10.213.0.0/16 >>/var/log/dockerd.log 2>&1
 ";
 
+const RC_LOCAL_PODMAN: &str = "\
+#!/bin/sh
+mkdir -p /run/podman
+exec podman system service --time=0 unix:///run/podman/podman.sock >>/var/log/podman.log 2>&1
+";
+/// The command line of the engine that the host runs.
+const ENGINE: &str = "E=docker; [ -S /run/podman/podman.sock ] && E=podman";
+
 impl Host {
+    /// The same for Podman.
+    pub fn start_podman(&self) -> Result<()> {
+        self.write("/etc/rc.local", RC_LOCAL_PODMAN)?;
+        self.run("chmod +x /etc/rc.local; setsid /etc/rc.local </dev/null >/dev/null 2>&1 &")?;
+        let deadline = Instant::now() + START;
+        let ask = "curl -s --unix-socket /run/podman/podman.sock http://d/_ping";
+        while self.run(ask).ok().is_none_or(|answer| answer.trim() != "OK") {
+            if Instant::now() > deadline {
+                bail!("podman did not start: {}", self.run("tail -n 30 /var/log/podman.log")?);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Ids of the running containers that carry our label.
+    pub fn containers(&self) -> Result<Vec<String>> {
+        let listed = self.run(&format!("{ENGINE}; $E ps -q --filter label=orchestrator.instance"))?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+
     /// Installs Docker, as far as the host is concerned, and returns when it answers.
     pub fn start_docker(&self) -> Result<()> {
         self.write("/etc/rc.local", RC_LOCAL)?;
@@ -51,14 +80,14 @@ impl Host {
             self.run(&format!("chmod 755 {root}{path}"))?;
         }
         let changes: String = changes.iter().map(|change| format!(" --change '{change}'")).collect();
-        self.run(&format!("tar -C {root} -c . | docker import{changes} - {name}")).map(drop)
+        self.run(&format!("{ENGINE}; tar -C {root} -c . | $E import{changes} - {name}")).map(drop)
     }
 
     /// Containers, networks and volumes that carry our labels, running or not.
-    pub fn left_in_docker(&self) -> Result<String> {
+    pub fn left_in_engine(&self) -> Result<String> {
         let filter = "--filter label=orchestrator.instance";
         self.run(&format!(
-            "docker ps -a -q {filter}; docker network ls -q {filter}; docker volume ls -q {filter}"
+            "{ENGINE}; $E ps -a -q {filter}; $E network ls -q {filter}; $E volume ls -q {filter}"
         ))
     }
 }

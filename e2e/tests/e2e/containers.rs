@@ -38,38 +38,49 @@ httpd -f -p 80 -h /www & wait
 
 #[test]
 fn a_container_lives_its_whole_life_and_leaves_nothing() {
-    let scene = docker_scene();
+    a_whole_life(&docker_scene(), "docker");
+}
+
+#[test]
+fn podman_does_as_docker_does() {
+    let scene = Scene::bare(1).unwrap();
+    scene.fleet.host("a").start_podman().unwrap();
+    scene.orchestrator.ok("node add a --ssh a");
+    a_whole_life(&scene, "podman");
+}
+
+fn a_whole_life(scene: &Scene, engine: &str) {
     let (cli, a) = (&scene.orchestrator, scene.fleet.host("a"));
     let offered = cli.ok("node list -o json").json()[0]["capabilities"].take();
-    for capability in ["docker", "container", "compose"] {
+    for capability in [engine, "container", "compose"] {
         assert!(offered.as_array().unwrap().contains(&capability.into()), "{offered}");
     }
-    publish(&scene, "1.0.0", SERVE);
+    publish(scene, "1.0.0", SERVE);
     cli.ok("deploy ./box");
     let url = url(&status(cli, "box"));
     assert_eq!(fetch(&url).as_deref(), Some("1.0.0 1.0.0 \n"));
     let logs = cli.ok("logs box");
     logs.says("hello from 1.0.0").says("trouble in 1.0.0");
 
-    publish(&scene, "1.1.0", SERVE);
+    publish(scene, "1.1.0", SERVE);
     cli.ok("deploy ./box --set greeting=salve");
     assert_eq!(fetch(&url).as_deref(), Some("1.1.0 1.0.0 1.1.0 \n"), "the volume was kept");
     cli.ok("logs box").says("salve from 1.1.0");
-    assert_eq!(containers(a).len(), 1, "{:?}", containers(a));
+    assert_eq!(a.containers().unwrap().len(), 1, "{:?}", a.containers().unwrap());
 
-    publish(&scene, "2.0.0", "#!/bin/sh\necho no such luck >&2; exit 3\n");
+    publish(scene, "2.0.0", "#!/bin/sh\necho no such luck >&2; exit 3\n");
     cli.run("deploy ./box").exits(1).says("exited with code 3").says("no such luck");
     assert!(fetch(&url).unwrap().starts_with("1.1.0 "), "the previous one runs again");
     assert_eq!(status(cli, "box")["state"], "rolled_back");
 
-    let before = containers(a);
+    let before = a.containers().unwrap();
     cli.ok("restart box");
-    assert_ne!(containers(a), before);
+    assert_ne!(a.containers().unwrap(), before);
     cli.ok("rollback box");
     assert!(fetch(&url).unwrap().starts_with("1.0.0 "));
 
     cli.ok("remove box");
-    assert_eq!(a.left_in_docker().unwrap(), "");
+    assert_eq!(a.left_in_engine().unwrap(), "");
     assert!(a.read(&format!("{DATA}/volumes/box.0/data/versions")).unwrap().starts_with("1.0.0\n1.1.0\n"));
     assert_eq!(cli.ok("status -o json").json().as_array().unwrap().len(), 0);
 }
@@ -81,24 +92,26 @@ fn containers_are_adopted_never_doubled_and_come_back_after_power_loss() {
     publish(&scene, "1.0.0", SERVE);
     cli.ok("deploy ./box");
     let url = url(&status(cli, "box"));
-    let before = containers(a);
+    let before = a.containers().unwrap();
     a.run("kill -9 $(pidof node-agent)").unwrap();
     eventually("healthy under the new agent", Duration::from_secs(20), || {
         status(cli, "box")["state"] == "healthy"
     });
-    assert_eq!(containers(a), before);
+    assert_eq!(a.containers().unwrap(), before);
 
     // A container that somebody kills is started again, and only once.
     a.run(&format!("docker kill {}", before[0])).unwrap();
     eventually("another container", Duration::from_secs(20), || {
-        matches!(&containers(a)[..], [one] if *one != before[0]) && fetch(&url).is_some()
+        matches!(&a.containers().unwrap()[..], [one] if *one != before[0]) && fetch(&url).is_some()
     });
 
     a.kill_docker().unwrap();
     a.run("setsid /etc/rc.local </dev/null >/dev/null 2>&1 &").unwrap();
     a.await_docker().unwrap();
     eventually("healthy under the new dockerd", Duration::from_secs(30), || {
-        status(cli, "box")["state"] == "healthy" && fetch(&url).is_some() && containers(a).len() == 1
+        status(cli, "box")["state"] == "healthy"
+            && fetch(&url).is_some()
+            && a.containers().unwrap().len() == 1
     });
 
     a.power_off().unwrap();
@@ -107,9 +120,9 @@ fn containers_are_adopted_never_doubled_and_come_back_after_power_loss() {
     eventually("healthy after power loss", Duration::from_secs(40), || {
         status(cli, "box")["state"] == "healthy" && fetch(&url).is_some()
     });
-    assert_eq!(containers(a).len(), 1, "{:?}", containers(a));
+    assert_eq!(a.containers().unwrap().len(), 1, "{:?}", a.containers().unwrap());
     cli.ok("remove box --purge");
-    assert_eq!(a.left_in_docker().unwrap(), "");
+    assert_eq!(a.left_in_engine().unwrap(), "");
     assert!(!a.exists(&format!("{DATA}/volumes/box.0")));
 }
 
@@ -133,12 +146,6 @@ fn publish(scene: &Scene, version: &str, serve: &str) {
 fn write_module(desk: &Host, version: &str, image: &str) {
     let module = MODULE.replace("VERSION", version).replace("IMAGE", image);
     desk.write("/root/box/MODULE.yaml", &module).unwrap();
-}
-
-/// Ids of the running containers of ours.
-fn containers(host: &Host) -> Vec<String> {
-    let listed = host.try_run("docker ps -q --filter label=orchestrator.instance").unwrap();
-    String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
 }
 
 fn url(deployment: &Value) -> String {
@@ -201,14 +208,14 @@ fn a_compose_app_of_three_services_keeps_its_volume_over_an_update() {
     let url = url(&status(cli, "shop"));
     assert_eq!(fetch(&url).as_deref(), Some("1.0.0 cheap 1.0.0 \n"));
     cli.ok("logs shop").says("prepare | prepared 1.0.0");
-    assert_eq!(containers(a).len(), 2, "the one that prepares has ended");
+    assert_eq!(a.containers().unwrap().len(), 2, "the one that prepares has ended");
 
-    let before = containers(a);
+    let before = a.containers().unwrap();
     a.run("kill -9 $(pidof node-agent)").unwrap();
     eventually("healthy under the new agent", Duration::from_secs(20), || {
         status(cli, "shop")["state"] == "healthy"
     });
-    assert_eq!(containers(a), before);
+    assert_eq!(a.containers().unwrap(), before);
     assert_eq!(fetch(&url).as_deref(), Some("1.0.0 cheap 1.0.0 \n"), "nothing was prepared again");
 
     write("1.1.0", COMPOSE);
@@ -227,7 +234,7 @@ fn a_compose_app_of_three_services_keeps_its_volume_over_an_update() {
     write("1.3.0", &COMPOSE.replace("{prepare: {", "{web: {"));
     cli.run("deploy ./shop").exits(2).says("compose.yaml");
     cli.ok("remove shop --purge");
-    assert_eq!(a.left_in_docker().unwrap(), "");
+    assert_eq!(a.left_in_engine().unwrap(), "");
     assert!(!a.exists(&format!("{DATA}/volumes/shop.0")));
 }
 

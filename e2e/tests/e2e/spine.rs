@@ -53,6 +53,34 @@ fn a_module_lives_its_whole_life_on_three_bare_hosts() {
 }
 
 #[test]
+fn what_others_have_begun_is_shown_while_it_is_on_its_way() {
+    const SLOW: &str = "\
+name: NAME
+version: 1.0.0
+runtime: {process: {command: [sleep, inf]}}
+health: {exec: {command: [test, -e, /tmp/go]}, interval: 1s, retries: 3, start_period: 5m}
+update: {health_deadline: 5m}
+";
+    let scene = Scene::enrolled(1).unwrap();
+    let cli = &scene.orchestrator;
+    let names = ["s1", "s2", "s3", "s4", "s5"];
+    for name in names {
+        let module = SLOW.replace("NAME", name);
+        scene.fleet.desk().write(&format!("/root/{name}/MODULE.yaml"), &module).unwrap();
+        cli.run(&format!("deploy ./{name} --no-wait")).exits(3);
+    }
+    // A look that waited for each of them in turn would not be answered at all.
+    let shown = cli.ok("status -o json").json();
+    let states: Vec<_> = shown.as_array().unwrap().iter().map(|it| it["state"].clone()).collect();
+    assert_eq!(states, ["starting"; 5], "{shown}");
+    scene.fleet.host("a").write("/tmp/go", "").unwrap();
+    eventually("all are healthy", Duration::from_secs(30), || {
+        let shown = cli.ok("status -o json").json();
+        shown.as_array().unwrap().iter().all(|it| it["state"] == "healthy")
+    });
+}
+
+#[test]
 fn a_release_that_is_not_healthy_is_rolled_back_within_two_seconds() {
     let scene = Scene::enrolled(1).unwrap();
     let cli = &scene.orchestrator;
