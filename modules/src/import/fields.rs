@@ -6,6 +6,7 @@ pub mod description;
 pub mod env;
 pub mod env_table;
 pub mod env_text;
+pub mod env_usage;
 pub mod health;
 pub mod homepage;
 pub mod license;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::import::container::Container;
+use crate::import::document::Block;
 use crate::import::facts::{EnvFact, Found};
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
@@ -239,6 +240,29 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
                 continue;
             }
             push(found, "default credentials".to_owned(), reading.origin(line));
+        }
+    }
+    listed_credentials(reading, found);
+}
+
+/// "Default credentials", and below it user name and password in lines of their own.
+fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
+    static TITLE: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"(?i)\b(?:default|initial)\s+(?:admin\w*\s+)?(?:credentials?|log-?in|account|user)\b|默认(?:账号|账户|用户|密码)|初期(?:パスワード|ユーザ)|standard-?zugang";
+        Regex::new(pattern).expect("the pattern is well-formed")
+    });
+    static PASSWORD: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"(?i)\b(?:pass(?:word|wort)?|密码|パスワード)\W{0,4}[:：=]\W{0,4}[\w@#!$.-]{3,}";
+        Regex::new(pattern).expect("the pattern is well-formed")
+    });
+    let blocks: Vec<&Block> = reading.prose().collect();
+    for (index, block) in blocks.iter().enumerate() {
+        let text = block.rich.text.trim();
+        let is_title = text.len() < 80 && TITLE.is_match(text) && !text.to_lowercase().contains("demo");
+        let near = blocks.iter().skip(index + 1).take(3).filter(|near| near.rich.text.len() < 80);
+        let mut near = near.filter(|near| PASSWORD.is_match(&near.rich.text));
+        if is_title && let Some(near) = near.next() {
+            push(found, "default credentials".to_owned(), reading.origin(near.line));
         }
     }
 }

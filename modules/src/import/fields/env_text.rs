@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{Variables, in_context, requirement, short};
+use super::env_usage;
 use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
@@ -20,10 +21,6 @@ static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
     )
 });
-/// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
-static USAGE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?:\benv(?:ironment)?(?: var(?:iable)?)?[:=]? ?\$?|\[\$)([A-Z][A-Z0-9_]{2,})"));
-static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:? "?([^\],")\s]+)"?"#));
 /// In code of programs: `process.env.NAME`, `os.environ["NAME"]`, `os.Getenv("NAME")`.
 static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -99,7 +96,7 @@ pub fn default_of_cell(cell: &Rich) -> Option<String> {
     value(text)
 }
 
-fn value(text: &str) -> Option<String> {
+pub fn value(text: &str) -> Option<String> {
     let text = text.trim().trim_matches(['`', '"', '\'']).trim();
     let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
     let is_sentence = text.split_whitespace().count() > 5 || text.chars().count() > 120;
@@ -237,16 +234,19 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         return;
     }
     if text.contains("env") || text.contains("[$") {
-        usage(reading, block, variables);
+        env_usage::usage(reading, block, variables);
     }
     if is_program(language) && !["ini", "properties"].contains(&language) || language.contains("dockerfile") {
         return;
+    }
+    if !matches!(reading.topic_of(block), words::Topic::Upkeep) {
+        env_usage::options_of_run(reading, block, variables);
     }
     let listing = listing(text);
     let is_env = language.contains("env") || language == "properties";
     if listing.is_empty() || !(is_env || in_context(reading, index, block)) {
         if in_context(reading, index, block) {
-            beside_options(reading, block, variables);
+            env_usage::beside_options(reading, block, variables);
         }
         return;
     }
@@ -260,29 +260,6 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
             description: short(&comment),
             is_commented,
         };
-        variables.add(fact, reading.origin(line), Confidence::Read);
-    }
-}
-
-/// `-p, --port <port>   APP_PORT=5000`: each option with the variable that sets it too.
-fn beside_options(reading: &Reading, block: &Block, variables: &mut Variables) {
-    for (offset, line) in block.rich.text.lines().enumerate() {
-        let is_option = line.trim_start().starts_with(['-', '[', '<']);
-        let Some((option, last)) = line.rsplit_once("  ").filter(|_| is_option) else { continue };
-        let (name, example) = match shell::assignment(last.trim()) {
-            Some((name, example)) => (name, Some(example.trim_matches(['"', '\'']).to_owned())),
-            None => (last.trim(), None),
-        };
-        if !is_upper_name(name) || !name.contains('_') {
-            continue;
-        }
-        let fact = EnvFact {
-            name: name.to_owned(),
-            example: example.filter(|example| !example.is_empty()),
-            description: short(&format!("The option {}", option.trim())),
-            ..EnvFact::default()
-        };
-        let line = block.line + u32::try_from(offset).unwrap_or(0);
         variables.add(fact, reading.origin(line), Confidence::Read);
     }
 }
@@ -334,37 +311,6 @@ fn listing(text: &str) -> Vec<Listed> {
         }
     }
     if found.len() >= other.max(1) { found } else { Vec::new() }
-}
-
-fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
-    let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();
-    for (offset, line) in lines.iter().enumerate() {
-        for found in USAGE.captures_iter(line) {
-            let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
-            // `--env NAME=x` is an option of another program.
-            if before == Some('-') {
-                continue;
-            }
-            // The default stands on the line, or in brackets of its own on the next.
-            let next = lines.get(offset + 1).map(|next| next.trim());
-            let next = next.filter(|next| next.starts_with("[default") || next.starts_with("(default"));
-            let default = USAGE_DEFAULT
-                .captures(line)
-                .or_else(|| next.and_then(|next| USAGE_DEFAULT.captures(next)))
-                .and_then(|found| value(&found[1]));
-            let words =
-                line.split("  ").map(str::trim).filter(|part| part.contains(' ')).last().unwrap_or_default();
-            let description = words.split(['[', '(']).next().unwrap_or_default();
-            let fact = EnvFact {
-                name: found[1].to_owned(),
-                default,
-                description: short(description),
-                ..EnvFact::default()
-            };
-            let line = block.line + u32::try_from(offset).unwrap_or(0);
-            variables.add(fact, reading.origin(line), Confidence::Read);
-        }
-    }
 }
 
 /// Places where code looks a variable up.

@@ -26,7 +26,7 @@ const SITE: [&str; 16] = [
 ];
 
 /// Hosts that serve many projects.
-const SHARED: [&str; 35] = [
+const SHARED: [&str; 36] = [
     "github.com",
     "githubusercontent.com",
     "gitlab.com",
@@ -36,6 +36,7 @@ const SHARED: [&str; 35] = [
     "shields.io",
     "badge",
     "discord",
+    "discourse",
     "reddit.com",
     "twitter.com",
     "x.com",
@@ -75,6 +76,12 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
                 for (words, url) in row.cells.iter().flat_map(|cell| cell.links()) {
                     candidates.extend(candidate(reading, words, url, index, row.line));
                 }
+            }
+        }
+        if index < 30 && !matches!(block.kind, Kind::Heading(_)) {
+            let bare = block.rich.text.split_whitespace().filter(|word| word.starts_with("http"));
+            for url in bare.map(|word| word.trim_end_matches(['.', ',', ')', ';'])) {
+                candidates.extend(candidate(reading, "", url, index, block.line));
             }
         }
         for (words, url) in block.rich.links() {
@@ -122,6 +129,17 @@ fn candidate(
         "api",
         "wiki",
         "discuss",
+        "discourse",
+        "support",
+        "help",
+        "developers",
+        "developer",
+        "cloud",
+        "shop",
+        "store",
+        "news",
+        "lists",
+        "git",
         "translate",
         "pub",
         "my",
@@ -135,7 +153,9 @@ fn candidate(
         "download",
         "nightly",
     ]
-    .contains(&sub);
+    .contains(&sub)
+        || sub.ends_with("-demo")
+        || sub.starts_with("demo-");
     let mut score = 0;
     score += if is_own { 10 } else { 0 };
     score += if is_site { 9 } else { 0 };

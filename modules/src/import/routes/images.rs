@@ -209,6 +209,12 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
             routes.push(route(command, &image.to_string()));
         }
     }
+    // `docker compose up` with a file that is not at hand: the badge tells the image.
+    let starts_unknown_compose = reading.composes.is_empty()
+        && reading.commands.iter().any(|command| {
+            super::is_up(&command.value)
+                && !matches!(command.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere)
+        });
     for link in &evidence.linked {
         let block = &reading.document.blocks[link.block];
         let text = block.rich.text.to_lowercase();
@@ -216,6 +222,7 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
             && is_own(reading, &link.repository)
             && words::any(&text, &OFFERS)
             && text.len() > 20
+            || link.is_badge && starts_unknown_compose && is_own(reading, &link.repository)
         {
             routes.push(route(&placed(reading, block), &link.repository));
         }

@@ -52,7 +52,9 @@ pub fn find(reading: &Reading) -> Option<Route> {
         }
         let text = block.rich.text.to_lowercase();
         let offers = words::any(&text, &OFFERS)
-            && !words::any(&text, &["source code", "源代码", "changelog", "release notes"]);
+            && !words::any(&text, &["source code", "源代码", "changelog", "release notes"])
+            // "Use releases, not the main branch" says which, not how.
+            && !(text.contains("branch") && words::any(&text, &["instead of", "unstable", "rather than"]));
         if offers && (topic == Topic::Install || text.len() > 25) {
             let origin = reading.origin(block.line);
             let placed = Placed { value: (), origin, topic, block: Some(index), is_inline: true };

@@ -32,3 +32,88 @@ fn a_default_in_words_is_the_value_alone() {
     assert_eq!(default("LAMP_LEVEL").as_deref(), Some("3"));
     assert_eq!(default("LAMP_HOST").as_deref(), Some("0.0.0.0"));
 }
+
+fn names(import: &Import) -> Vec<&str> {
+    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
+}
+
+fn dangers(import: &Import) -> Vec<&str> {
+    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
+}
+
+fn ports(import: &Import) -> Vec<u16> {
+    import.facts.ports.iter().map(|found| found.value.port).collect()
+}
+
+#[test]
+fn the_usage_text_of_a_program_tells_variables_and_defaults() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ncargo install lantern\n```\n\n```\nUsage: lantern [OPTIONS]\n\n  -p, --port <PORT>\n          Where it listens\n\n          \
+         [env: LANTERN_PORT=]\n          [default: 8480]\n\n  -q  Be quiet [env: LANTERN_QUIET]\n```\n\n```sh\ndocker run --env LANTERN_MODE=\"dim\" -p 8480:8480 owner/lantern\n```\n",
+    );
+    let port = variable(&import, "LANTERN_PORT").expect("it is in the usage text");
+    assert_eq!(port.default.as_deref(), Some("8480"));
+    assert!(variable(&import, "LANTERN_QUIET").is_some());
+    let mode = variable(&import, "LANTERN_MODE").expect("it is in the command");
+    assert_eq!(mode.description, "", "a piece of a command describes nothing");
+}
+
+#[test]
+fn options_with_their_variables_beside_them_are_variables() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\n## Environment variables\n\n```\n-p, --port <port>     LANTERN_PORT=80\n    --quiet           \
+         LANTERN_QUIET=true\n[folder]              LANTERN_FOLDER=\".\"\n```\n\n| Variable | What it is for |\n|---|---|\n| `ServerIP: <address>` | The address |\n| `IPv6: <bool>` | Whether |\n",
+    );
+    for name in ["LANTERN_PORT", "LANTERN_QUIET", "LANTERN_FOLDER"] {
+        assert!(names(&import).contains(&name), "{name} of {:?}", names(&import));
+    }
+}
+
+#[test]
+fn a_column_of_variables_may_name_them_in_any_case() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\n| Environment variable | What it is for |\n|---|---|\n| `TZ: <zone>` | The zone |\n| `DNS1: <address>` | A server \
+         |\n| `ServerIP: <address>` | The address |\n",
+    );
+    assert_eq!(names(&import), ["TZ", "DNS1", "ServerIP"]);
+}
+
+#[test]
+fn samples_are_no_facts() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -e LAMP_TOKEN=token owner/lantern\n```\n\n## Parameters\n\nFor example, `-p 8080:80` would expose port `80` to the host's port `8080` outside.\n\n\
+         ## Environment variables from files\n\n```sh\n-e FILE__PASSWORD=/run/secrets/sample\n```\n\nWill set the environment variable `PASSWORD` from that file.\n",
+    );
+    assert_eq!(names(&import), ["LAMP_TOKEN"]);
+    assert!(ports(&import).is_empty(), "{:?}", ports(&import));
+    assert!(dangers(&import).is_empty(), "{:?}", dangers(&import));
+}
+
+#[test]
+fn a_login_told_in_a_list_is_a_default_login() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\n**Default Credentials**\n\n- **Username**: `lamp@lantern.invalid`\n- **Password**: `glimmer`\n",
+    );
+    assert_eq!(dangers(&import), ["default credentials"]);
+}
+
+#[test]
+fn the_description_is_a_sentence_without_its_marks() {
+    let import = readme(
+        "# Lantern\n\nhttps://lantern.invalid\n\nLantern is a self-hosted lamp server [disclaimer] for small houses [^1].\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n",
+    );
+    let text = |found: &Option<crate::import::Found<String>>| found.as_ref().map(|found| found.value.clone());
+    assert_eq!(
+        text(&import.facts.description).as_deref(),
+        Some("Lantern is a self-hosted lamp server for small houses.")
+    );
+    assert_eq!(text(&import.facts.homepage).as_deref(), Some("https://lantern.invalid"));
+}
+
+#[test]
+fn a_health_check_may_be_shown_by_a_command() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\nHealth checks\n\n```sh\ncurl http://127.0.0.1:80/__lantern__/health\n```\n",
+    );
+    assert_eq!(import.facts.health_path.map(|found| found.value).as_deref(), Some("/__lantern__/health"));
+}

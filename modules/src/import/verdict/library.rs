@@ -62,8 +62,13 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     };
     let code = code(reading);
     let mut weight = Weight::default();
-    weight.library +=
-        3 * code.imports.min(2) + if code.has_manifest { 4 } else { 0 } + if code.adds { 5 } else { 0 };
+    weight.library += 3 * code.imports.min(2)
+        + if code.has_manifest { 4 } else { 0 }
+        + match (code.adds, code.imports) {
+            (true, 0) => 3,
+            (true, _) => 5,
+            (false, _) => 0,
+        };
     weigh_words(reading, description, &mut weight);
     weight.library += u32::from(routes.iter().any(|route| route.is_library_like));
     weight.library += links(reading);
@@ -74,7 +79,19 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
         |route: &&Route| matches!(route.method, Method::BinaryDownload | Method::Brew | Method::Package);
     weight.program += if routes.iter().any(is_download) { 2 } else { 0 };
     weight.program += if ports::find(reading).is_empty() || code.imports > 0 { 0 } else { 2 };
+    match (code.line, started(reading, routes)) {
+        (Some(used), Some(started)) if started < used => weight.program += 5,
+        (Some(used), Some(started)) if used < started && code.imports > 0 => weight.library += 2,
+        (_, _) => {}
+    }
     weight.library >= 3 && weight.library > weight.program
+}
+
+/// Where the text first installs or starts it as a program.
+fn started(reading: &Reading, routes: &[&Route]) -> Option<u32> {
+    let runs = reading.commands.iter().filter(|placed| is_run(reading, placed));
+    let routes = routes.iter().filter(|route| !route.is_library_like && route.origin.file == reading.path);
+    runs.map(|placed| placed.origin.line).chain(routes.map(|route| route.origin.line)).min()
 }
 
 fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
@@ -121,6 +138,8 @@ struct Code {
     imports: u32,
     has_manifest: bool,
     adds: bool,
+    /// Where the first of that is.
+    line: Option<u32>,
 }
 
 /// What the blocks of code do with the project.
@@ -132,9 +151,14 @@ fn code(reading: &Reading) -> Code {
             continue;
         }
         let text = &block.rich.text;
-        code.imports += u32::from(imports(reading, text));
+        let is_import = imports(reading, text);
+        code.imports += u32::from(is_import);
         code.has_manifest |= MANIFEST.is_match(text) && owns_any(reading, text);
-        code.adds |= ADDS.captures_iter(text).any(|found| adds(reading, &found));
+        let is_added = ADDS.captures_iter(text).any(|found| adds(reading, &found));
+        code.adds |= is_added;
+        if is_import || is_added {
+            code.line.get_or_insert(block.line);
+        }
     }
     code
 }

@@ -1,0 +1,94 @@
+//! Environment variables in pieces of commands and in the usage texts of programs.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::env::{Variables, short};
+use super::env_text::{is_upper_name, value};
+use crate::import::document::Block;
+use crate::import::facts::{Confidence, EnvFact};
+use crate::import::reading::Reading;
+use crate::import::shell;
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is well-formed")
+}
+
+/// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
+static USAGE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?:\benv(?:ironment)?(?: var(?:iable)?)?[:=]? ?\$?|\[\$)([A-Z][A-Z0-9_]{2,})"));
+static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:? "?([^\],")\s]+)"?"#));
+
+/// `-e NAME=value` on a line by itself: a piece of a `docker run` to add.
+pub fn options_of_run(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let is_whole = ["run ", "create ", "exec "].iter().any(|verb| text.contains(verb));
+    for (offset, line) in text.lines().enumerate().filter(|_| !is_whole) {
+        let line = line.trim().trim_end_matches('\\').trim_end();
+        let Some(rest) = line.strip_prefix("-e ").or_else(|| line.strip_prefix("--env ")) else { continue };
+        let (name, example) = match shell::assignment(rest.trim()) {
+            Some((name, example)) => (name, Some(example.trim_matches(['"', '\'']).to_owned())),
+            None => (rest.trim(), None),
+        };
+        if is_upper_name(name) {
+            let line = block.line + u32::try_from(offset).unwrap_or(0);
+            let fact = EnvFact { name: name.to_owned(), example, ..EnvFact::default() };
+            variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+    }
+}
+
+/// `-p, --port <port>   APP_PORT=5000`: each option with the variable that sets it too.
+pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variables) {
+    for (offset, line) in block.rich.text.lines().enumerate() {
+        let is_option = line.trim_start().starts_with(['-', '[', '<']);
+        let Some((option, last)) = line.rsplit_once("  ").filter(|_| is_option) else { continue };
+        let (name, example) = match shell::assignment(last.trim()) {
+            Some((name, example)) => (name, Some(example.trim_matches(['"', '\'']).to_owned())),
+            None => (last.trim(), None),
+        };
+        if !is_upper_name(name) || !name.contains('_') {
+            continue;
+        }
+        let fact = EnvFact {
+            name: name.to_owned(),
+            example: example.filter(|example| !example.is_empty()),
+            description: short(&format!("The option {}", option.trim())),
+            ..EnvFact::default()
+        };
+        let line = block.line + u32::try_from(offset).unwrap_or(0);
+        variables.add(fact, reading.origin(line), Confidence::Read);
+    }
+}
+
+pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();
+    for (offset, line) in lines.iter().enumerate() {
+        for found in USAGE.captures_iter(line) {
+            let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
+            // `--env NAME=x` is an option of another program.
+            if before == Some('-') {
+                continue;
+            }
+            // The default stands on the line, or in brackets of its own on the next.
+            let next = lines.get(offset + 1).map(|next| next.trim());
+            let next = next.filter(|next| next.starts_with("[default") || next.starts_with("(default"));
+            let default = USAGE_DEFAULT
+                .captures(line)
+                .or_else(|| next.and_then(|next| USAGE_DEFAULT.captures(next)))
+                .and_then(|found| value(&found[1]));
+            let words =
+                line.split("  ").map(str::trim).filter(|part| part.contains(' ')).last().unwrap_or_default();
+            let description = words.split(['[', '(']).next().unwrap_or_default();
+            let fact = EnvFact {
+                name: found[1].to_owned(),
+                default,
+                description: short(description),
+                ..EnvFact::default()
+            };
+            let line = block.line + u32::try_from(offset).unwrap_or(0);
+            variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+    }
+}
