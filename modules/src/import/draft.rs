@@ -176,6 +176,12 @@ impl Drafting<'_> {
                 arches.push(arch.as_str());
             }
         }
+        // "x86, ARM" names no architecture that a node could be held against.
+        let is_vague = self.facts.arch.iter().any(|found| super::fields::arch::is_family(&found.value));
+        if is_vague {
+            self.warn("requires.arch", "the text names families of architectures only; none is required");
+            arches.clear();
+        }
         if !arches.is_empty() {
             requires.insert("arch".to_owned(), json!(arches));
         }

@@ -125,6 +125,9 @@ pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
     }
     routes.extend(releases::find(reading));
     routes.extend(images::named(reading, evidence, &routes));
+    if !routes.iter().any(|route| route.container.is_some()) {
+        routes.extend(compose_elsewhere(reading));
+    }
     routes.retain(|route| !matches!(route.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere));
     let in_text = |route: &Route| route.origin.file == reading.path;
     routes.sort_by_key(|route| (!in_text(route), route.origin.line, route.method));
@@ -196,6 +199,34 @@ fn compose_route(
         route.origin.line = 1;
     }
     Some(route)
+}
+
+/// `docker compose up` with a file of the repository that is not at hand.
+fn compose_elsewhere(reading: &Reading) -> Option<Route> {
+    if !reading.composes.is_empty() {
+        return None;
+    }
+    let up = reading
+        .commands
+        .iter()
+        .find(|command| is_up(&command.value) && !command.is_inline && command.topic == Topic::Install)?;
+    let is_named = up
+        .value
+        .words
+        .windows(2)
+        .any(|pair| matches!(pair[0].text.as_str(), "-f" | "--file") && pair[1].text.contains('/'));
+    let is_fetched = reading.commands.iter().any(|command| {
+        let command = &command.value;
+        let is_own = command.words.iter().any(|word| reading.identity.owns_url(&word.text));
+        is_own
+            && (command.program() == "git" && command.word(1) == "clone"
+                || matches!(command.program(), "wget" | "curl") && command.text.contains("compose"))
+    });
+    (is_named || is_fetched).then(|| {
+        let mut route = Route::new(Method::Compose, up, &up.value.text);
+        route.is_partial = true;
+        route
+    })
 }
 
 /// Whether the container's image comes from a build on the spot.

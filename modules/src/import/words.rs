@@ -215,6 +215,10 @@ const KUBERNETES: &[&str] = &["kubernetes", "helm", "k8s", "k3s", "openshift"];
 
 /// What a heading says about its section.
 pub fn topic(title: &str) -> Topic {
+    // A sentence set as a heading is about anything.
+    if title.split_whitespace().count() > 12 {
+        return Topic::Other;
+    }
     let title = format!("{} ", title.to_lowercase());
     let has = |words: &[&str]| words.iter().any(|word| title.contains(word));
     let is_development = has(DEVELOPMENT) && !has(&["image build", "docker build", "contributors", "built"]);

@@ -28,6 +28,7 @@ fn normal(name: &str) -> &'static str {
         "s390x" => "s390x",
         "loong64" | "loongarch64" => "loong64",
         "mips64le" => "mips64le",
+        "x86" => "x86",
         _ => "386",
     }
 }
@@ -97,7 +98,21 @@ pub fn find(reading: &Reading) -> Vec<Found<String>> {
             }
         }
     }
+    without_families(&mut found);
     found
+}
+
+/// Whether a word stands for a family of architectures: "x86", "ARM".
+pub fn is_family(name: &str) -> bool {
+    matches!(name, "x86" | "arm")
+}
+
+/// A family beside a member of it tells nothing more.
+fn without_families(found: &mut Vec<Found<String>>) {
+    let has = |test: &dyn Fn(&str) -> bool| found.iter().any(|known| test(&known.value));
+    let (x86, arm) =
+        (has(&|name| matches!(name, "amd64" | "386")), has(&|name| name.starts_with("arm") && name != "arm"));
+    found.retain(|known| !(x86 && known.value == "x86" || arm && known.value == "arm"));
 }
 
 fn push(found: &mut Vec<Found<String>>, reading: &Reading, text: &str, line: u32, confidence: Confidence) {
@@ -109,6 +124,11 @@ fn push(found: &mut Vec<Found<String>>, reading: &Reading, text: &str, line: u32
         if !found.iter().any(|known| known.value == value) {
             found.push(Found { value: value.to_owned(), origin: reading.origin(line), confidence });
         }
+    }
+    // "ARM" counts beside another architecture alone.
+    let is_arm = at > 0 && (words::has_word(text, "ARM") || words::has_word(text, "arm"));
+    if is_arm && !found.iter().any(|known| known.value == "arm") {
+        found.push(Found { value: "arm".to_owned(), origin: reading.origin(line), confidence });
     }
 }
 

@@ -73,7 +73,9 @@ const NOUNS: [&str; 30] = [
     "simple",
 ];
 
-const NOT: [&str; 43] = [
+const NOT: [&str; 45] = [
+    "supported by",
+    "powered by",
     "sponsor",
     "donat",
     "brings you",
@@ -173,8 +175,13 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         _ => return None,
     };
     let lower = text.to_lowercase();
+    // Where no heading is the title, the first one may be the sentence.
+    let sections = &reading.document.sections;
+    let is_first = sections.iter().filter(|section| section.level > 0).map(|section| section.line).min()
+        == Some(block.line)
+        && !sections.iter().any(|section| section.level == 1);
     let fits = index < 25
-        && level >= 3
+        && (level >= 3 || level == 2 && is_first)
         && (12..120).contains(&length)
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())

@@ -3,6 +3,7 @@
 use super::{Method, Route};
 use crate::import::reading::{Placed, Reading};
 use crate::import::shell::Command;
+use crate::import::words;
 
 pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     let command = &placed.value;
@@ -46,8 +47,18 @@ fn download(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
         || [".yml", ".yaml", ".env", ".json", ".conf"].iter().any(|end| url.ends_with(end))
         || url.contains("docker-compose");
     let is_own = reading.identity.owns_url(url);
-    (is_release && is_own && !is_source)
+    let is_program = is_own && is_put_in_path(&placed.value) && !words::any(url, &CONFIGURATION);
+    (is_release && is_own && !is_source || is_program)
         .then(|| Route::new(Method::BinaryDownload, placed, &placed.value.text))
+}
+
+const CONFIGURATION: [&str; 6] = [".yml", ".yaml", ".env", ".json", ".conf", ".service"];
+
+/// Whether a download goes to where programs are: `-o /usr/local/bin/name`.
+fn is_put_in_path(command: &Command) -> bool {
+    let target =
+        command.words.windows(2).find(|pair| matches!(pair[0].text.as_str(), "-o" | "-O" | "--output"));
+    target.is_some_and(|pair| pair[1].text.contains("/bin/"))
 }
 
 /// What the net sends to a shell.

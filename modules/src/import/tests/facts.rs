@@ -117,3 +117,55 @@ fn a_health_check_may_be_shown_by_a_command() {
     );
     assert_eq!(import.facts.health_path.map(|found| found.value).as_deref(), Some("/__lantern__/health"));
 }
+
+fn arches(import: &Import) -> Vec<&str> {
+    import.facts.arch.iter().map(|found| found.value.as_str()).collect()
+}
+
+#[test]
+fn families_of_architectures_stay_families_and_are_required_of_no_node() {
+    let text = "# Lantern\n\nA lamp server.\n\n- Supports x86 and ARM\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+    let import = readme(text);
+    assert_eq!(arches(&import), ["x86", "arm"]);
+    let crate::import::Verdict::Deployable(draft) = &import.verdict else { panic!("it has a command") };
+    assert!(draft.spec.requires.arch.is_empty(), "{}", draft.yaml);
+    assert_eq!(
+        arches(&readme(&text.replace("x86 and ARM", "x86, amd64 and ARM (arm64)"))),
+        ["amd64", "arm64"]
+    );
+}
+
+#[test]
+fn a_compose_file_that_is_not_at_hand_is_still_a_way() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n## How to start\n\nClone it, then:\n\n```sh\ndocker compose -f docker/compose.sqlite.yml up\n```\n",
+    );
+    assert!(import.is_deployable());
+    assert_eq!(import.facts.kind.value.as_str(), "compose");
+    let badge = readme(
+        "# Lantern\n\n[![Pulls](https://img.shields.io/docker/pulls/owner/lantern)](https://hub.docker.com/r/owner/lantern)\n\nA lamp server.\n\n## Install\n\n```sh\nwget \
+         https://raw.githubusercontent.com/owner/lantern/main/docker-compose.yml\ndocker-compose up -d\n```\n",
+    );
+    assert!(badge.is_deployable());
+    assert_eq!(image(&badge), Some("owner/lantern"));
+}
+
+#[test]
+fn a_script_put_where_programs_are_is_a_way_to_install() {
+    let text = "# lantern\n\nA lamp tool.\n\n## Install\n\n```sh\ncurl -L https://raw.githubusercontent.com/owner/lantern/main/lantern.sh -o ~/.local/bin/lantern.sh\n```\n";
+    assert!(readme(text).is_deployable());
+    assert!(
+        !readme(&text.replace("lantern.sh -o ~/.local/bin/lantern.sh", "lantern.yml -o lantern.yml"))
+            .is_deployable()
+    );
+}
+
+#[test]
+fn a_sentence_as_a_heading_is_about_anything() {
+    let import = readme(
+        "# Lantern\n\n### Lantern is in beta testing and a work in progress, so that lamps may go out at night\n\nLantern is a collection manager for lamps.\n\n## Support\n\n\
+         This project is supported by LampCorp.\n",
+    );
+    let description = import.facts.description.map(|found| found.value).unwrap_or_default();
+    assert!(description.contains("a collection manager for lamps"), "{description}");
+}
