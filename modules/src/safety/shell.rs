@@ -500,7 +500,9 @@ impl Parser {
         let delimiter = word.plain().unwrap_or_default();
         let length = self.characters.len();
         let mut at = self.resume.unwrap_or_else(|| {
-            let newline = self.characters[self.at..].iter().position(|c| *c == '\n');
+            // The word may have stepped over the end: a backslash with nothing behind it.
+            let rest = self.characters.get(self.at..).unwrap_or_default();
+            let newline = rest.iter().position(|c| *c == '\n');
             newline.map_or(length, |newline| self.at + newline + 1)
         });
         let mut text = String::new();
@@ -520,7 +522,8 @@ impl Parser {
         if is_quoted {
             return Word { parts: vec![Part::Text { text, is_quoted: true }] };
         }
-        let newlines = self.characters[self.counted..first].iter().filter(|c| **c == '\n').count();
+        let between = self.characters.get(self.counted..first).unwrap_or_default();
+        let newlines = between.iter().filter(|c| **c == '\n').count();
         self.inner(&text, self.line + newlines)
     }
 

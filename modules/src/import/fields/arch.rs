@@ -86,7 +86,10 @@ pub fn find(reading: &Reading) -> Vec<Found<String>> {
     let mut found: Vec<Found<String>> = Vec::new();
     for (index, block) in reading.document.blocks.iter().enumerate() {
         if block.is_code()
-            || matches!(reading.topic_of(block), words::Topic::Development | words::Topic::Elsewhere)
+            || matches!(
+                reading.topic_of(block),
+                words::Topic::Development | words::Topic::Elsewhere | words::Topic::Upkeep
+            )
         {
             continue;
         }

@@ -258,7 +258,13 @@ fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     let blocks: Vec<&Block> = reading.prose().collect();
     for (index, block) in blocks.iter().enumerate() {
         let text = block.rich.text.trim();
-        let is_title = text.len() < 80 && TITLE.is_match(text) && !text.to_lowercase().contains("demo");
+        if text.len() > 80 {
+            continue;
+        }
+        let lower = text.to_lowercase();
+        let is_title = words::any(&lower, &["default", "initial", "默认", "初期", "standard"])
+            && TITLE.is_match(text)
+            && !lower.contains("demo");
         let near = blocks.iter().skip(index + 1).take(3).filter(|near| near.rich.text.len() < 80);
         let mut near = near.filter(|near| PASSWORD.is_match(&near.rich.text));
         if is_title && let Some(near) = near.next() {

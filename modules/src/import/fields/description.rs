@@ -177,11 +177,13 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let lower = text.to_lowercase();
     // Where no heading is the title, the first one may be the sentence.
     let sections = &reading.document.sections;
-    let is_first = sections.iter().filter(|section| section.level > 0).map(|section| section.line).min()
-        == Some(block.line)
-        && !sections.iter().any(|section| section.level == 1);
+    let is_first = || {
+        let first = sections.iter().find(|section| section.level > 0);
+        first.is_some_and(|section| section.line == block.line)
+            && !sections.iter().any(|section| section.level == 1)
+    };
     let fits = index < 25
-        && (level >= 3 || level == 2 && is_first)
+        && (level >= 3 || level == 2 && is_first())
         && (12..120).contains(&length)
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())

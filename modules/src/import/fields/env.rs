@@ -143,9 +143,14 @@ fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
 
 /// `FILE__PASSWORD=/run/secrets/x` shows how any variable is read from a file; the name in it is a sample.
 fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
+    let texts = reading.document.blocks.iter().map(|block| block.rich.text.as_str());
+    let texts: Vec<&str> = texts.filter(|text| text.contains("FILE__")).collect();
+    if texts.is_empty() {
+        return;
+    }
     let is_sample = |name: &str| {
         let sample = format!("FILE__{name}");
-        reading.document.blocks.iter().any(|block| words::has_word(&block.rich.text, &sample))
+        texts.iter().any(|text| words::has_word(text, &sample))
     };
     let is_shown =
         |known: &Found<EnvFact>| known.value.example.is_some() || !known.value.description.is_empty();

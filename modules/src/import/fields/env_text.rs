@@ -18,7 +18,7 @@ fn regex(pattern: &str) -> Regex {
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
+        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
     )
 });
 /// In code of programs: `process.env.NAME`, `os.environ["NAME"]`, `os.Getenv("NAME")`.
@@ -109,7 +109,7 @@ pub fn default_in_words(cell: &Rich) -> Option<String> {
     default_in(&marked)
 }
 
-fn default_in(text: &str) -> Option<String> {
+pub fn default_in(text: &str) -> Option<String> {
     let found = DEFAULT.captures(text)?;
     let start = found.get(0)?.start();
     if text[..start].to_lowercase().trim_end().ends_with("by") && found.get(5).is_some() {
@@ -240,14 +240,17 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         return;
     }
     if !matches!(reading.topic_of(block), words::Topic::Upkeep) {
-        env_usage::options_of_run(reading, block, variables);
+        env_usage::options_of_run(reading, index, block, variables);
     }
     let listing = listing(text);
     let is_env = language.contains("env") || language == "properties";
-    if listing.is_empty() || !(is_env || in_context(reading, index, block)) {
-        if in_context(reading, index, block) {
+    if listing.is_empty() {
+        if env_usage::has_options(text) && in_context(reading, index, block) {
             env_usage::beside_options(reading, block, variables);
         }
+        return;
+    }
+    if !(is_env || in_context(reading, index, block)) {
         return;
     }
     for (offset, name, example, is_commented, comment) in listing {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{Variables, short};
-use super::env_text::{is_upper_name, value};
+use super::env_text::{default_in, is_upper_name, value};
 use crate::import::document::Block;
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
@@ -21,9 +21,13 @@ static USAGE: LazyLock<Regex> =
 static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:? "?([^\],")\s]+)"?"#));
 
 /// `-e NAME=value` on a line by itself: a piece of a `docker run` to add.
-pub fn options_of_run(reading: &Reading, block: &Block, variables: &mut Variables) {
+pub fn options_of_run(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     let is_whole = ["run ", "create ", "exec "].iter().any(|verb| text.contains(verb));
+    // "(default is 7)" in the words before a single one is its default.
+    let before = index.checked_sub(1).map(|before| reading.block(before));
+    let before = before.filter(|before| !before.is_code() && text.matches("-e ").count() == 1);
+    let stated = before.and_then(|before| default_in(&before.rich.text));
     for (offset, line) in text.lines().enumerate().filter(|_| !is_whole) {
         let line = line.trim().trim_end_matches('\\').trim_end();
         let Some(rest) = line.strip_prefix("-e ").or_else(|| line.strip_prefix("--env ")) else { continue };
@@ -33,10 +37,23 @@ pub fn options_of_run(reading: &Reading, block: &Block, variables: &mut Variable
         };
         if is_upper_name(name) {
             let line = block.line + u32::try_from(offset).unwrap_or(0);
-            let fact = EnvFact { name: name.to_owned(), example, ..EnvFact::default() };
+            let default = stated.clone().map(|stated| match &example {
+                // Signs that end a word in a sentence are in the value as it is set.
+                Some(example) if example.starts_with(&stated) => example.clone(),
+                _ => stated,
+            });
+            let fact = EnvFact { name: name.to_owned(), example, default, ..EnvFact::default() };
             variables.add(fact, reading.origin(line), Confidence::Read);
         }
     }
+}
+
+/// Whether lines of a text begin with options and end with names in capitals.
+pub fn has_options(text: &str) -> bool {
+    text.lines().take(200).any(|line| {
+        let last = line.rsplit("  ").next().unwrap_or_default();
+        line.trim_start().starts_with(['-', '[']) && last.starts_with(|c: char| c.is_ascii_uppercase())
+    })
 }
 
 /// `-p, --port <port>   APP_PORT=5000`: each option with the variable that sets it too.

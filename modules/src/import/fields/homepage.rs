@@ -100,7 +100,10 @@ fn candidate(
     line: u32,
 ) -> Option<(i32, String, u32)> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let host = rest.split(['/', '?', '#', ':']).next()?.to_ascii_lowercase();
+    // An address in a sentence ends where other signs begin.
+    let rest = rest.split(|c: char| !c.is_ascii() || "\"'`<>)]".contains(c)).next()?;
+    let url = &url[..url.len() - url.split_once("://")?.1.len() + rest.len()];
+    let host = rest.split(['/', '?', '#', ':']).next()?.trim_end_matches('.').to_ascii_lowercase();
     let is_plain = host.contains('.')
         && !host.contains(|c: char| c.is_whitespace() || "<>{}$[]".contains(c))
         && !host.starts_with(|c: char| c.is_ascii_digit());
@@ -110,11 +113,12 @@ fn candidate(
     }
     let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let depth = path.split('/').filter(|part| !part.is_empty()).count();
-    let names = std::iter::once(&reading.identity.repository)
-        .chain(&reading.identity.aliases)
-        .chain([&reading.identity.owner]);
+    let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
     let squeezed = squeeze(&host);
-    let is_own = names.map(|name| squeeze(name)).any(|name| name.len() > 2 && squeezed.contains(&name));
+    let is_in_host = |name: &String| squeeze(name).len() > 2 && squeezed.contains(&squeeze(name));
+    let is_own = names.into_iter().any(is_in_host);
+    // The owner may have many projects.
+    let is_of_owner = !is_own && is_in_host(&reading.identity.owner);
     let is_site = words::any(&text.to_lowercase(), &SITE);
     let sub = host.split('.').next().unwrap_or_default();
     let is_side = [
@@ -158,6 +162,7 @@ fn candidate(
         || sub.starts_with("demo-");
     let mut score = 0;
     score += if is_own { 10 } else { 0 };
+    score += if is_of_owner { 6 } else { 0 };
     score += if is_site { 9 } else { 0 };
     score -= if is_side { 6 } else { 0 };
     score -= i32::try_from(depth.min(4)).unwrap_or(4);

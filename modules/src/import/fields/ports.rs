@@ -80,6 +80,9 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
 
 /// Whether the sentence at a place explains by an example: `-p 8080:80` "would expose port 80".
 fn is_example(text: &str, at: usize) -> bool {
+    if text.len() > 2000 {
+        return false;
+    }
     let start = text[..at].rfind(". ").map_or(0, |dot| dot + 2);
     let sentence = text[start..].split(". ").next().unwrap_or_default().to_lowercase();
     sentence.starts_with("for example") && sentence.contains("would")

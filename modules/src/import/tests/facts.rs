@@ -169,3 +169,14 @@ fn a_sentence_as_a_heading_is_about_anything() {
     let description = import.facts.description.map(|found| found.value).unwrap_or_default();
     assert!(description.contains("a collection manager for lamps"), "{description}");
 }
+
+#[test]
+fn a_piece_of_a_command_sets_a_variable_whose_default_the_words_before_tell() {
+    let import = readme(
+        "# Lantern\n\nA lamp server. See <https://lantern.invalid>。\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\n## Tweaks\n\n* Set the level (default is 7):\n\n  ```sh\n  -e \
+         LAMP_LEVEL=7\n  ```\n\n## Versions\n\n* Built for amd64\n* Shift to the arm32v7 tag\n",
+    );
+    let level = variable(&import, "LAMP_LEVEL").expect("it is in the piece");
+    assert_eq!(level.default.as_deref(), Some("7"));
+    assert!(arches(&import).is_empty(), "a history supports nothing: {:?}", arches(&import));
+}
