@@ -20,9 +20,11 @@ ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
-# What Docker keeps lies on the disk itself, as an overlay cannot lie on another one.
-mkdir -p "$dir/disk/docker" var/lib/docker
-mount --bind "$dir/disk/docker" var/lib/docker
+# What the engines of containers keep lies on the disk itself, as an overlay cannot lie on another one.
+for engine in docker containers; do
+    mkdir -p "$dir/disk/$engine" "var/lib/$engine"
+    mount --bind "$dir/disk/$engine" "var/lib/$engine"
+done
 if [ -n "$binaries" ]; then
     mkdir -p opt/orchestrator
     mount --bind "$binaries" opt/orchestrator

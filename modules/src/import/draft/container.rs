@@ -65,7 +65,7 @@ fn command(drafting: &mut Drafting<'_>, container: &Container, runtime: &mut Map
             "runtime.container.command",
             format!("the arguments {words:?} have gaps to fill and are left out"),
         );
-    } else if !container.command.is_empty() {
+    } else if container.command.first().is_some_and(|program| !program.is_empty()) {
         runtime.insert("command".to_owned(), json!(container.command));
     }
     if let Some(entrypoint) =
