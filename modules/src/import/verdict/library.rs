@@ -210,7 +210,7 @@ fn links(reading: &Reading) -> u32 {
             |host: &str| url.contains(host) && owns_any(reading, url.split("://").nth(1).unwrap_or(url));
         if is_of("docs.rs/") {
             weight = weight.max(2);
-        } else if is_of("pkg.go.dev/") || is_of("javadoc.io") || is_of("crates.io/crates/") {
+        } else if is_of("pkg.go.dev/") || is_of("javadoc.io") {
             weight = weight.max(1);
         }
     }
