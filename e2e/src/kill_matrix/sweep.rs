@@ -137,6 +137,10 @@ impl Sweep {
             self.disarm()?;
         }
         self.world.is_as_told(&act, &outcome)?;
+        if matches!(act, Act::Remove { .. }) && outcome.code == Some(0) {
+            // Without a further command: what is said to be removed is.
+            self.world.is_tidy(&[], false).with_context(|| format!("said right before:\n{outcome}"))?;
+        }
         let mut allowed = act.results(&self.world.state, &self.world.past, self.world.nodes());
         if outcome.code != Some(0) {
             allowed.push(self.world.state.clone());

@@ -164,7 +164,7 @@ impl World {
     }
 
     /// Each instance runs once, where it should, and nothing else lies around; what is still ending may end.
-    fn is_tidy(&self, instances: &[Value], is_serving: bool) -> Result<()> {
+    pub fn is_tidy(&self, instances: &[Value], is_serving: bool) -> Result<()> {
         let deadline = Instant::now() + TIDY;
         loop {
             let found = self.untidy(instances, is_serving)?;
