@@ -4,13 +4,17 @@ use std::error::Error;
 
 const ROOT: &str = "proto";
 /// Messages that carry secret values: their `Debug` is written by hand in `redact.rs`.
-const SECRET: [&str; 3] =
-    ["orchestrator.v1.InstanceSpec", "orchestrator.v1.DeployRequest", "orchestrator.v1.SetSecretRequest"];
+const SECRET: [&str; 4] = [
+    "orchestrator.v1.InstanceSpec",
+    "orchestrator.v1.BeginRunRequest",
+    "orchestrator.v1.DeployRequest",
+    "orchestrator.v1.SetSecretRequest",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let feature = |name: &str| std::env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
-    let mut files = vec!["orchestrator/v1/agent.proto"];
+    let mut files = vec!["orchestrator/v1/agent.proto", "orchestrator/v1/run.proto"];
     if feature("COORDINATOR") {
         files.push("orchestrator/v1/coordinator.proto");
     }

@@ -3,20 +3,17 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use proto::peer::Peer;
 use proto::v1::agent_server::AgentServer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
 
 use crate::rpc::Rpc;
 use crate::tls::Tls;
@@ -52,7 +49,7 @@ pub async fn serve(
     }
 }
 
-async fn accept(listener: TcpListener, tls: Arc<Tls>, ready: mpsc::Sender<io::Result<Peer>>) {
+async fn accept(listener: TcpListener, tls: Arc<Tls>, ready: mpsc::Sender<io::Result<Connection>>) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
@@ -79,55 +76,19 @@ async fn shake_hands(
     stream: TcpStream,
     tls: &Tls,
     place: OwnedSemaphorePermit,
-    ready: &mpsc::Sender<io::Result<Peer>>,
+    ready: &mpsc::Sender<io::Result<Connection>>,
 ) {
     let peer = stream.peer_addr();
     let _ = stream.set_nodelay(true);
     let acceptor = TlsAcceptor::from(tls.config());
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            let _ = ready.send(Ok(Peer { stream, _place: place })).await;
+            let _ = ready.send(Ok(Peer { stream, held: place })).await;
         }
         Ok(Err(error)) => tracing::warn!(?peer, %error, "connection refused"),
         Err(_) => tracing::warn!(?peer, "handshake took too long"),
     }
 }
 
-/// The coordinator's side of a connection.
-struct Peer {
-    stream: TlsStream<TcpStream>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connected for Peer {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Peer {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Peer {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
+/// The other side, and its place among those that may be connected.
+type Connection = Peer<TlsStream<TcpStream>, OwnedSemaphorePermit>;

@@ -104,19 +104,20 @@ impl Redactor {
         if self.in_key {
             return self.leave_key(rest, is_last);
         }
-        if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret)) {
-            return Step::Replace(secret.len());
-        }
         let is_begun = |whole: &[u8]| whole.len() > rest.len() && whole.starts_with(rest);
+        // Asked first: of two secrets the longer may begin as the shorter one ends.
         if !is_last && self.secrets.iter().any(|secret| is_begun(secret)) {
             return Step::Wait;
+        }
+        if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret)) {
+            return Step::Replace(secret.len());
         }
         if rest[0] == b'-' {
             return self.enter_key(rest, is_last);
         }
         for marker in MARKERS {
             if rest.starts_with(marker) {
-                let token = rest[marker.len()..].iter().take_while(|byte| is_token(**byte)).count();
+                let token = token_length(&rest[marker.len()..]);
                 let is_open = marker.len() + token == rest.len() && token < LONGEST;
                 return match (is_open && !is_last, token >= TOKEN) {
                     (true, _) => Step::Wait,
@@ -171,6 +172,12 @@ enum Step {
     Replace(usize),
     /// More must come before it can be told.
     Wait,
+}
+
+/// How long the token is that the bytes begin with. It does not reach into the frame of a key that follows at once.
+fn token_length(bytes: &[u8]) -> usize {
+    let length = bytes.iter().take_while(|byte| is_token(**byte)).count();
+    bytes[..length].windows(5).position(|window| window == b"-----").unwrap_or(length)
 }
 
 fn is_token(byte: u8) -> bool {
@@ -251,6 +258,23 @@ mod tests {
             assert!(clean.contains("***"), "{before}: {encoded} became {clean}");
         }
         assert!(!format!("{redactor:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn a_key_right_behind_a_token_and_a_secret_that_begins_like_another_go_in_whole() {
+        let cases = [
+            ("sk-s3cr3t-value-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----.", "sk-******."),
+            ("a s3cr3t-value-and-more b s3cr3t-value c", "a *** b *** c"),
+        ];
+        for (text, expected) in cases {
+            for size in 1..text.len() {
+                let mut redactor = Redactor::new(&["s3cr3t-value", "s3cr3t-value-and-more"]);
+                let mut clean: Vec<u8> =
+                    text.as_bytes().chunks(size).flat_map(|piece| redactor.push(piece)).collect();
+                clean.extend(redactor.finish());
+                assert_eq!(String::from_utf8_lossy(&clean), expected, "in pieces of {size}");
+            }
+        }
     }
 
     proptest! {

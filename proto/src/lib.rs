@@ -2,6 +2,8 @@
 
 pub mod code;
 pub mod ids;
+#[cfg(feature = "server")]
+pub mod peer;
 mod redact;
 
 /// Generated from `proto/orchestrator/v1/*.proto`.

@@ -26,6 +26,16 @@ impl fmt::Debug for v1::InstanceSpec {
     }
 }
 
+impl fmt::Debug for v1::BeginRunRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginRunRequest")
+            .field("run", &self.run)
+            .field("plan_hash", &self.plan_hash)
+            .field("dry_run", &self.dry_run)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(feature = "coordinator")]
 impl fmt::Debug for v1::DeployRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,13 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use proto::peer::Peer;
 use proto::v1::coordinator_server::CoordinatorServer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
@@ -17,7 +15,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
 use tracing::{info, warn};
 
 use super::service::CoordinatorService;
@@ -48,7 +45,7 @@ pub async fn serve_network(
     served.map_err(io::Error::other)
 }
 
-async fn accept(fleet: Arc<Fleet>, listener: TcpListener, ready: mpsc::Sender<io::Result<Peer>>) {
+async fn accept(fleet: Arc<Fleet>, listener: TcpListener, ready: mpsc::Sender<io::Result<Connection>>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -59,7 +56,7 @@ async fn accept(fleet: Arc<Fleet>, listener: TcpListener, ready: mpsc::Sender<io
                     match timeout(HANDSHAKE, shake_hands(&fleet, stream)).await {
                         Ok(Ok((stream, who))) => {
                             info!(%from, who, "connected");
-                            let _ = ready.send(Ok(Peer { stream, _place: place })).await;
+                            let _ = ready.send(Ok(Peer { stream, held: place })).await;
                         }
                         Ok(Err(error)) => refused(from, &error),
                         Err(_) => warn!(%from, "handshake took too long"),
@@ -92,40 +89,5 @@ async fn shake_hands(fleet: &Fleet, stream: TcpStream) -> io::Result<(TlsStream<
     }
 }
 
-struct Peer {
-    stream: TlsStream<TcpStream>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connected for Peer {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Peer {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Peer {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
+/// The other side, and its place among those that may be connected.
+type Connection = Peer<TlsStream<TcpStream>, OwnedSemaphorePermit>;

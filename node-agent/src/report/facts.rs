@@ -1,6 +1,7 @@
 //! What the machine is and what it offers. Probed when the agent starts and again now and then, as people plug
 //! in cameras and install Docker.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,8 @@ fn probe(data: &Path) -> NodeFacts {
         hostname,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         agent_digest: String::new(),
+        sandbox: BTreeMap::new(),
+        receipt_key: Vec::new(),
     }
 }
 
