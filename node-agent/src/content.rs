@@ -1,5 +1,7 @@
-//! What makes two wishes for an instance the same: all of them but the attempt.
+//! What makes two wishes for an instance the same: all of them but the attempt, and the actions, which change nothing
+//! of what runs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ impl Content {
     pub const UNKNOWN: Content = Content([0; 32]);
 
     pub fn of(spec: &InstanceSpec) -> Self {
-        let plain = InstanceSpec { attempt: 0, ..spec.clone() };
+        let plain = InstanceSpec { attempt: 0, actions: BTreeMap::new(), ..spec.clone() };
         Self(sha256(&plain.encode_to_vec()))
     }
 

@@ -16,6 +16,7 @@ use super::{FleetError, depends, secrets, wire};
 use crate::domain::deployment::{DeploymentRecord, Footprint, Release, SecretRef, Wish};
 use crate::domain::placement::HostPort;
 
+mod action;
 mod runtime;
 
 /// A release and what its MODULE.yaml says.
@@ -133,6 +134,7 @@ pub fn instance(
             cpus: spec.limits.cpu.unwrap_or(0.0),
         }),
         depends: depends::addresses(snapshot, record, module)?,
+        actions: spec.actions.iter().map(|(name, action)| (name.to_string(), action::wire(action))).collect(),
         config: values,
     })
 }
