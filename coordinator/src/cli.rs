@@ -16,6 +16,7 @@ mod logs;
 mod module;
 mod node;
 mod package;
+mod plan;
 mod problem;
 mod progress;
 mod registry;
@@ -38,7 +39,7 @@ use self::console::{Color, Console, Format, Look};
 use self::problem::Failure;
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::{ConfigError, File, Given, Settings};
-use crate::rpc::{self, Client, ConnectError};
+use crate::rpc::{self, Client, ConnectError, PlansClient};
 
 /// One place to run a fleet of Raspberry Pis and servers
 #[derive(Debug, Parser)]
@@ -110,6 +111,9 @@ enum Command {
     Import(import::ImportArgs),
     /// Names modules for what you need, and where they would go
     Suggest(suggest::SuggestArgs),
+    /// Work for the nodes, written down as steps: checked, approved, carried out
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     /// Repositories of modules by others
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -142,6 +146,10 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 impl Context {
     async fn connect(&self) -> Result<Client, Failure> {
         rpc::connect(&self.settings).await.map_err(Failure::from)
+    }
+
+    async fn plans(&self) -> Result<PlansClient, Failure> {
+        rpc::connect_plans(&self.settings).await.map_err(Failure::from)
     }
 
     fn request<T>(&self, message: T) -> tonic::Request<T> {
@@ -257,6 +265,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Module(command) => module::run(context, command).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Suggest(args) => suggest::run(context, args).await,
+        Command::Plan(command) => plan::run(context, command).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
         Command::Access(command) => access::run(context, command).await,

@@ -4,4 +4,6 @@ pub mod deployment;
 pub mod diff;
 pub mod node;
 pub mod placement;
+pub mod plan_check;
+pub mod plans;
 pub mod rollout;

@@ -26,6 +26,8 @@ pub(crate) mod observe;
 mod outcome;
 mod overtaken;
 mod plan;
+pub mod plans;
+mod policy;
 pub mod presence;
 mod progress;
 mod proposal;

@@ -5,11 +5,12 @@
 mod connect;
 mod listen;
 mod pass;
+mod plans;
 mod problem;
 mod remote;
 mod service;
 mod tls;
 
-pub use connect::{Client, ConnectError, connect, serve};
+pub use connect::{Client, ConnectError, PlansClient, connect, connect_plans, serve};
 pub use pass::{NewKey, PassError};
 pub use remote::PORT;

@@ -44,7 +44,8 @@ pub fn show(plan: &Plan, estimate: Option<&Estimate>) -> String {
     text
 }
 
-fn nodes(nodes: &Nodes) -> String {
+/// Which nodes a plan is for, in words.
+pub fn nodes(nodes: &Nodes) -> String {
     if nodes.every {
         return "every node".to_owned();
     }

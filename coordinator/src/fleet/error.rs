@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use super::ca::CaError;
 use super::enrol::EnrolError;
 use super::keyring::KeyringError;
+use super::plans::PlansError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
@@ -27,6 +28,8 @@ pub enum FleetError {
     Ca(#[from] CaError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Plans(#[from] PlansError),
     #[error(transparent)]
     Name(#[from] IdError),
     #[error("cannot read the selector {selector:?}")]
@@ -118,6 +121,7 @@ impl FleetError {
             FleetError::Ca(error) => error.code(),
             FleetError::Keyring(error) => error.code(),
             FleetError::Host(error) => error.code(),
+            FleetError::Plans(error) => error.code(),
             FleetError::NoSuchModule { .. }
             | FleetError::NoSuchVersion { .. }
             | FleetError::NoSuchDeployment { .. }
@@ -160,6 +164,7 @@ impl FleetError {
             FleetError::Ca(error) => error.hint(),
             FleetError::Keyring(error) => error.hint(),
             FleetError::Host(error) => error.hint(),
+            FleetError::Plans(error) => error.hint(),
             FleetError::NoSuchModule { similar: Some(similar), .. } => {
                 Some(format!("did you mean {similar}?"))
             }

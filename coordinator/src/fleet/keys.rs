@@ -1,5 +1,6 @@
 //! Where things are kept in the store.
 
+use modules::digest::Digest;
 use proto::ids::{DeploymentName, Generation, NodeName};
 
 use crate::domain::deployment::Carrier;
@@ -17,6 +18,11 @@ pub const TRUSTED: &str = "/trust/keys";
 pub const CURATIONS: &str = "/curations/";
 /// A `Journal`: a change to the registry that is decided and not yet carried out.
 pub const REGISTRY_JOURNAL: &str = "/registry/journal";
+pub const PLANS: &str = "/plans/";
+/// A `PolicyRecord`; none: the policy that is shipped.
+pub const POLICY: &str = "/policy";
+/// A `Remembered`.
+pub const REMEMBERED: &str = "/remembered/";
 /// There while a coordinator process carries something out.
 pub const CARRIERS: &str = "/carriers/";
 
@@ -88,4 +94,9 @@ pub fn curation(module: &str) -> String {
 /// An `AccessRecord`.
 pub fn access(name: &str) -> String {
     format!("{ACCESS}{name}")
+}
+
+/// A `PlanRecord`.
+pub fn plan(hash: &Digest) -> String {
+    format!("{PLANS}{}", hash.hex())
 }

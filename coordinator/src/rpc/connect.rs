@@ -8,21 +8,26 @@ use std::sync::Arc;
 use hyper_util::rt::TokioIo;
 use proto::code::Code;
 use proto::v1::coordinator_client::CoordinatorClient;
-use proto::v1::coordinator_server::CoordinatorServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixStream};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server};
 use tracing::info;
 
 use super::listen::serve_network;
 use super::pass::PassError;
 use super::remote;
-use super::service::{CoordinatorService, bind_private, serve_unix};
+use super::service::{bind_private, routes, serve_unix};
 use crate::app::{self, StartError};
 use crate::config::Settings;
 
+/// A way to a coordinator, for each of the services it speaks.
 pub type Client = CoordinatorClient<Channel>;
+pub type PlansClient = proto::v1::plans_client::PlansClient<Channel>;
+
+/// What is told of a run may be long: every step with its output.
+const MAX_MESSAGE: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -99,6 +104,15 @@ const AUTHORITY: &str = "http://coordinator.orchestrator.internal";
 
 /// Connects with the coordinator the settings name, else with the daemon of this machine, else starts the core here.
 pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
+    Ok(CoordinatorClient::new(channel(settings).await?))
+}
+
+/// The same for plans and their runs.
+pub async fn connect_plans(settings: &Settings) -> Result<PlansClient, ConnectError> {
+    Ok(PlansClient::new(channel(settings).await?).max_decoding_message_size(MAX_MESSAGE))
+}
+
+async fn channel(settings: &Settings) -> Result<Channel, ConnectError> {
     if let Some(address) = &settings.coordinator {
         if address.starts_with("https://") {
             let stream = remote::dial(address, settings.access().as_deref()).await?;
@@ -111,17 +125,17 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
         return over_socket(&socket).await;
     }
     let fleet = app::start(settings).await?;
-    in_process(CoordinatorService::new(fleet)).await
+    in_process(routes(&fleet)).await
 }
 
 /// `http://host:port`, as a tunnel to a socket has it, or `unix:/path`.
-async fn over_network(address: &str) -> Result<Client, ConnectError> {
+async fn over_network(address: &str) -> Result<Channel, ConnectError> {
     let unreachable = |cause| ConnectError::Unreachable { address: address.to_owned(), cause };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
-    Ok(CoordinatorClient::new(endpoint.connect().await.map_err(unreachable)?))
+    endpoint.connect().await.map_err(unreachable)
 }
 
-async fn over_socket(socket: &Path) -> Result<Client, ConnectError> {
+async fn over_socket(socket: &Path) -> Result<Channel, ConnectError> {
     let path = socket.to_owned();
     let connector = tower::service_fn(move |_| {
         let path = path.clone();
@@ -130,21 +144,21 @@ async fn over_socket(socket: &Path) -> Result<Client, ConnectError> {
     let channel = Endpoint::from_static(AUTHORITY).connect_with_connector(connector).await;
     let unreachable =
         |cause| ConnectError::Unreachable { address: format!("unix:{}", socket.display()), cause };
-    Ok(CoordinatorClient::new(channel.map_err(unreachable)?))
+    channel.map_err(unreachable)
 }
 
-/// Serves `service` inside this process and gives a client of it.
-async fn in_process(service: CoordinatorService) -> Result<Client, ConnectError> {
+/// Serves inside this process and gives a way to it.
+async fn in_process(routes: Routes) -> Result<Channel, ConnectError> {
     let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER);
     tokio::spawn(async move {
         let incoming = tokio_stream::once(Ok::<_, std::io::Error>(theirs));
-        Server::builder().add_service(CoordinatorServer::new(service)).serve_with_incoming(incoming).await
+        Server::builder().add_routes(routes).serve_with_incoming(incoming).await
     });
     over_stream(ours, "this process".to_owned()).await
 }
 
-/// A client of the coordinator at the other end of the one stream there is.
-async fn over_stream<S>(stream: S, address: String) -> Result<Client, ConnectError>
+/// A way to the coordinator at the other end of the one stream there is.
+async fn over_stream<S>(stream: S, address: String) -> Result<Channel, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -154,7 +168,7 @@ where
         async move { stream.map(TokioIo::new) }
     });
     let channel = Endpoint::from_static(AUTHORITY).connect_with_connector(connector).await;
-    Ok(CoordinatorClient::new(channel.map_err(|cause| ConnectError::Unreachable { address, cause })?))
+    channel.map_err(|cause| ConnectError::Unreachable { address, cause })
 }
 
 /// Serves commands on a socket, and on the network where asked to, and keeps the fleet as wished, until told to stop.
@@ -173,11 +187,11 @@ pub async fn serve(
         None => None,
     };
     info!(socket = %socket.display(), store = fleet.store_name(), "serving, and keeping the fleet as wished");
-    let service = CoordinatorService::new(Arc::clone(&fleet));
+    let routes = routes(&fleet);
     let (served, reached, ()) = tokio::join!(
         async {
             let _last = stop.clone().drop_guard();
-            serve_unix(service, unix, socket, stop.clone()).await
+            serve_unix(routes, unix, socket, stop.clone()).await
         },
         async {
             let Some(listener) = network else { return Ok(()) };

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::peer::Peer;
-use proto::v1::coordinator_server::CoordinatorServer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
@@ -17,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::service::CoordinatorService;
+use super::service::routes;
 use super::tls;
 use crate::agents::tls::public_key;
 use crate::fleet::Fleet;
@@ -34,11 +33,11 @@ pub async fn serve_network(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let (sender, incoming) = mpsc::channel(16);
-    let service = CoordinatorServer::new(CoordinatorService::new(Arc::clone(&fleet)));
+    let routes = routes(&fleet);
     let accepting = tokio::spawn(stop.clone().run_until_cancelled_owned(accept(fleet, listener, sender)));
     let served = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .add_service(service)
+        .add_routes(routes)
         .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned())
         .await;
     accepting.abort();

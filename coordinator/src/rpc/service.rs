@@ -8,20 +8,23 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use proto::v1;
 use proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
 use proto::v1::deploy_event::{Event, Finished};
+use proto::v1::plans_server::PlansServer;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::plans::PlansService;
 use super::problem::to_status;
 use crate::fleet::{Fleet, FleetError, Progress};
 
 /// Events that may queue up for a slow listener.
 const QUEUE: usize = 1024;
 
-type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 #[derive(Clone)]
 pub struct CoordinatorService {
@@ -53,15 +56,21 @@ impl CoordinatorService {
     }
 }
 
+/// All that a coordinator speaks.
+pub fn routes(fleet: &Arc<Fleet>) -> Routes {
+    Routes::new(CoordinatorServer::new(CoordinatorService::new(Arc::clone(fleet))))
+        .add_service(PlansServer::new(PlansService::new(Arc::clone(fleet))))
+}
+
 /// Serves on the socket until `stop`, then takes it away.
 pub async fn serve_unix(
-    service: CoordinatorService,
+    routes: Routes,
     listener: UnixListener,
     socket: &Path,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     tonic::transport::Server::builder()
-        .add_service(CoordinatorServer::new(service))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
         .await
         .map_err(std::io::Error::other)?;
@@ -84,7 +93,7 @@ pub fn bind_private(socket: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn answer<T>(result: Result<T, FleetError>) -> Answer<T> {
+pub(super) fn answer<T>(result: Result<T, FleetError>) -> Answer<T> {
     result.map(Response::new).map_err(|error| to_status(&error))
 }
 

@@ -40,6 +40,10 @@ const LEAVES: &[&str] = &[
     "module trust add",
     "module trust list",
     "module trust remove",
+    "plan check",
+    "plan show",
+    "plan list",
+    "plan approve",
     "registry add",
     "registry sync",
     "registry list",
@@ -91,6 +95,7 @@ fn the_first_help_shows_the_way() {
       module      What can be deployed
       import      Makes a module of a project: its README, compose file and the like
       suggest     Names modules for what you need, and where they would go
+      plan        Work for the nodes, written down as steps: checked, approved, carried out
       registry    Repositories of modules by others
       secret      Values that modules need and nobody should read
       access      Who may use this coordinator from elsewhere

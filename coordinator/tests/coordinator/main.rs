@@ -5,6 +5,7 @@ mod blobs;
 mod catalog;
 mod cli;
 mod github;
+mod plans;
 mod program;
 mod registry;
 mod store;

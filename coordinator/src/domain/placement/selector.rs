@@ -105,6 +105,11 @@ impl Selector {
         Ok(Self(terms))
     }
 
+    /// All of these must hold.
+    pub fn of(conditions: Vec<Condition>) -> Self {
+        Self(conditions)
+    }
+
     pub fn conditions(&self) -> &[Condition] {
         &self.0
     }
