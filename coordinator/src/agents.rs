@@ -1,10 +1,12 @@
 //! The seam to the node agents.
 
+mod deliver;
 pub mod dial;
 pub mod grpc;
 pub mod tls;
 pub mod tunnel;
 
+pub use deliver::Parcel;
 pub use dial::Agents;
 
 use std::sync::Arc;
@@ -69,6 +71,12 @@ pub enum AgentError {
     },
     #[error("the agent of {node} could not {operation}: {}", status.message())]
     Call { node: NodeName, operation: &'static str, status: Box<tonic::Status> },
+    #[error("could not read the package for {node}")]
+    Package {
+        node: NodeName,
+        #[source]
+        cause: Cause,
+    },
     #[error("the agent of {node} did not answer within {} s ({operation})", after.as_secs_f32())]
     TimedOut { node: NodeName, operation: &'static str, after: Duration },
 }
@@ -83,6 +91,7 @@ impl AgentError {
             | AgentError::RefusedUs { .. } => Code::Denied,
             AgentError::Renewal { code, .. } | AgentError::NoCredentials { code, .. } => *code,
             AgentError::Call { status, .. } => Code::from_grpc(status.code()),
+            AgentError::Package { .. } => Code::Failed,
             AgentError::TimedOut { .. } => Code::TimedOut,
         }
     }
@@ -97,7 +106,16 @@ impl AgentError {
             | AgentError::Renewal { .. }
             | AgentError::NotOurs { .. }
             | AgentError::RefusedUs { .. }
+            | AgentError::Package { .. }
             | AgentError::NoCredentials { .. } => false,
+        }
+    }
+
+    /// Whether the agent is too old to know the call.
+    pub fn is_unknown_call(&self) -> bool {
+        match self {
+            AgentError::Call { status, .. } => status.code() == tonic::Code::Unimplemented,
+            _ => false,
         }
     }
 
@@ -118,7 +136,7 @@ impl AgentError {
             AgentError::Unreachable { .. } | AgentError::TimedOut { .. } => {
                 Some("check that the machine is on and its network is up".to_owned())
             }
-            AgentError::Call { .. } => None,
+            AgentError::Call { .. } | AgentError::Package { .. } => None,
         }
     }
 }
@@ -131,6 +149,8 @@ pub trait AgentApi: Send + Sync {
     async fn observe(&self) -> Result<v1::Report, AgentError>;
     async fn watch(&self, heartbeat: Duration) -> Result<AgentStream<v1::Report>, AgentError>;
     async fn apply(&self, spec: v1::NodeSpec) -> Result<v1::ApplyReply, AgentError>;
+    /// Brings a package, telling how many bytes have gone; the agent checks and unpacks it while it arrives.
+    async fn receive(&self, parcel: Parcel, sent: &(dyn Fn(u64) + Send + Sync)) -> Result<(), AgentError>;
     async fn logs(&self, request: v1::AgentLogsRequest) -> Result<AgentStream<v1::LogLine>, AgentError>;
     async fn exec(&self, request: v1::ExecRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError>;
     /// PEM of a certificate request for a key just made on the node.

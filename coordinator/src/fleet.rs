@@ -38,6 +38,7 @@ mod registry;
 mod remove;
 mod rollback;
 mod secrets;
+mod ship;
 mod snapshot;
 mod spec;
 mod status;

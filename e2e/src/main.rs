@@ -62,7 +62,7 @@ struct BenchDeploy {
     #[arg(long, default_value_t = 5)]
     rounds: u8,
     /// How many of the rounds Ansible takes part in
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 3)]
     ansible_rounds: u8,
 }
 

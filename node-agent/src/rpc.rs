@@ -8,11 +8,11 @@ use proto::ids::InstanceId;
 use proto::v1::agent_server::Agent as Service;
 use proto::v1::{
     AgentLogsRequest, ApplyReply, ApplyRequest, ExecRequest, InstallCertificateReply,
-    InstallCertificateRequest, ObserveRequest, Report, RequestCertificateReply, RequestCertificateRequest,
-    WatchRequest,
+    InstallCertificateRequest, ObserveRequest, ReceiveReply, ReceiveRequest, Report, RequestCertificateReply,
+    RequestCertificateRequest, WatchRequest,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::agent::Agent;
 use crate::identity::{self, IdentityError};
@@ -22,6 +22,7 @@ use crate::tls::Tls;
 
 mod exec;
 mod logs;
+mod receive;
 mod watch;
 
 type Stream<T> = ReceiverStream<Result<T, Status>>;
@@ -82,6 +83,14 @@ impl Service for Rpc {
         let task = tokio::spawn(async move { agent.apply(spec).await });
         let result = task.await.map_err(|error| status(Code::Internal, error.to_string()))?;
         result.map(Response::new).map_err(|error| status(error.code(), log::chain(&error)))
+    }
+
+    async fn receive(
+        &self,
+        request: Request<Streaming<ReceiveRequest>>,
+    ) -> Result<Response<ReceiveReply>, Status> {
+        receive::receive(&self.agent.data, request.into_inner()).await?;
+        Ok(Response::new(ReceiveReply {}))
     }
 
     async fn logs(&self, request: Request<AgentLogsRequest>) -> Result<Response<Self::LogsStream>, Status> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -16,9 +15,8 @@ use crate::agents::grpc::{Agent, Live};
 use crate::agents::{AgentApi, AgentError, Authority, tls, tunnel};
 use crate::clock::Clock;
 use crate::domain::node::NodeRecord;
+use crate::ssh::Host;
 use crate::ssh::hosts::Hosts;
-use crate::ssh::shell::quote;
-use crate::ssh::{Host, HostError};
 
 /// A port that does not answer by then may be filtered, and SSH is tried beside.
 const HEAD_START: Duration = Duration::from_millis(400);
@@ -66,22 +64,6 @@ impl Agents {
     /// The machine of the node, for what is not the agent's part.
     pub fn host(&self, node: &NodeRecord) -> Arc<dyn Host> {
         self.shared.hosts.get(&node.contact)
-    }
-
-    /// Brings a package to the node, whose agent checks and unpacks it while it arrives.
-    pub async fn upload(
-        &self,
-        node: &NodeRecord,
-        digest: &str,
-        size: u64,
-        package: Pin<Box<dyn AsyncRead + Send>>,
-        sent: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), HostError> {
-        let host = self.host(node);
-        let receive = format!("receive --digest {} --size {size}", quote(digest));
-        let script = format!("exec {}", tunnel::agent_command(node, &receive));
-        host.feed(&script, package, sent).await?.checked(&*host, "storing the package")?;
-        Ok(())
     }
 
     /// Forgets the connection, as when the node was removed.

@@ -17,13 +17,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
 
+use crate::agents::deliver::Trouble;
 use crate::agents::dial::Dialer;
-use crate::agents::{AgentApi, AgentError, AgentStream};
+use crate::agents::{AgentApi, AgentError, AgentStream, Parcel, deliver};
 use crate::ssh::flight::Flight;
 
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The agent makes the spec durable before it answers, perhaps on an SD card.
 const APPLY_LIMIT: Duration = Duration::from_secs(30);
+const STORE: &str = "store the package";
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -171,6 +173,20 @@ impl AgentApi for Agent {
             client.apply(request).await
         })
         .await
+    }
+
+    async fn receive(&self, parcel: Parcel, sent: &(dyn Fn(u64) + Send + Sync)) -> Result<(), AgentError> {
+        // Not repeated here: what was read of the parcel is gone.
+        let client = self.connect().await?.client;
+        deliver::deliver(client, parcel, sent).await.map_err(|trouble| match trouble {
+            Trouble::Answer(status) => failed(&self.name, self.dialer.address(), STORE, *status),
+            Trouble::Content(cause) => {
+                AgentError::Package { node: self.name.clone(), cause: Arc::new(cause) }
+            }
+            Trouble::Silent(after) => {
+                AgentError::TimedOut { node: self.name.clone(), operation: STORE, after }
+            }
+        })
     }
 
     async fn logs(&self, request: v1::AgentLogsRequest) -> Result<AgentStream<v1::LogLine>, AgentError> {

@@ -1,15 +1,12 @@
 //! Brings one node's agent what is wanted of it: the packages it lacks, then the whole spec.
 //! Deploys and the reconcile loop take this same way, so a crash anywhere is repaired by going it again.
 
-use std::collections::BTreeSet;
-
 use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::apply_reply::Verdict;
 
 use super::record::{decode_spec, put_spec};
 use super::{Fleet, FleetError, Progress, keys};
-use crate::agents::tunnel::agent_command;
 use crate::domain::node::NodeRecord;
 use crate::fault;
 use crate::store::json::{Stored, get_json};
@@ -27,7 +24,7 @@ impl Fleet {
         for _ in 0..OFFERS {
             let Some(wanted) = self.wanted(name).await? else { return Ok(()) };
             let report = agent.observe().await?;
-            self.ship_missing(&node, &wanted.value, &report, progress).await?;
+            self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
             if report.generation == wanted.value.generation {
                 return Ok(());
             }
@@ -71,55 +68,5 @@ impl Fleet {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn ship_missing(
-        &self,
-        node: &NodeRecord,
-        wanted: &v1::NodeSpec,
-        report: &v1::Report,
-        progress: &Progress,
-    ) -> Result<(), FleetError> {
-        let wanted: BTreeSet<&str> = wanted
-            .instances
-            .iter()
-            .filter_map(|instance| instance.release.as_ref())
-            .map(|r| r.digest.as_str())
-            .collect();
-        for digest in wanted {
-            if report.releases.iter().any(|present| present == digest) {
-                progress.transfer(node.name.as_str(), 0, 0);
-            } else {
-                self.ship(node, digest, progress).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Uploads one package over SSH; the agent's `receive` checks and unpacks it while it arrives.
-    async fn ship(&self, node: &NodeRecord, digest: &str, progress: &Progress) -> Result<(), FleetError> {
-        let package = self.package(digest).await?;
-        let total = package.size;
-        let file = tokio::fs::File::open(package.path()).await;
-        let file = file.map_err(|cause| FleetError::Unreadable {
-            what: format!("package {digest}"),
-            cause: cause.into(),
-        })?;
-        let host = self.hosts.get(&node.contact);
-        let receive = agent_command(node, &format!("receive --digest {digest} --size {total}"));
-        let sent = |bytes| {
-            progress.transfer(node.name.as_str(), bytes, total);
-            fault::point("ship.mid");
-        };
-        fault::point("ship.before");
-        let fed = host.feed(&format!("exec {receive}"), Box::pin(file), &sent).await?;
-        let received = fed.checked(host.as_ref(), "receiving the package");
-        fault::point("ship.after");
-        if received.is_err() {
-            // If it is damaged here, every node refuses it, now and later.
-            self.check_package(digest).await?;
-        }
-        received?;
-        Ok(())
     }
 }

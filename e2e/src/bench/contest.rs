@@ -1,5 +1,5 @@
-//! The contestants of a deploy: each brings the same package to all hosts of a fleet, from the same desk, over SSH
-//! connections that it has to make itself.
+//! The contestants of a deploy: each brings the same package to all hosts of a fleet, from the same desk, over
+//! connections that it has to make itself: SSH, and where there is an agent to talk to, mutual TLS.
 
 use std::fs;
 use std::process::Command;
@@ -9,11 +9,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::ansible;
 use crate::fleet::Fleet;
-use crate::host::Host;
+use crate::host::{Host, Refusal};
 use crate::orchestrator::{Orchestrator, repository};
 
 /// Where the package lies on the desk.
 pub const PACKAGE: &str = "/root/page.tar.gz";
+const AGENT_PORT: u16 = 7644;
 /// Ends all ssh clients of the desk, and with them the connections they keep for later.
 const HANG_UP: &str =
     "for p in $(pgrep -x ssh); do kill $p; done; while pgrep -x ssh >/dev/null; do sleep 0.01; done";
@@ -26,6 +27,8 @@ pub enum Contestant {
     Orchestrator,
     /// The same from the module's folder, which is packed first.
     OrchestratorFolder,
+    /// The same where nothing but SSH leads to the hosts, as through a firewall.
+    OrchestratorSsh,
     /// A playbook as people write it.
     Ansible,
     /// The same with `gather_facts: false`.
@@ -38,6 +41,7 @@ impl Contestant {
             Contestant::Raw => "raw parallel ssh … tar xz",
             Contestant::Orchestrator => "orchestrator deploy, until healthy",
             Contestant::OrchestratorFolder => "orchestrator deploy from the folder, until healthy",
+            Contestant::OrchestratorSsh => "orchestrator deploy by SSH alone, until healthy",
             Contestant::Ansible => "ansible-playbook: file, unarchive, command",
             Contestant::AnsibleTuned => "the same without gathering facts",
         }
@@ -48,6 +52,7 @@ impl Contestant {
             Contestant::Raw => "raw ssh",
             Contestant::Orchestrator => "orchestrator",
             Contestant::OrchestratorFolder => "orchestrator from the folder",
+            Contestant::OrchestratorSsh => "orchestrator by SSH alone",
             Contestant::Ansible => "ansible",
             Contestant::AnsibleTuned => "ansible without facts",
         }
@@ -97,6 +102,7 @@ impl Arena {
             Contestant::Raw => self.time_raw(version),
             Contestant::Orchestrator => Ok(self.deploy(PACKAGE)),
             Contestant::OrchestratorFolder => Ok(self.deploy("./page")),
+            Contestant::OrchestratorSsh => self.time_behind_firewalls(),
             Contestant::Ansible => ansible::time(&self.fleet, version, PACKAGE, ""),
             Contestant::AnsibleTuned => {
                 ansible::time(&self.fleet, version, PACKAGE, "  gather_facts: false\n")
@@ -123,6 +129,13 @@ impl Arena {
             count.trim().parse().with_context(|| format!("`{count}` is no number"))
         };
         self.fleet.hosts().map(received).sum()
+    }
+
+    fn time_behind_firewalls(&self) -> Result<f64> {
+        self.fleet.hosts().try_for_each(|host| host.block_port(AGENT_PORT, Refusal::Reset))?;
+        let took = self.deploy(PACKAGE);
+        self.fleet.hosts().try_for_each(Host::heal)?;
+        Ok(took)
     }
 
     fn time_raw(&self, version: &str) -> Result<f64> {

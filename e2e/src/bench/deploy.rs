@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::ansible;
-use super::contest::Contestant::{Ansible, AnsibleTuned, Orchestrator, OrchestratorFolder, Raw};
+use super::contest::Contestant::{
+    Ansible, AnsibleTuned, Orchestrator, OrchestratorFolder, OrchestratorSsh, Raw,
+};
 use super::contest::{Arena, Contestant, PACKAGE};
 use super::figures::{Bound, Figures, median};
 use super::processor::Processor;
@@ -46,7 +48,7 @@ pub fn deploy(wish: &Wish, figures: &mut Figures) -> Result<()> {
     let has_ansible = wish.ansible_rounds > 0 && ansible_is_there(&arena);
     let mut times = Times::default();
     for round in 0..wish.rounds {
-        let mut turn = vec![Raw, Orchestrator, OrchestratorFolder];
+        let mut turn = vec![Raw, Orchestrator, OrchestratorFolder, OrchestratorSsh];
         if has_ansible && round < wish.ansible_rounds {
             turn.extend([Ansible, AnsibleTuned]);
         }
@@ -83,7 +85,7 @@ fn after(arena: &Arena, contestant: Contestant, wish: &Wish, times: &mut Times) 
         times.again.push(arena.deploy(PACKAGE));
         times.again_bytes.push((arena.bytes_received()? - before) as f64 / f64::from(wish.hosts));
     }
-    if matches!(contestant, Orchestrator | OrchestratorFolder) {
+    if matches!(contestant, Orchestrator | OrchestratorFolder | OrchestratorSsh) {
         arena.orchestrator.ok("remove page");
     }
     Ok(())
@@ -103,6 +105,7 @@ fn note(figures: &mut Figures, times: &Times) {
     }
     note_ratio(figures, &times.clock, Orchestrator, Raw, Bound::AtMost(RAW_RATIO));
     note_ratio(figures, &times.clock, OrchestratorFolder, Raw, Bound::None);
+    note_ratio(figures, &times.clock, OrchestratorSsh, Raw, Bound::None);
     note_ratio(figures, &times.clock, Ansible, Orchestrator, Bound::AtLeast(ANSIBLE_RATIO));
     note_ratio(figures, &times.clock, AnsibleTuned, Orchestrator, Bound::None);
     figures.note(

@@ -13,6 +13,7 @@ mod figures;
 mod full_disk;
 mod lifecycle;
 mod observe;
+mod receive;
 
 /// Not a test: what instances of these tests run, as every machine that runs tests has this very binary.
 #[test]

@@ -1,0 +1,101 @@
+//! Packages on their way to a node: over the connection with its agent; over SSH where that is the only way, or where the
+//! agent is too old to take them.
+
+use std::collections::BTreeSet;
+
+use proto::v1;
+use tokio::fs::File;
+
+use super::{Fleet, FleetError, Progress};
+use crate::agents::tunnel::agent_command;
+use crate::agents::{AgentApi, Parcel};
+use crate::domain::node::NodeRecord;
+use crate::fault;
+
+/// A package, and whom it is for.
+struct Shipment<'s> {
+    node: &'s NodeRecord,
+    digest: &'s str,
+    size: u64,
+    progress: &'s Progress,
+}
+
+impl Fleet {
+    /// Brings the packages of `wanted` that are not in `report`.
+    pub(super) async fn ship_missing(
+        &self,
+        node: &NodeRecord,
+        agent: &dyn AgentApi,
+        wanted: &v1::NodeSpec,
+        report: &v1::Report,
+        progress: &Progress,
+    ) -> Result<(), FleetError> {
+        let releases = wanted.instances.iter().filter_map(|instance| instance.release.as_ref());
+        let digests: BTreeSet<&str> = releases.map(|release| release.digest.as_str()).collect();
+        for digest in digests {
+            if report.releases.iter().any(|present| present == digest) {
+                progress.transfer(node.name.as_str(), 0, 0);
+            } else {
+                self.ship(node, agent, digest, progress).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ship(
+        &self,
+        node: &NodeRecord,
+        agent: &dyn AgentApi,
+        digest: &str,
+        progress: &Progress,
+    ) -> Result<(), FleetError> {
+        let package = self.package(digest).await?;
+        let shipment = Shipment { node, digest, size: package.size, progress };
+        let open = || async {
+            let unreadable = |cause: std::io::Error| FleetError::Unreadable {
+                what: format!("package {digest}"),
+                cause: cause.into(),
+            };
+            File::open(package.path()).await.map_err(unreadable)
+        };
+        fault::point("ship.before");
+        let received = if agent.is_tunnelled() {
+            self.feed(&shipment, open().await?).await
+        } else {
+            match shipment.deliver(agent, open().await?).await {
+                Err(FleetError::Agent(error)) if error.is_unknown_call() => {
+                    self.feed(&shipment, open().await?).await
+                }
+                tried => tried,
+            }
+        };
+        fault::point("ship.after");
+        if received.is_err() {
+            // If it is damaged here, every node refuses it, now and later.
+            self.check_package(digest).await?;
+        }
+        received
+    }
+
+    /// Over SSH, into a `receive` of the agent's program.
+    async fn feed(&self, shipment: &Shipment<'_>, content: File) -> Result<(), FleetError> {
+        let host = self.hosts.get(&shipment.node.contact);
+        let words = format!("receive --digest {} --size {}", shipment.digest, shipment.size);
+        let script = format!("exec {}", agent_command(shipment.node, &words));
+        let fed = host.feed(&script, Box::pin(content), &|bytes| shipment.tell(bytes)).await?;
+        fed.checked(host.as_ref(), "receiving the package")?;
+        Ok(())
+    }
+}
+
+impl Shipment<'_> {
+    async fn deliver(&self, agent: &dyn AgentApi, content: File) -> Result<(), FleetError> {
+        let parcel = Parcel { digest: self.digest.to_owned(), size: self.size, content: Box::pin(content) };
+        Ok(agent.receive(parcel, &|bytes| self.tell(bytes)).await?)
+    }
+
+    fn tell(&self, bytes: u64) {
+        self.progress.transfer(self.node.name.as_str(), bytes, self.size);
+        fault::point("ship.mid");
+    }
+}
