@@ -18,6 +18,8 @@ use crate::identity::{self, Identity};
 use crate::log;
 use crate::report::{Facts, Meter};
 use crate::rpc::Rpc;
+use crate::rpc::runs::RunsRpc;
+use crate::runs::{Runs, RunsError};
 use crate::runtime::procfs;
 use crate::runtime::reaper;
 use crate::server;
@@ -36,6 +38,8 @@ pub enum AppError {
     },
     #[error("could not use the fleet's CA")]
     Tls(#[source] rustls::Error),
+    #[error("could not take up the runs of plans")]
+    Runs(#[source] RunsError),
     #[error("could not serve")]
     Serve(#[source] tonic::transport::Error),
 }
@@ -90,15 +94,17 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     // What is there already is known before anybody asks; an engine that is slow is found later.
     let _ = tokio::time::timeout(ENGINES, agent.engines.look()).await;
     agent.start();
+    let runs = Runs::open(agent.clone()).map_err(AppError::Runs)?;
     let rpc = Rpc {
         agent: agent.clone(),
         tls: Arc::new(Tls::new(identity).map_err(AppError::Tls)?),
-        facts: Arc::default(),
+        facts: Arc::new(Facts::new(runs.receipt_key())),
         meter: Arc::<Meter>::default(),
         certificate_expires_unix: Arc::new(AtomicI64::new(identity.expires_unix)),
     };
     tokio::spawn(keep_reloading(rpc.clone(), reload));
     find_digest(rpc.facts.clone());
+    runs.start();
     publish(data, address)?;
     fault::point("start.listening");
     tracing::info!(%address, node = %identity.node, "listening");
@@ -112,7 +118,7 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
         }
         tracing::info!("ending; instances keep running");
     };
-    let result = server::serve(rpc, listener, stop).await.map_err(AppError::Serve);
+    let result = server::serve(rpc, RunsRpc(runs), listener, stop).await.map_err(AppError::Serve);
     if let Some(cgroups) = &agent.cgroups {
         cgroups.close();
     }

@@ -207,6 +207,16 @@ impl DataDir {
         self.0.join("releases")
     }
 
+    /// Runs of plans, each with its journal.
+    pub fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    /// Signs the receipts of runs.
+    pub fn receipt_key(&self) -> PathBuf {
+        self.0.join("receipt-key")
+    }
+
     pub fn volumes(&self) -> PathBuf {
         self.0.join("volumes")
     }

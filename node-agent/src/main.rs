@@ -18,6 +18,7 @@ mod logs;
 mod ports;
 mod report;
 mod rpc;
+mod runs;
 mod runtime;
 mod scene;
 mod server;

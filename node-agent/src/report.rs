@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 
 pub mod facts;
-mod load;
+pub mod load;
 
 pub use facts::Facts;
 pub use load::Meter;

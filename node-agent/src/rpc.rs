@@ -23,6 +23,7 @@ use crate::tls::Tls;
 mod exec;
 mod logs;
 mod receive;
+pub mod runs;
 mod watch;
 
 type Stream<T> = ReceiverStream<Result<T, Status>>;

@@ -1,21 +1,29 @@
 //! Accepting connections: a bounded number of handshakes and connections at once, each handshake with a
 //! deadline, so that strangers can neither exhaust the agent nor hold it up.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proto::peer::Peer;
 use proto::v1::agent_server::AgentServer;
+use proto::v1::runs_server::RunsServer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::NamedService;
 
 use crate::rpc::Rpc;
+use crate::rpc::runs::RunsRpc;
 use crate::tls::Tls;
 
 const CONNECTIONS: usize = 64;
@@ -31,21 +39,49 @@ const WINDOW: u32 = 256 << 10;
 /// When the server cannot go on.
 pub async fn serve(
     rpc: Rpc,
+    runs: RunsRpc,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let (sender, incoming) = mpsc::channel(HANDSHAKES);
     tokio::spawn(accept(listener, rpc.tls.clone(), sender));
+    let services = Services { agent: AgentServer::new(rpc), runs: RunsServer::new(runs) };
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        .serve_with_incoming(AgentServer::new(rpc), ReceiverStream::new(incoming));
+        .serve_with_incoming(services, ReceiverStream::new(incoming));
     tokio::select! {
         result = server => result,
         () = stop => Ok(()),
+    }
+}
+
+/// Both services on one port. A router crate would cost more than all they do.
+#[derive(Clone)]
+struct Services {
+    agent: AgentServer<Rpc>,
+    runs: RunsServer<RunsRpc>,
+}
+
+impl Service<Request<Body>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let name = <RunsServer<RunsRpc> as NamedService>::NAME;
+        let path = request.uri().path().strip_prefix('/').unwrap_or_default();
+        match path.split_once('/').is_some_and(|(service, _)| service == name) {
+            true => self.runs.call(request),
+            false => self.agent.call(request),
+        }
     }
 }
 

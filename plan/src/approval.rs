@@ -22,16 +22,7 @@ pub struct Request {
 
 impl Request {
     pub fn new(plan: Digest, step: StepId, node: &str, call: &Call, expires_ms: u64) -> Self {
-        let value = serde_json::to_value(call).expect("a call has only what JSON can hold");
-        let canonical = canonical_json(&value);
-        Self {
-            plan,
-            step,
-            node: node.to_owned(),
-            shown: shown(call),
-            call: Digest::of(canonical.as_bytes()),
-            expires_ms,
-        }
+        Self { plan, step, node: node.to_owned(), shown: shown(call), call: digest_of(call), expires_ms }
     }
 
     /// What the answer binds to: all of it, the expiry too.
@@ -46,6 +37,12 @@ impl Request {
             |request: &Request| (request.plan, request.call, request.step.clone(), request.node.clone());
         bound(self) == bound(other)
     }
+}
+
+/// What stands for a call with all its values in requests and receipts.
+pub fn digest_of(call: &Call) -> Digest {
+    let value = serde_json::to_value(call).expect("a call has only what JSON can hold");
+    Digest::of(canonical_json(&value).as_bytes())
 }
 
 /// A call as a person reads it. Control characters and what looks like nothing are written out.

@@ -14,7 +14,8 @@ mod tests;
 
 pub const MAGIC: &[u8] = b"orchestrator journal 1\n";
 const MARK: u8 = 0xa7;
-const HEADER: usize = 13;
+/// Bytes before a record's content.
+pub const HEADER: usize = 13;
 /// Bytes of one record's content.
 pub const MAX_RECORD: usize = 4 << 20;
 /// Bytes behind a broken record that are searched for a good one, and places where one could begin.
@@ -59,6 +60,13 @@ pub fn encode(number: u64, record: &Record) -> Result<Vec<u8>, JournalError> {
     Ok(bytes)
 }
 
+/// How long the content is behind a header that was written before; nothing where no record begins.
+pub fn content_length(header: &[u8; HEADER]) -> Option<usize> {
+    let length: [u8; 4] = header.get(1..5)?.try_into().ok()?;
+    let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+    (header[0] == MARK && length <= MAX_RECORD).then_some(length)
+}
+
 /// Reads a journal as far as it is whole.
 ///
 /// # Errors
@@ -90,11 +98,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
 
 /// The content of the record that these bytes begin with, if it is whole and has this number.
 fn content(number: u64, bytes: &[u8]) -> Option<&[u8]> {
-    if bytes.first() != Some(&MARK) {
-        return None;
-    }
-    let length: [u8; 4] = bytes.get(1..5)?.try_into().ok()?;
-    let length = usize::try_from(u32::from_le_bytes(length)).ok().filter(|length| *length <= MAX_RECORD)?;
+    let length = content_length(bytes.first_chunk()?)?;
     let content = bytes.get(HEADER..HEADER + length)?;
     (bytes[5..HEADER] == sum(number, content)).then_some(content)
 }

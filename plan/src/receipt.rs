@@ -16,8 +16,11 @@ use crate::run::event::{Ending, Work};
 use crate::step::StepId;
 use crate::tool::Tool;
 
+mod facts;
 #[cfg(test)]
 mod tests;
+
+pub use facts::Facts;
 
 const DOMAIN: &str = "orchestrator receipt v1\n";
 

@@ -23,15 +23,21 @@ pub struct Facts {
     last: Mutex<Option<(Instant, NodeFacts)>>,
     /// Takes a moment to find, so that it comes after the agent listens.
     digest: Mutex<String>,
+    receipt_key: Vec<u8>,
 }
 
 impl Facts {
+    pub fn new(receipt_key: Vec<u8>) -> Self {
+        Self { receipt_key, ..Self::default() }
+    }
+
     pub fn read(&self, data: &Path) -> NodeFacts {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref().is_none_or(|(at, _)| clock::now() - *at > AGAIN) {
             *last = Some((clock::now(), probe(data)));
         }
         let mut facts = last.as_ref().map(|(_, facts)| facts.clone()).unwrap_or_default();
+        facts.receipt_key.clone_from(&self.receipt_key);
         facts.agent_digest.clone_from(&self.digest.lock().unwrap_or_else(PoisonError::into_inner));
         facts
     }
@@ -44,7 +50,7 @@ impl Facts {
     }
 }
 
-fn probe(data: &Path) -> NodeFacts {
+pub fn probe(data: &Path) -> NodeFacts {
     let (kernel, hostname) = uname();
     NodeFacts {
         arch: arch().to_owned(),

@@ -107,7 +107,7 @@ fn busy_ticks() -> u64 {
     counted.filter(|(at, _)| *at != IDLE && *at != IOWAIT).map(|(_, ticks)| ticks).sum()
 }
 
-fn load1() -> f64 {
+pub fn load1() -> f64 {
     let text = procfs::read_small("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }

@@ -55,6 +55,10 @@ impl Fleet {
     }
 
     pub async fn connect(&self, address: &str, node: &str, badge: Badge) -> Result<Client, tonic::Status> {
+        self.channel(address, node, badge).await.map(AgentClient::new)
+    }
+
+    pub async fn channel(&self, address: &str, node: &str, badge: Badge) -> Result<Channel, tonic::Status> {
         let config = Arc::new(self.client_config(badge));
         let name = ServerName::try_from(format!("{node}.node.orchestrator.internal")).expect("a name");
         let address = address.to_owned();
@@ -67,8 +71,7 @@ impl Fleet {
             }
         });
         let channel = Endpoint::from_static("http://agent").connect_with_connector(connector).await;
-        let channel = channel.map_err(|error| tonic::Status::unavailable(format!("{error:?}")))?;
-        Ok(AgentClient::new(channel))
+        channel.map_err(|error| tonic::Status::unavailable(format!("{error:?}")))
     }
 
     fn client_config(&self, badge: Badge) -> ClientConfig {

@@ -1,5 +1,7 @@
 //! The real agent binary, enrolled by its real command line and spoken to over real mutual TLS.
 
+#[cfg(feature = "fault")]
+mod counter;
 mod fleet;
 mod node;
 mod package;
@@ -14,6 +16,10 @@ mod full_disk;
 mod lifecycle;
 mod observe;
 mod receive;
+mod run;
+mod runs;
+#[cfg(feature = "fault")]
+mod runs_killed;
 
 /// Not a test: what instances of these tests run, as every machine that runs tests has this very binary.
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::Event;
+use super::event::{Event, Work};
 use super::{Gate, Run};
-use crate::approval::Request;
+use crate::approval::{self, Request};
 use crate::fault::Faults;
 use crate::policy::Policy;
 use crate::policy::look::Look;
@@ -49,6 +49,39 @@ impl Run {
         reference::render(&step.call.args, &scope)
     }
 
+    /// The call that a step's work is made of, with the values it has now. An undo may refer to the step's own output.
+    ///
+    /// # Errors
+    /// When a reference has no value or does not fit.
+    pub fn call(&self, step: &Step, work: Work) -> Result<Call, reference::ReferenceError> {
+        let (call, mut outputs) = match (work, &step.undo) {
+            (Work::Do, _) | (Work::Undo, None) => (&step.call, self.outputs()),
+            (Work::Undo, Some(undo)) => (undo, self.outputs()),
+        };
+        if let (Work::Undo, Some((id, progress))) = (work, self.steps.get_key_value(&step.id))
+            && let Some(out) = &progress.out
+        {
+            outputs.insert(id, out);
+        }
+        let args = reference::render(&call.args, &Scope { node: &self.node, run: &self.id, outputs })?;
+        Ok(Call { tool: call.tool, args })
+    }
+
+    /// Whether a step may be taken back by this call. What a person would be asked about was shown to whoever approved
+    /// the step; where nobody did, it is not done.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_undo(&self, step: &Step, call: &Call, policy: &Policy, look: &Look<'_>) -> Result<(), String> {
+        let verdict = policy.judge(call, look);
+        let is_approved = self.steps.get(&step.id).is_some_and(|progress| progress.approved.is_some());
+        match (verdict.decision, is_approved) {
+            (Decision::Allow, _) | (Decision::Ask, true) => Ok(()),
+            (Decision::Ask, false) => Err(format!("nobody was asked about it: {}", verdict.reason())),
+            (Decision::Forbid, _) => Err(verdict.reason()),
+        }
+    }
+
     /// What policy and effect say of a step with the values it has now. An answer to `Gate::Ask` is for exactly these.
     pub fn gate(&self, step: &Step, policy: &Policy, look: &Look<'_>, expires_ms: u64) -> Gate {
         let args = match self.args(&step.id) {
@@ -65,12 +98,21 @@ impl Run {
         if verdict.effect > step.effect {
             return Gate::Shut(format!("it is {}, the plan says {}", verdict.effect, step.effect));
         }
-        match verdict.decision {
-            Decision::Allow => Gate::Open,
-            Decision::Ask => {
-                Gate::Ask(Request::new(self.hash, step.id.clone(), &self.node, &call, expires_ms))
+        let undo = step.undo.as_ref().map(|undo| (undo, policy.judge(undo, look)));
+        let decision = undo.iter().fold(verdict.decision, |decision, (_, undo)| decision.max(undo.decision));
+        match (decision, undo) {
+            (Decision::Allow, _) => Gate::Open,
+            (Decision::Ask, undo) => {
+                let mut request = Request::new(self.hash, step.id.clone(), &self.node, &call, expires_ms);
+                if let Some((undo, _)) = undo {
+                    request.shown.push_str(&format!("; taken back by {}", approval::shown(undo)));
+                }
+                Gate::Ask(request)
             }
-            Decision::Forbid => Gate::Shut(verdict.reason()),
+            (Decision::Forbid, Some((_, undo))) if verdict.decision != Decision::Forbid => {
+                Gate::Shut(format!("its undo: {}", undo.reason()))
+            }
+            (Decision::Forbid, _) => Gate::Shut(verdict.reason()),
         }
     }
 

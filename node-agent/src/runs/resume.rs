@@ -1,0 +1,78 @@
+//! What becomes of runs when the agent starts: those that go on are taken up where their journal ends, those that ended
+//! can still be looked at, and one whose journal is damaged is told and left alone.
+
+use std::sync::Arc;
+
+use plan::run::Run;
+
+use crate::log;
+use crate::runs::Runs;
+use crate::runs::folder::Folder;
+use crate::runs::id::RunId;
+use crate::runs::live::{About, Live};
+use crate::runs::receipts::Receipts;
+use crate::runtime::kill;
+
+impl Runs {
+    /// Takes up all runs that are on the disk. To be called once.
+    pub fn start(self: &Arc<Self>) {
+        self.end_strangers();
+        for (id, folder) in Folder::all(&self.agent.data) {
+            if !folder.is_begun() {
+                // Whoever asked for it was never told that it had begun.
+                let _ = folder.remove();
+                continue;
+            }
+            self.take_up(id, folder);
+        }
+        self.retire();
+        let runs = self.clone();
+        tokio::spawn(async move { runs.sandboxes.probe().await });
+    }
+
+    fn take_up(self: &Arc<Self>, id: RunId, folder: Folder) {
+        let mut about = About::default();
+        let (mut told_records, mut told_receipts) = (0, 0);
+        match self.look_at(&folder) {
+            Ok((run, records, receipts)) => {
+                about = About { plan: Some(run.hash), begun_ms: run.begun_ms, ..about };
+                about.ending = run.ending;
+                (told_records, told_receipts) = (records, receipts);
+            }
+            Err(why) => {
+                tracing::error!(run = %id, why, "a run cannot be carried on");
+                about.damaged = why;
+            }
+        }
+        let goes_on = about.ending.is_none() && about.damaged.is_empty();
+        let (live, inputs) = Live::new(id, folder, about);
+        live.tell(|told| {
+            (told.records, told.receipts) = (told_records, told_receipts);
+            told.is_over = !goes_on;
+        });
+        match goes_on {
+            true => self.carry_out(live, inputs),
+            false => drop(self.live().insert(live.id.clone(), Arc::new(live))),
+        }
+    }
+
+    fn look_at(&self, folder: &Folder) -> Result<(Run, u64, u64), String> {
+        let (_, journal, records) = folder.open().map_err(|error| log::chain(&error))?;
+        let opened = Receipts::open(&folder.receipts(), &records, &self.key);
+        let (receipts, run) = opened.map_err(|error| log::chain(&error))?;
+        Ok((run, journal.records(), receipts.written()))
+    }
+
+    /// Programs that a killed agent left running: nobody reads what they say any more.
+    fn end_strangers(&self) {
+        for (pid, step) in kill::marked(&execute_token(&self.agent.token)) {
+            tracing::warn!(pid, %step, "ending a program of a step that nobody waits for");
+            kill::signal(pid, libc::SIGKILL);
+        }
+    }
+}
+
+/// The mark of programs that steps start outside a sandbox.
+pub fn execute_token(token: &str) -> String {
+    format!("{token}-step")
+}
