@@ -9,6 +9,7 @@ mod assemble;
 mod compose_file;
 mod container;
 mod docker_run;
+mod dockerfile;
 mod document;
 mod draft;
 mod facts;
@@ -19,6 +20,7 @@ mod provenance;
 mod reading;
 mod routes;
 mod shell;
+mod supplement;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -116,6 +118,9 @@ impl Files {
                 | ".env.example"
                 | "env.example"
                 | ".env.sample"
+                | ".env.dist"
+                | ".env.template"
+                | "example.env"
         );
         let is_legal =
             name.starts_with("license") || name.starts_with("licence") || name.starts_with("copying");

@@ -11,7 +11,7 @@ mod code;
 mod commands;
 mod compose;
 mod containers;
-mod dockerfile;
+pub(crate) mod dockerfile;
 mod flow;
 mod manifest;
 mod paths;
@@ -22,7 +22,7 @@ pub mod shell;
 mod system;
 #[cfg(test)]
 mod tests;
-mod unit;
+pub(crate) mod unit;
 
 /// What a person should know before they deploy a module.
 #[derive(Debug, Clone, PartialEq, Eq)]

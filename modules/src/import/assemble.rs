@@ -6,6 +6,8 @@ use super::fields::{arch, danger, description, env, health, homepage, license, m
 use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
+use super::supplement;
+use super::words::WordList;
 use super::{Files, Source};
 
 /// The facts, and the routes they come from.
@@ -42,7 +44,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     }
     let image = image(reading, &evidence, &routes, route);
     let variables = env::find(reading, &examples);
-    let facts = Facts {
+    let mut facts = Facts {
         name: name::find(&reading.document, &reading.path, source),
         description: description::find(reading),
         kind: match route {
@@ -71,6 +73,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         env: variables,
         is_unmaintained: is_unmaintained(reading),
     };
+    let own = route.and_then(|route| route.container.as_ref());
+    supplement::of_container(&mut facts, files, own);
     Assembled { facts, routes, primary, evidence }
 }
 
@@ -236,7 +240,7 @@ fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>>
     })
 }
 
-const UNMAINTAINED: [&str; 12] = [
+static UNMAINTAINED: WordList = WordList::new(&[
     "no longer maintained",
     "unmaintained",
     "not maintained",
@@ -249,11 +253,9 @@ const UNMAINTAINED: [&str; 12] = [
     "不再维护",
     "停止维护",
     "メンテナンスされていません",
-];
+]);
 
 fn is_unmaintained(reading: &Reading) -> bool {
     let head = reading.document.blocks.iter().take(25).filter(|block| !block.is_code());
-    head.into_iter().any(|block| {
-        super::words::any(&block.rich.text.to_lowercase(), &UNMAINTAINED) && block.rich.text.len() < 600
-    })
+    head.into_iter().any(|block| block.rich.text.len() < 600 && UNMAINTAINED.is_in(block.rich.lower()))
 }

@@ -1,5 +1,6 @@
 //! A text as blocks with their lines: the one shape that Markdown, HTML, reStructuredText and AsciiDoc become.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 mod asciidoc;
@@ -20,6 +21,8 @@ pub struct Document {
 #[derive(Debug, Default, Clone)]
 pub struct Section {
     pub title: String,
+    /// The title in lower case.
+    pub lower: String,
     pub level: u8,
     pub parent: Option<usize>,
     pub line: u32,
@@ -64,6 +67,7 @@ pub struct Row {
 pub struct Rich {
     pub text: String,
     pub spans: Vec<Span>,
+    lower: OnceCell<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,10 +85,21 @@ pub enum Style {
 }
 
 impl Rich {
+    /// The text in lower case, made once: a place in it need not be the same place in the text.
+    pub fn lower(&self) -> &str {
+        self.lower.get_or_init(|| self.text.to_lowercase())
+    }
+
     /// The code in it, with where it begins.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let code = self.spans.iter().filter(|span| span.style == Style::Code);
         code.map(|span| (span.range.start, &self.text[span.range.clone()]))
+    }
+
+    /// The strong words in it, with where they begin.
+    pub fn strong(&self) -> impl Iterator<Item = (usize, &str)> {
+        let strong = self.spans.iter().filter(|span| span.style == Style::Strong);
+        strong.map(|span| (span.range.start, &self.text[span.range.clone()]))
     }
 
     /// The links in it: text and address.

@@ -14,6 +14,7 @@ use crate::arch::Arch;
 use crate::spec::ModuleSpec;
 
 mod category;
+mod clone;
 mod compose;
 mod config;
 mod container;
@@ -64,7 +65,7 @@ pub fn draft(
         None => process::source(&mut drafting, None),
     }
     drafting.remarks(route);
-    let Drafting { mut spec, config, package, warnings, .. } = drafting;
+    let Drafting { mut spec, config, package, mut warnings, .. } = drafting;
     if !config.is_empty() {
         spec.insert("config".to_owned(), Value::Array(config));
     }
@@ -72,6 +73,7 @@ pub fn draft(
     let spec = ModuleSpec::parse("MODULE.yaml", &text)
         .map_err(|errors| format!("the draft is not valid: {errors}"))?;
     let yaml = spec.to_yaml();
+    warnings.extend(compose::strictly(&spec, &package));
     Ok((Draft { spec, yaml, files: package }, warnings))
 }
 
@@ -211,13 +213,13 @@ impl Drafting<'_> {
                 Method::BinaryDownload => process::binary(self, route),
                 Method::Script => process::script(self, route),
                 Method::GoInstall => process::go(self, route),
+                Method::SourceBuild => clone::draft(self, route),
                 Method::DockerRun
                 | Method::Compose
                 | Method::ComposeFileOnly
                 | Method::ImageName
                 | Method::Brew
                 | Method::Package
-                | Method::SourceBuild
                 | Method::Helm
                 | Method::Kubectl => process::source(self, Some(route)),
             },

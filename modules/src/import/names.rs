@@ -1,5 +1,7 @@
 //! Who the project is: its names, and whether an image or a package is its own.
 
+use std::cell::OnceCell;
+
 use super::Source;
 use super::image::ImageName;
 
@@ -10,6 +12,14 @@ pub struct Identity {
     pub repository: String,
     /// Names in the README and in manifests.
     pub aliases: Vec<String>,
+    known: OnceCell<Vec<Known>>,
+}
+
+/// A name of the project, prepared for comparing.
+#[derive(Debug, Clone)]
+struct Known {
+    squeezed: String,
+    tokens: Vec<String>,
 }
 
 /// Words in names that tell nothing about whose it is.
@@ -124,7 +134,18 @@ fn tokens(text: &str) -> impl Iterator<Item = String> {
 impl Identity {
     pub fn new(source: &Source) -> Self {
         let owner = source.owner.clone().unwrap_or_default();
-        Self { owner, repository: source.name.clone(), aliases: Vec::new() }
+        Self { owner, repository: source.name.clone(), ..Self::default() }
+    }
+
+    /// Learns a further name.
+    pub fn learn(&mut self, name: String) {
+        self.aliases.push(name);
+        self.known = OnceCell::new();
+    }
+
+    fn known(&self) -> &[Known] {
+        let known = |name: &str| Known { squeezed: squeeze(name), tokens: tokens(name).collect() };
+        self.known.get_or_init(|| self.names().map(known).collect())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -137,21 +158,20 @@ impl Identity {
         if squeezed.len() < 2 {
             return false;
         }
-        let is_same = |own: &str| {
-            let own = squeeze(own);
+        let is_same = |known: &Known| {
+            let own = known.squeezed.as_str();
             own == squeezed
-                || own.len() > 3 && squeezed.contains(&own)
+                || own.len() > 3 && squeezed.contains(own)
                 || squeezed.len() > 3 && own.contains(&squeezed) && !GENERIC.contains(&squeezed.as_str())
         };
-        if self.names().any(is_same) {
+        if self.known().iter().any(is_same) {
             return true;
         }
         // Half of the words of both at least.
         let words: Vec<String> = tokens(name).collect();
-        self.names().any(|own| {
-            let own: Vec<String> = tokens(own).collect();
-            let shared = words.iter().filter(|word| own.contains(word)).count();
-            shared > 0 && shared * 2 >= words.len().max(own.len())
+        self.known().iter().any(|known| {
+            let shared = words.iter().filter(|word| known.tokens.contains(word)).count();
+            shared > 0 && shared * 2 >= words.len().max(known.tokens.len())
         })
     }
 

@@ -3,7 +3,7 @@
 use super::compose_file::{self, ComposeFile};
 use super::container::Container;
 use super::docker_run;
-use super::document::{Block, Document, Kind};
+use super::document::{Block, Document, Kind, Section};
 use super::fields::name;
 use super::names::Identity;
 use super::shell::{self, Command};
@@ -61,11 +61,11 @@ impl Reading {
         if let Some((title, _)) = name::title(&self.document)
             && title.split_whitespace().count() <= 3
         {
-            self.identity.aliases.push(title);
+            self.identity.learn(title);
         }
         let bare = name::bare(&self.identity.repository).to_owned();
         if bare != self.identity.repository {
-            self.identity.aliases.push(bare);
+            self.identity.learn(bare);
         }
         for (path, key) in [("package.json", "\"name\""), ("pyproject.toml", "name"), ("Cargo.toml", "name")]
         {
@@ -73,12 +73,18 @@ impl Reading {
             let line = text.lines().find(|line| line.trim_start().starts_with(key));
             let value = line.and_then(|line| line.split_once([':', '=']));
             let value = value.map(|(_, value)| value.trim().trim_matches(['"', '\'', ',', ' ']).to_owned());
-            self.identity.aliases.extend(value.filter(|value| !value.is_empty() && value.len() < 60));
+            if let Some(value) = value.filter(|value| !value.is_empty() && value.len() < 60) {
+                self.identity.learn(value);
+            }
         }
     }
 
     pub fn block(&self, index: usize) -> &Block {
         &self.document.blocks[index]
+    }
+
+    pub fn section(&self, block: &Block) -> &Section {
+        &self.document.sections[block.section]
     }
 
     pub fn topic_of(&self, block: &Block) -> Topic {
@@ -107,8 +113,10 @@ impl Reading {
             Kind::Table(table) => {
                 let cells =
                     table.rows.iter().flat_map(|row| row.cells.iter().map(move |cell| (row.line, cell)));
-                let codes: Vec<(u32, String)> = cells
-                    .flat_map(|(line, cell)| cell.code().map(move |(_, code)| (line, code.to_owned())))
+                let codes = cells.flat_map(|(line, cell)| cell.code().map(move |(_, code)| (line, code)));
+                let codes: Vec<(u32, String)> = codes
+                    .filter(|(_, code)| looks_like_command(code))
+                    .map(|(line, code)| (line, code.to_owned()))
                     .collect();
                 self.read_inline(index, codes, topic);
             }
@@ -121,7 +129,7 @@ impl Reading {
     }
 
     fn read_inline(&mut self, index: usize, codes: Vec<(u32, String)>, topic: Topic) {
-        for (line, code) in codes.into_iter().filter(|(_, code)| looks_like_command(code)) {
+        for (line, code) in codes {
             for command in shell::commands(&code, line) {
                 self.push(command, topic, Some(index), true);
             }
@@ -287,7 +295,7 @@ fn looks_like_command(code: &str) -> bool {
     let code = code.trim_start_matches(['$', ' ']);
     let mut words = code.split_whitespace();
     let first = words.next().unwrap_or_default();
-    COMMANDS.contains(&first) && words.next().is_some()
+    words.next().is_some() && COMMANDS.contains(&first)
 }
 
 /// Whether a compose file in the repository is for those who work on it.

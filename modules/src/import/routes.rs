@@ -1,5 +1,7 @@
 //! The ways a README gives to put the project into service, in its own order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::Origin;
@@ -113,11 +115,14 @@ impl Route {
 /// All routes, in the order of the text; what a file of the repository tells comes last.
 pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
     let mut routes = Vec::new();
+    let texts = run_texts(reading);
     for run in &reading.runs {
-        routes.extend(container_route(reading, evidence, run));
+        let text = texts.get(&run.origin.line).copied().unwrap_or_default();
+        routes.extend(container_route(reading, evidence, run, text));
     }
+    let up = reading.commands.iter().find(|command| is_up(&command.value));
     for (index, file) in reading.composes.iter().enumerate() {
-        routes.extend(compose_route(reading, evidence, index, file));
+        routes.extend(compose_route(reading, evidence, (index, file), up));
     }
     for command in &reading.commands {
         routes.extend(packages::find(reading, command));
@@ -137,17 +142,30 @@ pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
     routes
 }
 
-fn container_route(reading: &Reading, evidence: &Evidence, run: &Placed<Container>) -> Option<Route> {
+/// The commands that start containers, as written, by their lines.
+fn run_texts(reading: &Reading) -> BTreeMap<u32, &str> {
+    let mut texts = BTreeMap::new();
+    let lines: BTreeSet<u32> = reading.runs.iter().map(|run| run.origin.line).collect();
+    let on_line = |command: &&Placed<super::shell::Command>| lines.contains(&command.origin.line);
+    let runs = reading.commands.iter().filter(on_line);
+    for command in runs.filter(|command| super::docker_run::read(&command.value).is_some()) {
+        texts.entry(command.origin.line).or_insert(command.value.text.as_str());
+    }
+    texts
+}
+
+fn container_route(
+    reading: &Reading,
+    evidence: &Evidence,
+    run: &Placed<Container>,
+    text_of_run: &str,
+) -> Option<Route> {
     let text = run.value.image.as_deref()?;
     let image = ImageName::parse(text)?;
     if !is_pullable(reading, evidence, &image) || reading.identity.owns_image(&image) == 0 {
         return None;
     }
-    let command = reading
-        .commands
-        .iter()
-        .find(|command| command.origin == run.origin && super::docker_run::read(&command.value).is_some());
-    let mut route = Route::new(Method::DockerRun, run, command.map_or("", |command| &command.value.text));
+    let mut route = Route::new(Method::DockerRun, run, text_of_run);
     let has_gap = |text: &String| text.contains(['<', '[', '{']) && text.len() > 2;
     route.is_partial = run.is_inline && run.value.ports.is_empty() && run.value.mounts.is_empty()
         || run
@@ -170,11 +188,10 @@ fn container_route(reading: &Reading, evidence: &Evidence, run: &Placed<Containe
 fn compose_route(
     reading: &Reading,
     evidence: &Evidence,
-    index: usize,
-    file: &Placed<super::compose_file::ComposeFile>,
+    (index, file): (usize, &Placed<super::compose_file::ComposeFile>),
+    up: Option<&Placed<super::shell::Command>>,
 ) -> Option<Route> {
     let main = main_service(reading, &file.value)?;
-    let up = reading.commands.iter().find(|command| is_up(&command.value));
     let in_text = file.block.is_some();
     let has_pulled = file.value.services.iter().any(|service| !service.is_built && service.image.is_some());
     let is_local = is_local(reading, evidence, main);
@@ -290,18 +307,18 @@ fn is_recommended(reading: &Reading, route: &Route) -> bool {
     let after = blocks.partition_point(|block| block.line <= route.origin.line);
     let Some(index) = after.checked_sub(1) else { return false };
     let section = blocks[index].section;
-    let heading = &reading.document.sections[section].title.to_lowercase();
+    let heading = &reading.document.sections[section].lower;
     if words::any(heading, &RECOMMENDED) && !heading.contains("not recommended") {
         return true;
     }
     let before =
         blocks[..index].iter().rev().take(2).find(|block| block.section == section && !block.is_code());
     before.is_some_and(|block| {
-        let text = block.rich.text.to_lowercase();
+        let text = block.rich.lower();
         let is_heading = matches!(block.kind, BlockKind::Heading(_));
         !is_heading
-            && words::any(&text, &RECOMMENDED)
-            && !words::any(&text, &["not recommended", "不推荐"])
+            && words::any(text, &RECOMMENDED)
+            && !words::any(text, &["not recommended", "不推荐"])
             && text.len() < 300
     })
 }

@@ -1,5 +1,36 @@
 //! The words that READMEs structure themselves with, in the languages they are written in.
 
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+
+/// Words in lower case that are looked for in a text all at once.
+#[derive(Debug)]
+pub struct WordList {
+    words: &'static [&'static str],
+    finder: OnceLock<AhoCorasick>,
+}
+
+impl WordList {
+    pub const fn new(words: &'static [&'static str]) -> Self {
+        Self { words, finder: OnceLock::new() }
+    }
+
+    /// Whether one of them is in a text of lower case.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.finder().is_match(text)
+    }
+
+    /// Where the first of them begins.
+    pub fn find(&self, text: &str) -> Option<usize> {
+        self.finder().find(text).map(|found| found.start())
+    }
+
+    fn finder(&self) -> &AhoCorasick {
+        self.finder.get_or_init(|| AhoCorasick::new(self.words).expect("the lists are short"))
+    }
+}
+
 /// What a section is about, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -14,7 +45,7 @@ pub enum Topic {
     Other,
 }
 
-const INSTALL: &[&str] = &[
+static INSTALL: WordList = WordList::new(&[
     "install",
     "quick start",
     "quickstart",
@@ -67,9 +98,9 @@ const INSTALL: &[&str] = &[
     "사용",
     "시작",
     "실행",
-];
+]);
 
-const DEVELOPMENT: &[&str] = &[
+static DEVELOPMENT: WordList = WordList::new(&[
     "develop",
     "contribut",
     "from source",
@@ -124,9 +155,9 @@ const DEVELOPMENT: &[&str] = &[
     "devcontainer",
     "customize the image",
     "custom image",
-];
+]);
 
-const UPKEEP: &[&str] = &[
+static UPKEEP: WordList = WordList::new(&[
     "upgrad",
     "updat",
     "uninstall",
@@ -173,10 +204,17 @@ const UPKEEP: &[&str] = &[
     "debugging",
     "monitoring your",
     "shell access",
-];
+]);
 
-const ELSEWHERE: &[&str] = &[
-    "alternativ",
+static ELSEWHERE: WordList = WordList::new(&[
+    "alternatives",
+    "alternative project",
+    "alternative software",
+    "alternative tool",
+    "alternative to",
+    "alternativen",
+    "alternativas",
+    "альтернатив",
     "similar",
     "related",
     "see also",
@@ -209,9 +247,9 @@ const ELSEWHERE: &[&str] = &[
     "star history",
     "roadmap",
     "todo",
-];
+]);
 
-const KUBERNETES: &[&str] = &["kubernetes", "helm", "k8s", "k3s", "openshift"];
+static KUBERNETES: WordList = WordList::new(&["kubernetes", "helm", "k8s", "k3s", "openshift"]);
 
 /// What a heading says about its section.
 pub fn topic(title: &str) -> Topic {
@@ -220,17 +258,23 @@ pub fn topic(title: &str) -> Topic {
         return Topic::Other;
     }
     let title = format!("{} ", title.to_lowercase());
-    let has = |words: &[&str]| words.iter().any(|word| title.contains(word));
-    let is_development = has(DEVELOPMENT) && !has(&["image build", "docker build", "contributors", "built"]);
+    // What a project is, whatever word its name has in it.
+    let is_about = ["what is ", "what's ", "about ", "why "].iter().any(|start| title.starts_with(start));
+    if is_about && !title.contains("new") {
+        return Topic::Other;
+    }
+    let has = |words: &[&str]| any(&title, words);
+    let is_development =
+        DEVELOPMENT.is_in(&title) && !has(&["image build", "docker build", "contributors", "built"]);
     match () {
         () if has(&["uninstall", "upgrade", "desinstal", "désinstall", "卸载", "アンインストール"]) => {
             Topic::Upkeep
         }
         () if is_development => Topic::Development,
-        () if has(KUBERNETES) => Topic::Kubernetes,
-        () if has(INSTALL) && !has(&["update", "updating"]) => Topic::Install,
-        () if has(UPKEEP) => Topic::Upkeep,
-        () if has(ELSEWHERE) => Topic::Elsewhere,
+        () if KUBERNETES.is_in(&title) => Topic::Kubernetes,
+        () if INSTALL.is_in(&title) && !has(&["update", "updating"]) => Topic::Install,
+        () if UPKEEP.is_in(&title) => Topic::Upkeep,
+        () if ELSEWHERE.is_in(&title) => Topic::Elsewhere,
         () => Topic::Other,
     }
 }
@@ -249,7 +293,7 @@ pub fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-pub const ENVIRONMENT: &[&str] = &[
+pub static ENVIRONMENT: WordList = WordList::new(&[
     "environment var",
     "environmental var",
     "environment-var",
@@ -289,9 +333,17 @@ pub const ENVIRONMENT: &[&str] = &[
     "환경 변수",
     "환경변수",
     ".env",
-];
+]);
 
-pub const REQUIRED: &[&str] = &[
+/// Whether a text of lower case speaks of environment variables.
+pub fn speaks_of_environment(text: &str) -> bool {
+    ENVIRONMENT.is_in(text)
+        || ["env ", "env:"].iter().any(|start| text.starts_with(start))
+        || [" env", "the environment"].iter().any(|end| text.ends_with(end))
+        || text == "env"
+}
+
+pub static REQUIRED: WordList = WordList::new(&[
     "required",
     "mandatory",
     "must be set",
@@ -309,9 +361,9 @@ pub const REQUIRED: &[&str] = &[
     "obrigatóri",
     "обязательн",
     "필수",
-];
+]);
 
-pub const OPTIONAL: &[&str] = &[
+pub static OPTIONAL: WordList = WordList::new(&[
     "optional",
     "not required",
     "可选",
@@ -324,4 +376,4 @@ pub const OPTIONAL: &[&str] = &[
     "необязательн",
     "опционально",
     "선택",
-];
+]);

@@ -65,7 +65,7 @@ fn variables(rest: &str, file: &str, line: usize, findings: &mut Findings) {
 }
 
 /// Instructions with their lines joined: a continued line keeps its line end, so that places stay right.
-fn instructions(text: &str) -> Vec<(usize, String)> {
+pub(crate) fn instructions(text: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((index, line)) = lines.next() {

@@ -61,14 +61,14 @@ fn command(value: &str, file: &str, line: usize, findings: &mut Findings) {
     }
 }
 
-struct Setting {
-    line: usize,
-    section: String,
-    key: String,
-    value: String,
+pub(crate) struct Setting {
+    pub line: usize,
+    pub section: String,
+    pub key: String,
+    pub value: String,
 }
 
-fn settings(text: &str) -> Vec<Setting> {
+pub(crate) fn settings(text: &str) -> Vec<Setting> {
     let mut found = Vec::new();
     let mut section = String::new();
     let mut lines = text.lines().enumerate();

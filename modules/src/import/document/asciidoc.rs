@@ -1,10 +1,12 @@
 //! AsciiDoc as far as READMEs use it: sections, lists, listings, tables, links.
 
+use std::collections::BTreeMap;
+
 use super::build::Builder;
 use super::{Document, Kind, Style};
 
 pub fn read(text: &str) -> Document {
-    let mut reader = Reader { builder: Builder::new(), language: String::new() };
+    let mut reader = Reader { builder: Builder::new(), language: None, attributes: BTreeMap::new() };
     let lines: Vec<&str> = text.lines().collect();
     let mut at = 0;
     while at < lines.len() {
@@ -15,8 +17,17 @@ pub fn read(text: &str) -> Document {
 
 struct Reader {
     builder: Builder,
-    language: String,
+    /// Of the listing that `[source,…]` announces.
+    language: Option<String>,
+    attributes: BTreeMap<String, String>,
 }
+
+/// A longer value of an attribute is not put in its place, so that no text grows without bound.
+const MAX_VALUE: usize = 400;
+const MAX_NAME: usize = 80;
+const MAX_GROWTH: usize = 16_384;
+/// Marks of blocks whose lines are read as any other.
+const FENCES: [&str; 5] = ["****", "====", "____", "--", "+"];
 
 fn number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
@@ -28,46 +39,93 @@ impl Reader {
         let line = lines[at].trim_end();
         let text = line.trim_start();
         let marks = text.len() - text.trim_start_matches('=').len();
-        if (1..=6).contains(&marks) && text[marks..].starts_with(' ') {
-            self.builder.open(Kind::Heading(u8::try_from(marks).unwrap_or(6)), number(at));
-            self.inline(text[marks..].trim());
-            self.builder.close();
-        } else if let Some(attributes) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-            self.language = attributes
-                .strip_prefix("source,")
-                .unwrap_or_default()
-                .split(',')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
-            self.builder.close();
+        let is_after_blank = at == 0 || lines[at - 1].trim().is_empty();
+        if let Some((name, value)) = attribute(text) {
+            self.define(name, value);
         } else if ["----", "....", "```"].iter().any(|fence| text.starts_with(fence)) {
             return self.listing(lines, at);
         } else if text.starts_with("|===") {
             return self.table(lines, at);
-        } else if text.is_empty() {
+        } else if text.is_empty() || FENCES.contains(&text) || text.starts_with("====") {
             self.builder.close();
-        } else if text.starts_with("//") || is_attribute(text) {
+        } else if text.starts_with("//") || is_directive(text) {
+        } else if let Some(attributes) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+            let language = attributes.strip_prefix("source").map(|rest| rest.trim_start_matches(','));
+            self.language =
+                language.map(|rest| rest.split(',').next().unwrap_or_default().to_ascii_lowercase());
+            self.builder.close();
+        } else if self.language.is_some() || line.starts_with(' ') && is_after_blank && !is_item(text) {
+            return self.literal(lines, at);
+        } else if (1..=6).contains(&marks) && text[marks..].starts_with(' ') {
+            self.builder.open(Kind::Heading(u8::try_from(marks).unwrap_or(6)), number(at));
+            self.inline(text[marks..].trim());
+            self.builder.close();
+            let has_authors = marks == 1 && lines.get(at + 1).is_some_and(|next| next.contains(['<', '@']));
+            return at + 1 + usize::from(has_authors);
         } else {
-            let depth = text.len() - text.trim_start_matches(['*', '-', '.']).len();
-            if depth > 0 && text[depth..].starts_with(' ') {
-                self.builder.open(Kind::Item, number(at));
-                self.inline(text[depth..].trim());
-            } else {
-                self.builder.ensure_open(number(at));
-                self.inline(text);
-            }
-            self.builder.text("\n");
+            self.prose(text, at);
         }
         at + 1
     }
 
+    fn prose(&mut self, text: &str, at: usize) {
+        if is_item(text) {
+            let depth = text.len() - text.trim_start_matches(['*', '-', '.']).len();
+            self.builder.open(Kind::Item, number(at));
+            self.inline(text[depth..].trim());
+        } else if text.starts_with('.') {
+            // The title of the block that follows.
+            self.builder.open(Kind::Paragraph, number(at));
+            self.inline(&text[1..]);
+            return self.builder.close();
+        } else {
+            self.builder.ensure_open(number(at));
+            self.inline(text);
+        }
+        self.builder.text("\n");
+    }
+
+    /// An indented paragraph, or one behind `[source]`: code.
+    fn literal(&mut self, lines: &[&str], at: usize) -> usize {
+        let language = self.language.take();
+        let is_body = |line: &&&str| !line.trim().is_empty() && (language.is_some() || line.starts_with(' '));
+        let body: Vec<&str> = lines[at..].iter().take_while(is_body).map(|line| line.trim_end()).collect();
+        self.builder.code_block(language.as_deref().unwrap_or_default(), &body.join("\n"), number(at));
+        at + body.len().max(1)
+    }
+
+    fn define(&mut self, name: &str, value: &str) {
+        let value = self.filled(value);
+        if value.len() <= MAX_VALUE && self.attributes.len() < 1000 {
+            self.attributes.insert(name.to_owned(), value);
+        }
+    }
+
+    /// The text with `{name}` as what was said before of it.
+    fn filled(&self, text: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('{') {
+            let (before, tail) = rest.split_at(at);
+            filled.push_str(before);
+            let end = tail.bytes().take(MAX_NAME).position(|byte| byte == b'}');
+            let value = end.and_then(|end| self.attributes.get(&tail[1..end]).map(|value| (end, value)));
+            let is_short = filled.len() < text.len() + MAX_GROWTH;
+            let (end, value) = value.filter(|_| is_short).map_or((0, "{"), |(end, value)| (end, value));
+            filled.push_str(value);
+            rest = &tail[end + 1..];
+        }
+        filled.push_str(rest);
+        filled
+    }
+
     fn listing(&mut self, lines: &[&str], at: usize) -> usize {
         let fence = lines[at].trim();
+        let announced = self.language.take();
         let marks: String = fence.chars().take_while(|c| "-.`".contains(*c)).collect();
         let language = match fence.strip_prefix("```") {
             Some(language) if !language.is_empty() => language.to_owned(),
-            Some(_) | None => std::mem::take(&mut self.language),
+            Some(_) | None => announced.unwrap_or_default(),
         };
         let body = lines[at + 1..].iter().take_while(|line| line.trim() != marks);
         let body: Vec<&str> = body.copied().collect();
@@ -97,7 +155,8 @@ impl Reader {
     }
 
     fn inline(&mut self, text: &str) {
-        let mut rest = text;
+        let text = self.filled(text);
+        let mut rest = text.as_str();
         while let Some(at) = rest.find(['`', '*', '[']) {
             let (before, tail) = rest.split_at(at);
             let end = tail[1..].find(match tail.as_bytes()[0] {
@@ -146,8 +205,19 @@ impl Reader {
 }
 
 /// An attribute of the document: `:name: value`.
-fn is_attribute(line: &str) -> bool {
-    line.strip_prefix(':').is_some_and(|rest| {
-        rest.split_once(':').is_some_and(|(name, _)| !name.contains(' ') && !name.is_empty())
-    })
+fn attribute(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.strip_prefix(':')?.split_once(':')?;
+    (!name.contains(' ') && !name.is_empty()).then(|| (name, value.trim()))
+}
+
+fn is_item(text: &str) -> bool {
+    let rest = text.trim_start_matches(['*', '-', '.']);
+    rest.len() < text.len() && rest.starts_with(' ')
+}
+
+/// What is for the processor: `ifdef::…[]`, `include::…[]`.
+fn is_directive(line: &str) -> bool {
+    ["ifdef::", "ifndef::", "ifeval::", "endif::", "include::", "toc::"]
+        .iter()
+        .any(|name| line.starts_with(name))
 }

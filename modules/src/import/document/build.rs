@@ -116,7 +116,8 @@ impl Builder {
             parent = self.document.sections[index].parent;
         }
         let title = rich.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.document.sections.push(Section { title, level, parent, line });
+        let lower = title.to_lowercase();
+        self.document.sections.push(Section { title, lower, level, parent, line });
         self.section = self.document.sections.len() - 1;
     }
 

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Drafting, item_name};
+use super::{Drafting, Warning, item_name};
+use crate::compose::NoteKind;
+use crate::compose::module::ComposeFiles;
 use crate::import::container::Container;
 use crate::import::document::Kind;
 use crate::import::facts::EnvFact;
 use crate::import::fields::danger::{is_ready, is_secret};
+use crate::import::supplement;
+use crate::spec::ModuleSpec;
+use crate::spec::runtime::Runtime;
 
 pub fn draft(drafting: &mut Drafting<'_>, index: usize, main: &Container) {
     let placed = &drafting.reading.composes[index];
@@ -39,15 +44,8 @@ pub fn draft(drafting: &mut Drafting<'_>, index: usize, main: &Container) {
             ),
         );
     }
-    for service in placed.value.services.iter().filter(|service| !service.env_files.is_empty()) {
-        drafting.warn(
-            "runtime.compose",
-            format!(
-                "the service {} reads {}, which has to come along",
-                service.name,
-                service.env_files.join(", ")
-            ),
-        );
+    for service in &placed.value.services {
+        env_files(drafting, service);
     }
     ports(drafting, main);
     drafting.package.insert("compose.yaml".to_owned(), text.into_bytes());
@@ -64,6 +62,68 @@ pub fn draft(drafting: &mut Drafting<'_>, index: usize, main: &Container) {
         .collect();
     if !unpinned.is_empty() {
         drafting.warn("runtime.compose", format!("not pinned: {}", unpinned.join(", ")));
+    }
+}
+
+/// The env files of a service; for `.env` stands the example that the repository brings.
+fn env_files(drafting: &mut Drafting<'_>, service: &Container) {
+    for file in &service.env_files {
+        let path = file.trim_start_matches("./").to_owned();
+        match supplement::example(drafting.files).filter(|_| path == ".env") {
+            Some((example, text)) => {
+                drafting.package.insert(path, without_values(&text).into_bytes());
+                drafting.warn(
+                    "runtime.compose",
+                    format!("{example} stands for .env, without its secrets: look at each value in it"),
+                );
+            }
+            None => drafting.warn(
+                "runtime.compose",
+                format!("the service {} reads {path}, which has to come along", service.name),
+            ),
+        }
+    }
+}
+
+/// An env file without the values of what is secret.
+fn without_values(text: &str) -> String {
+    let mut plain = String::new();
+    for line in text.lines() {
+        match line.split_once('=') {
+            Some((name, _)) if is_secret(name.trim()) => {
+                plain.push_str("# to be set: ");
+                plain.push_str(name.trim());
+            }
+            Some(_) | None => plain.push_str(line),
+        }
+        plain.push('\n');
+    }
+    plain
+}
+
+/// What the strict reader of compose files, which a deploy goes through, says of the draft.
+pub fn strictly(spec: &ModuleSpec, package: &BTreeMap<String, Vec<u8>>) -> Vec<Warning> {
+    if !matches!(spec.runtime, Runtime::Compose(_)) {
+        return Vec::new();
+    }
+    let paths = package.keys().cloned().collect();
+    let defaults = spec.config.iter().filter(|item| !item.secret);
+    let defaults = defaults.filter_map(|item| Some((item.name.to_string(), item.default.clone()?))).collect();
+    let files = |path: &str| package.get(path).cloned();
+    let read = match ComposeFiles::gather(spec, paths, &files) {
+        Ok(Some(gathered)) => gathered.project(spec, &defaults),
+        Ok(None) => return Vec::new(),
+        Err(errors) => Err(errors),
+    };
+    match read {
+        Ok(project) => {
+            let notes = project.notes.iter().filter(|note| note.kind != NoteKind::Problem);
+            notes.map(|note| Warning::new("runtime.compose", note.to_string())).collect()
+        }
+        Err(errors) => {
+            let text = |error| format!("it cannot be deployed before this is mended: {error}");
+            errors.errors.iter().map(|error| Warning::new("runtime.compose", text(error))).collect()
+        }
     }
 }
 
@@ -137,7 +197,7 @@ fn without_secrets(
         let Some(line) = at.and_then(|at| lines.get_mut(at)) else { continue };
         if let Some(place) = line.rfind(value.as_str()).filter(|_| line.contains(&entry.name)) {
             line.replace_range(place..place + value.len(), &format!("${{{name}}}"));
-            drafting.warnings.push(super::Warning::new(
+            drafting.warnings.push(Warning::new(
                 "runtime.compose",
                 format!("the value of {} was in the file; it is a secret to set now", entry.name),
             ));

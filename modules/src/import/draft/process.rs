@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Drafting, item_name};
 use crate::import::provenance::Warning;
-use crate::import::routes::Route;
+use crate::import::routes::{Method, Route};
+use crate::import::supplement::{self, Unit};
 use crate::import::words::Topic;
 
 pub fn python(drafting: &mut Drafting<'_>, route: &Route) {
@@ -125,7 +126,17 @@ pub fn script(drafting: &mut Drafting<'_>, route: &Route) {
 
 /// Neither package nor image: a person has to finish it.
 pub fn source(drafting: &mut Drafting<'_>, route: Option<&Route>) {
-    let text = "nothing that can be fetched as it is: build it and put the result into the package";
+    let text = match route.map(|route| route.method) {
+        Some(Method::Compose | Method::ComposeFileOnly) => {
+            "the compose file that the text starts is not at hand: import the repository itself, or put the file in"
+        }
+        Some(Method::Brew | Method::Package) => {
+            "only packages of systems that nodes do not have: put a binary for the node into the package"
+        }
+        Some(_) | None => {
+            "nothing that can be fetched as it is: build it and put the result into the package"
+        }
+    };
     match route {
         Some(route) => drafting.warnings.push(Warning::at("install", text, &route.origin)),
         None => drafting.warn("install", text),
@@ -157,9 +168,29 @@ fn capability(drafting: &mut Drafting<'_>, name: &str) {
     requires["capabilities"] = json!([name]);
 }
 
-/// The command that starts it: as the text shows it, else the bare program.
+/// How a unit of the repository, or one in the text, starts the program.
+fn unit(drafting: &Drafting<'_>, wanted: &str) -> Option<Unit> {
+    let reading = drafting.reading;
+    let blocks = reading.document.blocks.iter().filter(|block| block.is_code());
+    let listed = blocks.filter_map(|block| supplement::unit(&block.rich.text, &reading.path, block.line));
+    let files = drafting.files.paths().filter(|path| path.ends_with(".service"));
+    let filed = files.filter_map(|path| supplement::unit(&drafting.files.text(path)?, path, 1));
+    listed.chain(filed).find(|unit| {
+        let program = unit.command[0].rsplit('/').next().unwrap_or_default();
+        program == wanted || program.len() > 2 && reading.identity.owns(program)
+    })
+}
+
+/// The command that starts it: of a unit, as the text shows it, else the bare program.
 fn run(drafting: &mut Drafting<'_>, program: &str) {
     let wanted = program.trim_start_matches("./");
+    if let Some(Unit { mut command, origin }) = unit(drafting, wanted) {
+        // Where it is installed here is not where the unit has it.
+        program.clone_into(&mut command[0]);
+        let text = "the command is that of a unit file";
+        drafting.warnings.push(Warning::at("runtime.process.command", text, &origin));
+        return started(drafting, command);
+    }
     let shown = drafting.reading.commands.iter().find(|placed| {
         let command = &placed.value;
         let is_it = command.program() == wanted
@@ -199,6 +230,11 @@ fn run(drafting: &mut Drafting<'_>, program: &str) {
     let command: Vec<String> =
         command.into_iter().filter(|word| !word.is_empty() && !word.contains("..")).collect();
     let command = if command.is_empty() { vec![wanted.to_owned()] } else { command };
+    started(drafting, command);
+}
+
+/// The runtime of a process with its ports, variables and check.
+pub fn started(drafting: &mut Drafting<'_>, command: Vec<String>) {
     let ports = drafting.facts.ports.clone();
     let names = drafting.ports(&ports, false, false);
     let env = drafting.facts.env.clone();

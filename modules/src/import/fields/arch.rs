@@ -7,12 +7,18 @@ use regex::Regex;
 use crate::import::document::{Block, Kind, Table};
 use crate::import::facts::{Confidence, Found};
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 static NAMES: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"(?i)(?:^|[^a-z0-9])(x86[-_ ]64|amd[-_ ]?64|x64|amd 64-bit|intel 64|aarch64|arm64(?:/?v8|v8)?|arm64|arm/v8|armv8|arm32v7|arm32v6|arm32v5|arm[-/]?v?7l?|arm[-/]?v?6l?|arm[-/]?v?5|armv7hf|armhf|armel|i[3-6]86|linux/386|386|x86|riscv64|ppc64le|s390x|loong64|loongarch64|mips64le)(?:[^a-z0-9]|$)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
+
+/// What each of the names has in it; most texts have none of these.
+static STEMS: WordList = WordList::new(&[
+    "x86", "amd", "x64", "intel 64", "aarch64", "arm", "386", "486", "586", "686", "riscv", "ppc64", "s390x",
+    "loong", "mips64",
+]);
 
 fn normal(name: &str) -> &'static str {
     let name: String = name.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
@@ -33,7 +39,7 @@ fn normal(name: &str) -> &'static str {
     }
 }
 
-const SPEAKS: [&str; 30] = [
+static SPEAKS: WordList = WordList::new(&[
     "architectur",
     "platform",
     "multi-arch",
@@ -64,8 +70,11 @@ const SPEAKS: [&str; 30] = [
     "provided for",
     "compatible with",
     "binaries",
-];
-const DENIES: [&str; 14] = [
+]);
+/// The words of a line that a list of architectures follows.
+static INTRODUCES: WordList =
+    WordList::new(&["architectur", "platform", "multi-arch", "multiarch", "multi arch", "supports"]);
+static DENIES: WordList = WordList::new(&[
     "not supported",
     "unsupported",
     "no longer",
@@ -80,7 +89,7 @@ const DENIES: [&str; 14] = [
     "won't",
     "does not",
     "doesn't",
-];
+]);
 
 pub fn find(reading: &Reading) -> Vec<Found<String>> {
     let mut found: Vec<Found<String>> = Vec::new();
@@ -118,26 +127,35 @@ fn without_families(found: &mut Vec<Found<String>>) {
     found.retain(|known| !(x86 && known.value == "x86" || arm && known.value == "arm"));
 }
 
-fn push(found: &mut Vec<Found<String>>, reading: &Reading, text: &str, line: u32, confidence: Confidence) {
+fn push(
+    found: &mut Vec<Found<String>>,
+    reading: &Reading,
+    text: &str,
+    line: impl Fn() -> u32,
+    confidence: Confidence,
+) {
     // Overlapping delimiters: search on from the end of each name.
     let mut at = 0;
-    while let Some(name) = NAMES.captures_at(text, at).and_then(|captures| captures.get(1)) {
-        at = name.end();
-        let value = normal(name.as_str());
+    while let Some(whole) = NAMES.find_at(text, at) {
+        let name = whole.as_str().trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        at = whole.start() + whole.as_str().find(name).unwrap_or(0) + name.len();
+        let value = normal(name);
         if !found.iter().any(|known| known.value == value) {
-            found.push(Found { value: value.to_owned(), origin: reading.origin(line), confidence });
+            found.push(Found { value: value.to_owned(), origin: reading.origin(line()), confidence });
         }
     }
     // "ARM" counts beside another architecture alone.
     let is_arm = at > 0 && (words::has_word(text, "ARM") || words::has_word(text, "arm"));
     if is_arm && !found.iter().any(|known| known.value == "arm") {
-        found.push(Found { value: "arm".to_owned(), origin: reading.origin(line), confidence });
+        found.push(Found { value: "arm".to_owned(), origin: reading.origin(line()), confidence });
     }
 }
 
 fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Found<String>>) {
     let badges = block.rich.images().filter(|(alt, url)| {
-        let both = format!("{alt} {url}").to_lowercase();
+        let has = |word: &str| alt.contains(word) || url.contains(word);
+        let is_about = has("rch") || has("latform") || has("RCH") || has("LATFORM");
+        let both = if is_about { format!("{alt} {url}").to_lowercase() } else { String::new() };
         both.contains("arch") && !both.contains("archlinux") || both.contains("platform")
     });
     for (alt, url) in badges {
@@ -145,49 +163,47 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
             found,
             reading,
             &format!("{alt} {}", url.replace("%20", " ").replace("%7C", " ").replace("--", "-")),
-            block.line,
+            || block.line,
             Confidence::Read,
         );
     }
-    if !NAMES.is_match(&block.rich.text) {
+    if !STEMS.is_in(block.rich.lower()) || !NAMES.is_match(&block.rich.text) {
         return;
     }
-    let title = reading.document.sections[block.section].title.to_lowercase();
+    let title = reading.section(block).lower.as_str();
     let before = index.checked_sub(1).map(|before| reading.block(before));
     let before_speaks = matches!(block.kind, Kind::Item)
-        && before.is_some_and(|before| {
-            words::any(&before.rich.text.to_lowercase(), &SPEAKS[..6]) || NAMES.is_match(&before.rich.text)
-        });
+        && before
+            .is_some_and(|before| INTRODUCES.is_in(before.rich.lower()) || NAMES.is_match(&before.rich.text));
     let in_section =
-        words::any(&title, &["architect", "platform", "架构", "平台", "アーキテクチャ", "supported arch"]);
+        words::any(title, &["architect", "platform", "架构", "平台", "アーキテクチャ", "supported arch"]);
     for sentence in super::description::sentences(&block.rich.text) {
         let lower = sentence.to_lowercase();
-        if words::any(&lower, &DENIES) {
+        if DENIES.is_in(&lower) {
             continue;
         }
-        let speaks = words::any(&lower, &SPEAKS) || lower.contains("docker image") || lower.contains("镜像");
+        let speaks = SPEAKS.is_in(&lower) || lower.contains("docker image") || lower.contains("镜像");
         if speaks || in_section || before_speaks {
-            let at = block.rich.text.find(sentence).unwrap_or(0);
-            push(found, reading, sentence, block.line_at(at), Confidence::Read);
+            let at = super::description::place(&block.rich.text, sentence);
+            push(found, reading, sentence, || block.line_at(at), Confidence::Read);
         }
     }
 }
 
 /// A table with a column of architectures; where a column is for images, only what it ticks counts.
 fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<Found<String>>) {
-    let title = |cell: &crate::import::document::Rich| cell.text.to_lowercase();
     let is_arch = |text: &str| {
         words::any(text, &["arch", "platform", "架构", "アーキテクチャ", "cpu"]) && !text.contains("search")
     };
-    let column = table.header.iter().position(|cell| is_arch(&title(cell)));
-    let section = reading.document.sections[block.section].title.to_lowercase();
-    if column.is_none() && !is_arch(&section) {
+    let column = table.header.iter().position(|cell| is_arch(cell.lower()));
+    let section = reading.section(block).lower.as_str();
+    if column.is_none() && !is_arch(section) {
         return;
     }
     let docker = table
         .header
         .iter()
-        .position(|cell| words::any(&title(cell), &["docker", "image", "container", "available"]));
+        .position(|cell| words::any(cell.lower(), &["docker", "image", "container", "available"]));
     for row in &table.rows {
         let cell = |at: usize| row.cells.get(at).map_or("", |cell| cell.text.trim());
         let ticked = docker.map(|at| cell(at).to_lowercase());
@@ -206,7 +222,7 @@ fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<F
         let names = cell(column.unwrap_or(0));
         let is_other_system = words::any(&names.to_lowercase(), &["freebsd", "macos", "darwin", "windows"]);
         if !is_other_system {
-            push(found, reading, names, row.line, Confidence::Read);
+            push(found, reading, names, || row.line, Confidence::Read);
         }
     }
     if let Some(names) = table
@@ -215,6 +231,6 @@ fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<F
         .map(|cell| cell.text.as_str())
         .find(|text| NAMES.find_iter(text).count() > 0 && table.header.len() > 2 && column.is_some())
     {
-        push(found, reading, names, block.line, Confidence::Inferred);
+        push(found, reading, names, || block.line, Confidence::Inferred);
     }
 }

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::import::container::Container;
-use crate::import::document::Block;
+use crate::import::document::{Block, Kind};
 use crate::import::facts::{EnvFact, Found};
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
 use crate::import::routes::Route;
-use crate::import::words::{self, Topic};
+use crate::import::words::{self, WordList};
 use crate::import::{Origin, routes};
 
 static DEFAULT_LOGIN: LazyLock<Regex> = LazyLock::new(|| {
@@ -29,10 +29,11 @@ pub fn find(
         of_container(container, file, &mut found);
     }
     for placed in &reading.commands {
+        let Some(script) = routes::script(&placed.value) else { continue };
         let is_route = routes
             .iter()
             .any(|route| route.method == routes::Method::Script && route.origin == placed.origin);
-        if let (Some(script), true) = (routes::script(&placed.value), is_route) {
+        if is_route {
             push(&mut found, script.shell, placed.origin.clone());
         }
     }
@@ -203,7 +204,7 @@ pub fn is_ready(value: &str) -> bool {
         && !value.starts_with('/')
 }
 
-const LOGIN: [&str; 12] = [
+static LOGIN: WordList = WordList::new(&[
     "pass",
     "login",
     "log in",
@@ -216,34 +217,27 @@ const LOGIN: [&str; 12] = [
     "contraseña",
     "mot de passe",
     "парол",
-];
+]);
 
 /// A login that the text tells for a new installation.
 fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     for block in reading.prose() {
-        let title = reading.document.sections[block.section].title.to_lowercase();
-        let about_demo = words::any(&title, &["demo", "体验", "演示", "try it", "デモ", "online"]);
-        if about_demo || reading.topic_of(block) == Topic::Elsewhere {
+        let text = block.rich.text.as_str();
+        if text.len() > 1500 || matches!(block.kind, Kind::Table(_)) || !LOGIN.is_in(block.rich.lower()) {
             continue;
         }
-        let texts: Vec<(u32, String)> = match &block.kind {
-            crate::import::document::Kind::Table(_) => continue,
-            _ => vec![(block.line, block.rich.text.clone())],
-        };
-        for (line, text) in texts {
-            let lower = text.to_lowercase();
-            if words::any(&lower, &["demo", "演示", "体验"])
-                || !words::any(&lower, &LOGIN)
-                || !DEFAULT_LOGIN.is_match(&text)
-                || text.len() > 1500
-            {
-                continue;
-            }
-            push(found, "default credentials".to_owned(), reading.origin(line));
+        let lower = block.rich.lower();
+        let title = reading.section(block).lower.as_str();
+        let about_demo = words::any(title, &["demo", "体验", "演示", "try it", "デモ", "online"]);
+        if !about_demo && !words::any(lower, &["demo", "演示", "体验"]) && DEFAULT_LOGIN.is_match(text) {
+            push(found, "default credentials".to_owned(), reading.origin(block.line));
+            break;
         }
     }
     listed_credentials(reading, found);
 }
+
+static INITIAL: WordList = WordList::new(&["default", "initial", "默认", "初期", "standard"]);
 
 /// "Default credentials", and below it user name and password in lines of their own.
 fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
@@ -261,14 +255,14 @@ fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         if text.len() > 80 {
             continue;
         }
-        let lower = text.to_lowercase();
-        let is_title = words::any(&lower, &["default", "initial", "默认", "初期", "standard"])
-            && TITLE.is_match(text)
-            && !lower.contains("demo");
+        let lower = block.rich.lower();
+        if !INITIAL.is_in(lower) || lower.contains("demo") || !TITLE.is_match(text) {
+            continue;
+        }
         let near = blocks.iter().skip(index + 1).take(3).filter(|near| near.rich.text.len() < 80);
         let mut near = near.filter(|near| PASSWORD.is_match(&near.rich.text));
-        if is_title && let Some(near) = near.next() {
-            push(found, "default credentials".to_owned(), reading.origin(near.line));
+        if let Some(near) = near.next() {
+            return push(found, "default credentials".to_owned(), reading.origin(near.line));
         }
     }
 }

@@ -7,13 +7,13 @@ use regex::Regex;
 use crate::import::document::{Block, Kind, Style};
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 /// How many blocks of the beginning may hold it.
 const HEAD: usize = 120;
 const MAX: usize = 300;
 
-const IS: [&str; 24] = [
+static IS: WordList = WordList::new(&[
     " is a ",
     " is an ",
     " is the ",
@@ -38,7 +38,7 @@ const IS: [&str; 24] = [
     " allows ",
     " lets you ",
     " helps ",
-];
+]);
 
 const NOUNS: [&str; 30] = [
     "self-hosted",
@@ -73,7 +73,7 @@ const NOUNS: [&str; 30] = [
     "simple",
 ];
 
-const NOT: [&str; 45] = [
+static NOT: WordList = WordList::new(&[
     "supported by",
     "powered by",
     "sponsor",
@@ -86,6 +86,10 @@ const NOT: [&str; 45] = [
     "breaking change",
     "deprecat",
     "please ",
+    "sources for ",
+    "sources of ",
+    "source code for ",
+    "source code of ",
     "thank",
     "join ",
     "discord",
@@ -119,17 +123,16 @@ const NOT: [&str; 45] = [
     "follow ",
     "copyright",
     "update:",
-];
+]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
     let mut tagline = None;
     let mut paragraphs = 0;
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
-        if let Some(line) = is_tagline(reading, block, index) {
-            tagline.get_or_insert(line);
-        }
-        let is_bold = is_tagline(reading, block, index).is_some();
+        let bold = is_tagline(reading, block, index);
+        let is_bold = bold.is_some();
+        tagline = tagline.or(bold);
         if is_bold || !is_candidate(reading, block) {
             continue;
         }
@@ -187,7 +190,7 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         && (12..120).contains(&length)
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
-        && !words::any(&lower, &NOT)
+        && !NOT.is_in(&lower)
         && reading
             .document
             .sections
@@ -224,11 +227,11 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
     let named = names.map(|name| name.to_lowercase()).any(|name| name.len() > 2 && lower.contains(&name));
     let level = reading.document.sections[block.section].level;
-    let title = reading.document.sections[block.section].title.to_lowercase();
+    let title = reading.section(block).lower.as_str();
     let mut score = 8;
     score += if named { 4 } else { 0 };
     let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
-    score += if words::any(&lower, &IS) || begins { 4 } else { 0 };
+    score += if IS.is_in(&lower) || begins { 4 } else { 0 };
     score -= if words::any(
         &lower,
         &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"],
@@ -240,7 +243,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
     score += if level <= 1 { 3 } else { 0 };
     score += if words::any(
-        &title,
+        title,
         &[
             "what is",
             "about",
@@ -259,7 +262,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     } else {
         0
     };
-    score -= if words::any(&lower, &NOT) { 7 } else { 0 };
+    score -= if NOT.is_in(&lower) { 7 } else { 0 };
     score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
     score -= if sentence.ends_with(":-")
         || sentence.ends_with(':')
@@ -324,6 +327,11 @@ pub fn sentences(text: &str) -> Vec<&str> {
     found.push(text[start..].trim());
     found.retain(|sentence| !sentence.is_empty());
     found
+}
+
+/// Where one of the sentences of a text begins in it.
+pub fn place(text: &str, sentence: &str) -> usize {
+    (sentence.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len())
 }
 
 /// Whether a text ends with an abbreviation or an initial.

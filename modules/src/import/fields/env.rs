@@ -1,10 +1,12 @@
 //! The environment variables that can be set: from examples, tables, lists, listings and sentences.
 
+use std::collections::BTreeMap;
+
 use crate::import::container::Container;
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 use super::{env_table, env_text};
 
@@ -15,12 +17,16 @@ const MAX_VARIABLES: usize = 1000;
 #[derive(Default)]
 pub struct Variables {
     pub found: Vec<Found<EnvFact>>,
+    /// Where each name is among them.
+    places: BTreeMap<String, usize>,
 }
 
 impl Variables {
     pub fn add(&mut self, fact: EnvFact, origin: crate::import::Origin, confidence: Confidence) {
-        let Some(known) = self.found.iter_mut().find(|known| known.value.name == fact.name) else {
+        let place = self.places.get(&fact.name).copied();
+        let Some(known) = place.and_then(|place| self.found.get_mut(place)) else {
             if self.found.len() < MAX_VARIABLES {
+                self.places.insert(fact.name.clone(), self.found.len());
                 self.found.push(Found { value: fact, origin, confidence });
             }
             return;
@@ -37,6 +43,10 @@ impl Variables {
         }
         value.is_commented &= fact.is_commented;
         known.confidence = known.confidence.max(confidence);
+    }
+
+    pub fn knows(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 }
 
@@ -73,10 +83,10 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         for entry in &container.env {
             let origin = crate::import::Origin { file: (*file).to_owned(), line: entry.line };
             let lower = entry.comment.to_lowercase();
-            let required = if words::any(&lower, words::OPTIONAL) {
+            let required = if words::OPTIONAL.is_in(&lower) {
                 Some(false)
             } else {
-                words::any(&lower, words::REQUIRED).then_some(true)
+                words::REQUIRED.is_in(&lower).then_some(true)
             };
             let fact = EnvFact {
                 name: entry.name.clone(),
@@ -125,7 +135,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     demanded(reading, &mut variables.found);
     if says_all_are_required(reading) {
         for known in &mut variables.found {
-            let is_optional = words::any(&known.value.description.to_lowercase(), words::OPTIONAL);
+            let is_optional = words::OPTIONAL.is_in(&known.value.description.to_lowercase());
             if known.value.required.is_none() && !is_optional && !known.value.is_commented {
                 known.value.required = Some(true);
             }
@@ -159,7 +169,7 @@ fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
     });
 }
 
-const DEMANDS: [&str; 8] = [
+static DEMANDS: WordList = WordList::new(&[
     "make sure to",
     "you must",
     "must set",
@@ -168,14 +178,17 @@ const DEMANDS: [&str; 8] = [
     "have to set",
     "必须设置",
     "be sure to set",
-];
+]);
 
 /// "Make sure to pass `NAME`."
 fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
-    for block in reading.prose().filter(|block| !matches!(block.kind, Kind::Table(_) | Kind::Heading(_))) {
+    let says = |block: &&Block| {
+        !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && DEMANDS.is_in(block.rich.lower())
+    };
+    for block in reading.prose().filter(says) {
         for sentence in super::description::sentences(&block.rich.text) {
             let lower = sentence.to_lowercase();
-            if sentence.len() > 400 || !words::any(&lower, &DEMANDS) || lower.contains(" if ") {
+            if sentence.len() > 400 || !DEMANDS.is_in(&lower) || lower.contains(" if ") {
                 continue;
             }
             for known in found.iter_mut().filter(|known| {
@@ -201,16 +214,14 @@ fn says_all_are_required(reading: &Reading) -> bool {
 /// Whether a block is where variables are spoken of: its headings, or what stands before it.
 pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let says = |text: &str| {
-        let lower = format!(" {} ", text.to_lowercase());
-        words::any(&lower, words::ENVIRONMENT) && !words::any(&lower, &[".conf`", ".ini`", "/etc/"])
+        let lower = format!(" {text} ");
+        words::ENVIRONMENT.is_in(&lower) && !words::any(&lower, &[".conf`", ".ini`", "/etc/"])
     };
     let is_title = |title: &str| {
-        says(title)
-            || matches!(title.to_lowercase().trim_matches(':'), "environment" | "variables" | "environments")
+        says(title) || matches!(title.trim_matches(':'), "environment" | "variables" | "environments")
     };
-    let titles: Vec<&str> =
-        reading.document.path(block.section).take(2).map(|section| section.title.as_str()).collect();
-    let by_title = titles.iter().any(|title| is_title(title)) && !in_file(reading, index, block);
+    let mut titles = reading.document.path(block.section).take(2);
+    let by_title = titles.any(|section| is_title(&section.lower)) && !in_file(reading, index, block);
     let before = reading.document.blocks[..index]
         .iter()
         .rev()
@@ -219,7 +230,7 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
-    by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(&before.rich.text))
+    by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(before.rich.lower()))
 }
 
 /// Whether the words before a block say that its names belong into a file of settings.
@@ -233,62 +244,64 @@ pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
     before.into_iter().any(|before| {
-        let text = before.rich.text.to_lowercase();
-        let named = words::any(&text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
-        named && !words::any(&format!(" {text} "), words::ENVIRONMENT)
+        let text = before.rich.lower();
+        let named = words::any(text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
+        named && !words::ENVIRONMENT.is_in(&format!(" {text} "))
     })
 }
+
+static NOT_REQUIRED: WordList = WordList::new(&[
+    "required if",
+    "required when",
+    "only required",
+    "not necessary",
+    "no value",
+    "can be left empty",
+    "may be left empty",
+    "leave empty",
+    "leave blank",
+    "can be empty",
+    "if not set",
+    "if unset",
+    "if required",
+]);
+static MARKED_REQUIRED: WordList = WordList::new(&[
+    "(required",
+    "[required",
+    "**required",
+    "required.",
+    "required:",
+    "(mandatory",
+    "(必",
+    "（必",
+    "[必",
+    "【必",
+    "必须设置",
+    "必填",
+    "erforderlich",
+    "(requis",
+    "(obligat",
+    "obligatorio",
+    "обязательн",
+    "mandatory",
+    "*required*",
+    "must be set",
+    "- required",
+    "required,",
+    "required)",
+]);
 
 /// What words beside a name say about its being required.
 pub fn requirement(text: &str) -> Option<bool> {
     let lower = text.to_lowercase();
-    if words::any(&lower, words::OPTIONAL)
-        || lower.contains("required if")
-        || lower.contains("required when")
-        || lower.contains("only required")
-        || lower.contains("not necessary")
-        || lower.contains("no value")
-        || lower.contains("can be left empty")
-        || lower.contains("may be left empty")
-        || lower.contains("leave empty")
-        || lower.contains("leave blank")
-        || lower.contains("can be empty")
-        || lower.contains("if not set")
-        || lower.contains("if unset")
-        || lower.contains("if required")
-    {
+    if words::OPTIONAL.is_in(&lower) || NOT_REQUIRED.is_in(&lower) {
         return Some(false);
     }
-    let marks = [
-        "(required",
-        "[required",
-        "**required",
-        "required.",
-        "required:",
-        "(mandatory",
-        "(必",
-        "（必",
-        "[必",
-        "【必",
-        "必须设置",
-        "必填",
-        "erforderlich",
-        "(requis",
-        "(obligat",
-        "obligatorio",
-        "обязательн",
-        "mandatory",
-        "*required*",
-        "must be set",
-        "- required",
-        "required,",
-        "required)",
-    ];
     let at_start = lower
         .split_whitespace()
         .take(3)
         .any(|word| word.trim_matches(|c: char| !c.is_alphanumeric()) == "required");
-    (words::any(&lower, &marks) || at_start).then_some(true)
+    (MARKED_REQUIRED.is_in(&lower) || at_start).then_some(true)
 }
 
 /// A description of bearable length, on one line.

@@ -5,7 +5,7 @@ use super::env_text;
 use crate::import::document::{Block, Rich, Table};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 #[derive(Default, Clone, Copy)]
 struct Columns {
@@ -15,7 +15,7 @@ struct Columns {
     description: Option<usize>,
 }
 
-const NAME: [&str; 24] = [
+static NAME: WordList = WordList::new(&[
     "variable",
     "env",
     "name",
@@ -40,8 +40,8 @@ const NAME: [&str; 24] = [
     "이름",
     "bezeichnung",
     "config",
-];
-const DEFAULT: [&str; 14] = [
+]);
+static DEFAULT: WordList = WordList::new(&[
     "default",
     "默认",
     "預設",
@@ -56,8 +56,8 @@ const DEFAULT: [&str; 14] = [
     "умолчан",
     "기본",
     "缺省",
-];
-const DESCRIPTION: [&str; 18] = [
+]);
+static DESCRIPTION: WordList = WordList::new(&[
     "descri",
     "function",
     "purpose",
@@ -76,19 +76,19 @@ const DESCRIPTION: [&str; 18] = [
     "用途",
     "备注",
     "what",
-];
+]);
 
 fn columns(header: &[Rich]) -> Columns {
     let mut columns = Columns { name: usize::MAX, ..Columns::default() };
     for (index, cell) in header.iter().enumerate() {
         let text = cell.text.to_lowercase();
-        if words::any(&text, &DEFAULT) {
+        if DEFAULT.is_in(&text) {
             columns.default.get_or_insert(index);
-        } else if words::any(&text, words::REQUIRED) || text.contains("是否") {
+        } else if words::REQUIRED.is_in(&text) || text.contains("是否") {
             columns.required.get_or_insert(index);
-        } else if words::any(&text, &DESCRIPTION) {
+        } else if DESCRIPTION.is_in(&text) {
             columns.description.get_or_insert(index);
-        } else if words::any(&text, &NAME) && columns.name == usize::MAX {
+        } else if NAME.is_in(&text) && columns.name == usize::MAX {
             columns.name = index;
         }
     }
@@ -99,12 +99,10 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     let mut columns = columns(&table.header);
     let width = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0).min(12);
     // The column whose cells are names of variables.
+    let named: Vec<Vec<Vec<String>>> =
+        table.rows.iter().map(|row| row.cells.iter().take(width).map(names).collect()).collect();
     let count = |column: usize| {
-        table
-            .rows
-            .iter()
-            .filter(|row| row.cells.get(column).is_some_and(|cell| !names(cell).is_empty()))
-            .count()
+        named.iter().filter(|row| row.get(column).is_some_and(|names| !names.is_empty())).count()
     };
     let Some(column) = (0..width).max_by_key(|column| (count(*column), usize::MAX - column)) else { return };
     let fitting = count(column);
@@ -116,16 +114,13 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     columns.name = column;
     let header: String =
         table.header.iter().map(|cell| cell.text.to_lowercase()).collect::<Vec<_>>().join(" ");
-    let by_header = words::any(&format!(" {header} "), words::ENVIRONMENT) || header.contains("variable");
-    let long = table
-        .rows
-        .iter()
-        .filter(|row| {
-            row.cells.get(column).is_some_and(|cell| names(cell).iter().any(|name| name.contains('_')))
-        })
-        .count();
+    let by_header = words::ENVIRONMENT.is_in(&format!(" {header} ")) || header.contains("variable");
+    let is_long = |row: &&Vec<Vec<String>>| {
+        row.get(column).is_some_and(|names| names.iter().any(|name| name.contains('_')))
+    };
+    let long = named.iter().filter(is_long).count();
     let in_context = by_header || is_parameter_list || in_context(reading, index, block);
-    let is_titled = table.header.get(column).is_some_and(|cell| words::any(&cell.text.to_lowercase(), &NAME))
+    let is_titled = table.header.get(column).is_some_and(|cell| NAME.is_in(&cell.text.to_lowercase()))
         && (columns.default.is_some() || columns.description.is_some() || columns.required.is_some());
     if !in_context && (long * 2 < fitting || !is_titled) {
         return;
@@ -134,7 +129,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     let is_headed = table
         .header
         .get(column)
-        .is_some_and(|cell| words::any(&format!(" {} ", cell.text.to_lowercase()), words::ENVIRONMENT));
+        .is_some_and(|cell| words::ENVIRONMENT.is_in(&format!(" {} ", cell.text.to_lowercase())));
     let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
     for row in &table.rows {
         let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));
@@ -258,6 +253,9 @@ fn names_of_any_case(cell: &Rich) -> Vec<String> {
 /// The variables that a cell names, if it names variables and little else.
 fn names(cell: &Rich) -> Vec<String> {
     let text = cell.text.trim();
+    if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Vec::new();
+    }
     let mut found: Vec<String> = Vec::new();
     let codes: Vec<&str> = cell.code().map(|(_, code)| code).collect();
     let sources = if codes.is_empty() { vec![text] } else { codes };

@@ -6,11 +6,11 @@ use regex::Regex;
 
 use super::env::{Variables, in_context, requirement, short};
 use super::env_usage;
-use crate::import::document::{Block, Rich};
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
 use crate::import::shell;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -37,6 +37,8 @@ pub fn is_upper_name(text: &str) -> bool {
         && text.chars().all(plain)
         && text.chars().filter(char::is_ascii_uppercase).count() > 1
         && !text.ends_with('_')
+        && !text.starts_with("MY_")
+        && !text.starts_with("YOUR_")
 }
 
 /// `${NAME:-default}` as a whole value.
@@ -103,6 +105,19 @@ pub fn value(text: &str) -> Option<String> {
     (!is_nothing && !is_sentence).then(|| text.to_owned())
 }
 
+static DEFAULT_WORDS: WordList = WordList::new(&[
+    "default",
+    "默认",
+    "預設",
+    "デフォルト",
+    "初期値",
+    "по умолчанию",
+    "défaut",
+    "defecto",
+    "padrão",
+    "기본값",
+]);
+
 /// A default that is stated in words.
 pub fn default_in_words(cell: &Rich) -> Option<String> {
     let marked = marked(cell);
@@ -110,6 +125,9 @@ pub fn default_in_words(cell: &Rich) -> Option<String> {
 }
 
 pub fn default_in(text: &str) -> Option<String> {
+    if !DEFAULT_WORDS.is_in(&text.to_lowercase()) {
+        return None;
+    }
     let found = DEFAULT.captures(text)?;
     let start = found.get(0)?.start();
     if text[..start].to_lowercase().trim_end().ends_with("by") && found.get(5).is_some() {
@@ -183,14 +201,20 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         .trim_start_matches("env ")
         .trim_start_matches('$');
     let name: String = bare.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    if !is_upper_name(&name) {
+        return from_sentence(reading, index, block, variables);
+    }
     let after = &bare[name.len()..];
     let is_code = block.rich.code().any(|(at, code)| at <= skipped + 4 && code.contains(&name));
+    let is_strong = name.contains('_')
+        && block.rich.strong().any(|(at, words)| at <= skipped + 4 && words.contains(&name));
     let is_followed = after.is_empty()
         || after
             .trim_start()
             .starts_with(['=', ':', '-', '–', '—', '(', '：', '（', ',', '/', '\n', '`', '['])
-        || is_code;
-    if !is_upper_name(&name) || !is_followed {
+        || is_code
+        || is_strong;
+    if !is_followed {
         return from_sentence(reading, index, block, variables);
     }
     let after_name = after.trim_start_matches(['`', '*', ' ']).to_lowercase();
@@ -199,12 +223,17 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         || after_name.starts_with("(required")
         || after_name.starts_with("[default");
     let has_mark = name.contains('_') && is_code && tells && !super::env::in_file(reading, index, block);
-    let is_flagged = text.starts_with("-e ") || text.starts_with("--env ");
+    let is_flagged = (text.starts_with("-e ") || text.starts_with("--env ")) && !is_placeholder(&name);
+    let among_known =
+        (is_strong || is_code) && name.contains('_') && is_among_known(reading, index, block, variables);
     let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
-        matches!(before.kind, crate::import::document::Kind::Item)
+        matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
-    if !has_mark && !is_flagged && !in_list && !in_context(reading, index, block) {
+    if !has_mark && !is_flagged && !in_list && !among_known && !in_context(reading, index, block) {
+        if is_strong {
+            from_sentence(reading, index, block, variables);
+        }
         return;
     }
     let marked = marked(&block.rich);
@@ -227,13 +256,36 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     variables.add(fact, reading.origin(block.line), Confidence::Read);
 }
 
+/// `-e KEY=value`: how variables are set, and none.
+fn is_placeholder(name: &str) -> bool {
+    matches!(name, "KEY" | "NAME" | "VAR" | "VARIABLE" | "ENV" | "FOO" | "ENV_VAR" | "VAR_NAME" | "SOME_VAR")
+}
+
+/// How far around an item others of its list are looked at.
+const NEIGHBOURS: usize = 12;
+
+/// Whether other items of the section begin with variables that an example sets.
+fn is_among_known(reading: &Reading, index: usize, block: &Block, variables: &Variables) -> bool {
+    let blocks = &reading.document.blocks;
+    let around = index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS).min(blocks.len());
+    let others = blocks[around].iter().filter(|other| {
+        matches!(other.kind, Kind::Item) && other.section == block.section && other.line != block.line
+    });
+    let names = others.map(|other| {
+        let text = other.rich.text.trim_start();
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
+    });
+    names.filter(|name| is_upper_name(name) && variables.knows(name)).count() > 0
+}
+
 /// A listing of variables, or the usage text of a program.
 pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str, variables: &mut Variables) {
     let text = &block.rich.text;
     if text.len() > 200_000 {
         return;
     }
-    if text.contains("env") || text.contains("[$") {
+    let is_yaml = language.contains("yaml") || language.contains("yml");
+    if !is_yaml && (text.contains("env") || text.contains("[$")) {
         env_usage::usage(reading, block, variables);
     }
     if is_program(language) && !["ini", "properties"].contains(&language) || language.contains("dockerfile") {
@@ -334,13 +386,12 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     for (at, code) in block.rich.code() {
         let flag = code.strip_prefix("-e ").or_else(|| code.strip_prefix("--env ")).map(str::trim_start);
         let name = flag.and_then(|rest| rest.split(['=', ' ']).next()).unwrap_or_default();
-        if is_upper_name(name) {
+        if is_upper_name(name) && !is_placeholder(name) {
             let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
             variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
         }
     }
-    let lower = format!(" {} ", text.to_lowercase());
-    if text.len() > 3000 || !words::any(&lower, words::ENVIRONMENT) {
+    if text.len() > 3000 || !words::speaks_of_environment(block.rich.lower()) {
         return;
     }
     let mut add = |name: &str, at: usize, default: Option<String>| {
@@ -355,13 +406,13 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
             continue;
         }
         let near = near(text, at, at + code.len());
-        if name.contains('_') || words::any(&near, words::ENVIRONMENT) {
+        if name.contains('_') || words::ENVIRONMENT.is_in(&near) {
             let default = block.rich.code().filter(|(_, other)| is_upper_name(other)).count() == 1;
             add(name, at, if default { default_in(&marked) } else { None });
         }
     }
     for found in UPPER.find_iter(text) {
-        if words::any(&near(text, found.start(), found.end()), words::ENVIRONMENT)
+        if words::ENVIRONMENT.is_in(&near(text, found.start(), found.end()))
             && !found.as_str().contains("EXAMPLE")
         {
             add(found.as_str(), found.start(), None);
@@ -390,7 +441,7 @@ pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables)
         .document
         .path(block.section)
         .skip(1)
-        .any(|section| words::any(&format!(" {} ", section.title.to_lowercase()), words::ENVIRONMENT));
+        .any(|section| words::ENVIRONMENT.is_in(&format!(" {} ", section.lower)));
     if is_upper_name(name) && name.contains('_') && says {
         let fact = EnvFact { name: name.to_owned(), required: requirement(text), ..EnvFact::default() };
         variables.add(fact, reading.origin(block.line), Confidence::Read);

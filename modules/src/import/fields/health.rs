@@ -6,13 +6,13 @@ use regex::Regex;
 
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:^|[\s`'(]|https?://[^/\s]+)(/[a-z0-9_./-]*(?:health|alive|ready|ping|heartbeat|status)[a-z0-9_-]*)(?:$|[\s`'),.])").expect("the pattern is well-formed")
 });
 
-const CHECKS: [&str; 12] = [
+static CHECKS: WordList = WordList::new(&[
     "health check",
     "healthcheck",
     "health-check",
@@ -25,7 +25,7 @@ const CHECKS: [&str; 12] = [
     "health of the",
     "gesundheitsprüfung",
     "проверк",
-];
+]);
 
 /// The path of a health check that the text states.
 pub fn path(reading: &Reading) -> Option<Found<String>> {
@@ -35,20 +35,18 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
         }
         if block.is_code() {
             let before = index.checked_sub(1).map(|at| &reading.document.blocks[at]);
-            let is_said = before.is_some_and(|before| {
-                before.rich.text.len() < 120 && words::any(&before.rich.text.to_lowercase(), &CHECKS)
-            });
+            let is_said = before
+                .is_some_and(|before| before.rich.text.len() < 120 && CHECKS.is_in(before.rich.lower()));
             if is_said && let Some(found) = PATH.captures(&block.rich.text) {
                 return Some(Found::read(found[1].to_owned(), reading.origin(block.line)));
             }
             continue;
         }
         let text = &block.rich.text;
-        let lower = text.to_lowercase();
-        let title = reading.document.sections[block.section].title.to_lowercase();
-        let says = words::any(&lower, &CHECKS) || words::any(&title, &CHECKS);
+        let lower = block.rich.lower();
+        let says = CHECKS.is_in(lower) || CHECKS.is_in(&reading.section(block).lower);
         if says
-            && !words::any(&lower, &["notification", "healthchecks.io", "hc-ping"])
+            && !words::any(lower, &["notification", "healthchecks.io", "hc-ping"])
             && let Some(found) = PATH.captures(text)
         {
             let path = found[1].trim_end_matches('.').to_owned();

@@ -4,9 +4,9 @@ use crate::import::document::Kind;
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::WordList;
 
-const SITE: [&str; 16] = [
+static SITE: WordList = WordList::new(&[
     "website",
     "homepage",
     "home page",
@@ -23,10 +23,10 @@ const SITE: [&str; 16] = [
     "sitio web",
     "сайт",
     "홈페이지",
-];
+]);
 
 /// Hosts that serve many projects.
-const SHARED: [&str; 36] = [
+static SHARED: WordList = WordList::new(&[
     "github.com",
     "githubusercontent.com",
     "gitlab.com",
@@ -63,7 +63,7 @@ const SHARED: [&str; 36] = [
     "transifex",
     "readthedocs",
     "medium.com",
-];
+]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut candidates: Vec<(i32, String, u32)> = Vec::new();
@@ -78,10 +78,14 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
                 }
             }
         }
-        if index < 30 && !matches!(block.kind, Kind::Heading(_)) {
+        // "Website: https://…"
+        let label = block.rich.text.split_once("http").map_or("", |(label, _)| label.trim());
+        let is_labelled = label.len() < 40 && label.ends_with([':', '：']);
+        if (index < 30 || is_labelled) && !matches!(block.kind, Kind::Heading(_)) {
             let bare = block.rich.text.split_whitespace().filter(|word| word.starts_with("http"));
+            let label = if is_labelled { label } else { "" };
             for url in bare.map(|word| word.trim_end_matches(['.', ',', ')', ';'])) {
-                candidates.extend(candidate(reading, "", url, index, block.line));
+                candidates.extend(candidate(reading, label, url, index, block.line));
             }
         }
         for (words, url) in block.rich.links() {
@@ -108,7 +112,7 @@ fn candidate(
         && !host.contains(|c: char| c.is_whitespace() || "<>{}$[]".contains(c))
         && !host.starts_with(|c: char| c.is_ascii_digit());
     let is_sample = matches!(host.trim_start_matches("www."), "example.com" | "example.org" | "example.net");
-    if !is_plain || is_sample || words::any(&host, &SHARED) {
+    if !is_plain || is_sample || SHARED.is_in(&host) {
         return None;
     }
     let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
@@ -119,7 +123,7 @@ fn candidate(
     let is_own = names.into_iter().any(is_in_host);
     // The owner may have many projects.
     let is_of_owner = !is_own && is_in_host(&reading.identity.owner);
-    let is_site = words::any(&text.to_lowercase(), &SITE);
+    let is_site = SITE.is_in(&text.to_lowercase());
     let sub = host.split('.').next().unwrap_or_default();
     let is_side = [
         "demo",

@@ -1,5 +1,6 @@
 //! The licence, as an SPDX identifier.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -7,7 +8,7 @@ use regex::Regex;
 use crate::import::document::Kind;
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 use crate::import::{Files, Origin};
 
 /// Patterns and what they mean; the first that matches counts, so the narrow ones come first.
@@ -30,7 +31,7 @@ const NAMES: [(&str, &str); 34] = [
         "GPL-3.0",
     ),
     (
-        r"apache[\s_-]*(?:software\s*)?(?:licen[sc]e)?,?[\s_-]*(?:version|v)?[\s_-]*\.?2(?:\.0)?|apache[\s_-]*2|apache licen[sc]e",
+        r"apache[\s_-]*(?:software\s*)?(?:licen[sc]e)?,?[\s_-]*(?:version|v)?[\s_-]*\.?2(?:\.0)?|apache[\s_-]*2|apache licen[sc]e|licen[sc]e[\s:_-]+apache\b",
         "Apache-2.0",
     ),
     (
@@ -68,7 +69,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     NAMES.iter().map(|(pattern, name)| (compile(pattern), *name)).collect()
 });
 
-const WORDS: [&str; 14] = [
+static WORDS: WordList = WordList::new(&[
     "licen",
     "lizenz",
     "许可",
@@ -83,7 +84,20 @@ const WORDS: [&str; 14] = [
     "under the mit",
     "copyright",
     "gpl",
-];
+]);
+static TITLES: WordList = WordList::new(&[
+    "licen",
+    "lizenz",
+    "许可",
+    "許可",
+    "协议",
+    "协議",
+    "授权",
+    "ライセンス",
+    "лиценз",
+    "라이선스",
+    "licença",
+]);
 
 /// The identifier of a licence that a text names; the first named counts.
 pub fn spdx(text: &str) -> Option<&'static str> {
@@ -107,19 +121,15 @@ pub fn find(reading: &Reading, files: &Files) -> Option<Found<String>> {
     found.or_else(|| manifest(files)).or_else(|| file(files))
 }
 
-fn is_about(title: &str) -> bool {
-    words::any(&title.to_lowercase(), &WORDS[..11])
-}
-
 /// A heading of its own.
 fn section(reading: &Reading) -> Option<(&'static str, u32)> {
-    let sections: Vec<usize> = reading
+    let sections: BTreeSet<usize> = reading
         .document
         .sections
         .iter()
         .enumerate()
         .filter(|(_, section)| {
-            section.level > 0 && is_about(&section.title) && section.title.chars().count() < 50
+            section.level > 0 && TITLES.is_in(&section.lower) && section.title.chars().count() < 50
         })
         .map(|(at, _)| at)
         .collect();
@@ -147,8 +157,11 @@ fn badge(reading: &Reading) -> Option<(&'static str, u32)> {
 /// A badge that has the value in its words or its address; one that asks a server has none.
 fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
     let url = url.to_lowercase().replace("%20", " ").replace("%28", "(").replace("%29", ")");
-    let is_static = url.contains("/badge/") || url.contains("/static/") || url.contains("badgen.net/badge");
-    let path = url.split("/badge/").nth(1).unwrap_or(&url);
+    let is_static = url.contains("/badge/")
+        || url.contains("/static/")
+        || url.contains("badgen.net/badge")
+        || url.contains("shields.io/:");
+    let path = url.split("/badge/").nth(1).or_else(|| url.split("/:").nth(1)).unwrap_or(&url);
     if is_static && (path.contains("licen") || path.contains("gpl") || path.contains("许可")) {
         return spdx(path.split("?").next().unwrap_or_default()).or_else(|| spdx(path));
     }
@@ -165,16 +178,16 @@ fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
         .iter()
         .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
-        if !words::any(&block.rich.text.to_lowercase(), &WORDS) {
+        if !WORDS.is_in(block.rich.lower()) {
             continue;
         }
         for sentence in super::description::sentences(&block.rich.text) {
             let lower = sentence.to_lowercase();
-            if words::any(&lower, &WORDS)
+            if WORDS.is_in(&lower)
                 && !words::any(&lower, &["dependenc", "third-party", "third party", "font", "icons"])
                 && let Some(name) = spdx(sentence)
             {
-                let at = block.rich.text.find(sentence).unwrap_or(0);
+                let at = super::description::place(&block.rich.text, sentence);
                 return Some((name, block.line_at(at)));
             }
         }

@@ -4,19 +4,28 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::import::document::{Block, Kind};
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"(?i)(\d+(?:[.,]\d+)?)\s*-?\s*(gib|mib|gb|mb|go|mo|g|m|гб|мб)\b";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
-const MEMORY: [&str; 9] =
-    [" ram", "memory", "内存", "記憶體", "メモリ", "arbeitsspeicher", "mémoire", "memoria", "памят"];
-const NEED: [&str; 26] = [
+static MEMORY: WordList = WordList::new(&[
+    " ram",
+    "memory",
+    "内存",
+    "記憶體",
+    "メモリ",
+    "arbeitsspeicher",
+    "mémoire",
+    "memoria",
+    "памят",
+]);
+static NEED: WordList = WordList::new(&[
     "minimum",
     "min.",
     "at least",
@@ -43,8 +52,8 @@ const NEED: [&str; 26] = [
     "не менее",
     "최소",
     "or higher",
-];
-const TYPICAL: [&str; 12] = [
+]);
+static TYPICAL: WordList = WordList::new(&[
     "less than",
     "idle",
     "usage is",
@@ -57,13 +66,21 @@ const TYPICAL: [&str; 12] = [
     "limit",
     "cache",
     "占用",
-];
+]);
 
 /// In MiB.
 pub fn find(reading: &Reading) -> Option<Found<u64>> {
     for block in reading.prose() {
+        let is_table = matches!(block.kind, Kind::Table(_));
+        if !is_table && !MEMORY.is_in(block.rich.lower()) && !block.rich.lower().starts_with("ram") {
+            continue;
+        }
         if let Kind::Table(table) = &block.kind {
             for row in &table.rows {
+                let is_about = |cell: &Rich| cell.lower().contains("ram") || MEMORY.is_in(cell.lower());
+                if !row.cells.iter().any(is_about) {
+                    continue;
+                }
                 let text = row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");
                 if let Some(amount) = stated(reading, block, &text) {
                     return Some(Found::read(amount, reading.origin(row.line)));
@@ -73,7 +90,7 @@ pub fn find(reading: &Reading) -> Option<Found<u64>> {
         }
         for sentence in super::description::sentences(&block.rich.text) {
             if let Some(amount) = stated(reading, block, sentence) {
-                let at = block.rich.text.find(sentence).unwrap_or(0);
+                let at = super::description::place(&block.rich.text, sentence);
                 return Some(Found::read(amount, reading.origin(block.line_at(at))));
             }
         }
@@ -84,11 +101,11 @@ pub fn find(reading: &Reading) -> Option<Found<u64>> {
 fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {
     let lower = format!(" {}", text.to_lowercase());
     let is_required = || {
-        let titles = reading.document.path(block.section).map(|section| section.title.to_lowercase());
-        words::any(&lower, &NEED)
-            || titles.take(2).any(|title| {
+        let titles = reading.document.path(block.section);
+        NEED.is_in(&lower)
+            || titles.take(2).any(|section| {
                 words::any(
-                    &title,
+                    &section.lower,
                     &[
                         "requirement",
                         "prerequisite",
@@ -105,11 +122,11 @@ fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {
                 )
             })
     };
-    if !words::any(&lower, &MEMORY) || words::any(&lower, &TYPICAL) || !is_required() {
+    if !MEMORY.is_in(&lower) || TYPICAL.is_in(&lower) || !is_required() {
         return None;
     }
     // The amount that stands nearest to the word.
-    let word = MEMORY.iter().filter_map(|word| lower.find(word)).min()?;
+    let word = MEMORY.find(&lower)?;
     let nearest = AMOUNT
         .captures_iter(&lower)
         .min_by_key(|found| found.get(0).map_or(usize::MAX, |amount| amount.start().abs_diff(word)))?;

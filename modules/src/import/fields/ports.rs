@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Found, PortFact};
 use crate::import::reading::Reading;
-use crate::import::words::Topic;
+use crate::import::words::{self, Topic};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -29,10 +29,19 @@ static LISTEN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// How much the plainest words count.
+const OUTRIGHT: u8 = 7;
+/// A block that names more than that is none that says which one it is.
+const MAX_PORTS: usize = 1000;
+
 /// The port in the words of the text: what is said outright before what an address shows.
 pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
     let mut best: Option<(u8, u16, u32)> = None;
     for block in &reading.document.blocks {
+        // Nothing outranks what is said outright.
+        if best.is_some_and(|(rank, _, _)| rank >= OUTRIGHT) {
+            break;
+        }
         if matches!(reading.topic_of(block), Topic::Elsewhere) || matches!(block.kind, Kind::Table(_)) {
             consider_table(block, &mut best);
             continue;
@@ -49,14 +58,14 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     let text = &block.rich.text;
     let penalty = if is_development { 4 } else { 0 };
     if !block.is_code() {
-        for found in WORDS.captures_iter(text) {
+        for found in WORDS.captures_iter(text).take(MAX_PORTS) {
             if is_example(text, found.get(0).map_or(0, |whole| whole.start())) {
                 continue;
             }
             let whole = found.get(0).map_or(0..0, |whole| whole.range());
             let lower = text[whole.clone()].to_lowercase();
-            let rank = if lower.starts_with("port") { 5 } else { 7_u8 };
-            take(best, rank - penalty.min(rank), &found[1], block.line_at(whole.start));
+            let rank = if lower.starts_with("port") { 5 } else { OUTRIGHT };
+            take(best, rank - penalty.min(rank), &found[1], || block.line_at(whole.start));
         }
     }
     if let Kind::Code(language) = &block.kind
@@ -67,14 +76,14 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     if let Some(found) = ADDRESS.captures(text) {
         let rank = if block.is_code() { 5 } else { 6 };
         let at = found.get(0).map_or(0, |whole| whole.start());
-        take(best, rank - penalty, &found[1], block.line_at(at));
+        take(best, rank - penalty, &found[1], || block.line_at(at));
     }
     if block.is_code()
         && let Some(found) = LISTEN.captures(text)
     {
         let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
         let at = found.get(0).map_or(0, |whole| whole.start());
-        take(best, 5 - penalty, number, block.line_at(at));
+        take(best, 5 - penalty, number, || block.line_at(at));
     }
 }
 
@@ -133,22 +142,23 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| word.eq_ignore_ascii_case("port"));
         let is_option = first.text.contains(['-', '_']) || first.code().next().is_some();
-        if !is_port || !is_option || first.text.chars().count() > 60 {
+        let is_udp = row.cells.iter().any(|cell| words::has_word(cell.lower(), "udp"));
+        if !is_port || !is_option || is_udp || first.text.chars().count() > 60 {
             continue;
         }
         for cell in row.cells.iter().skip(1) {
             let number = cell.text.trim().trim_matches(['`', '"']);
-            take(best, 7, number, row.line);
+            take(best, OUTRIGHT, number, || row.line);
         }
     }
 }
 
-fn take(best: &mut Option<(u8, u16, u32)>, rank: u8, number: &str, line: u32) {
+fn take(best: &mut Option<(u8, u16, u32)>, rank: u8, number: &str, line: impl Fn() -> u32) {
     let Some(port) = number.parse::<u16>().ok().filter(|port| *port >= 21 && !(1990..=2035).contains(port))
     else {
         return;
     };
     if best.is_none_or(|(known, _, _)| rank > known) && rank > 0 {
-        *best = Some((rank, port, line));
+        *best = Some((rank, port, line()));
     }
 }

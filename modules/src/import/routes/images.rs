@@ -7,7 +7,7 @@ use crate::import::container::Container;
 use crate::import::document::Block;
 use crate::import::image::ImageName;
 use crate::import::reading::{Placed, Reading};
-use crate::import::words::{self, Topic};
+use crate::import::words::{Topic, WordList};
 
 /// What the text tells about images: which are published, which are built on the spot.
 #[derive(Debug, Default)]
@@ -173,7 +173,7 @@ fn badge_image(url: &str) -> Option<String> {
     ImageName::parse(&repository).map(|image| image.repository)
 }
 
-const OFFERS: [&str; 16] = [
+static OFFERS: WordList = WordList::new(&[
     "image",
     "available",
     "docker",
@@ -190,7 +190,7 @@ const OFFERS: [&str; 16] = [
     "hub",
     "ghcr",
     "quay",
-];
+]);
 
 /// Images that the text offers by name or link, where no command runs one.
 pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Route> {
@@ -217,12 +217,12 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
         });
     for link in &evidence.linked {
         let block = &reading.document.blocks[link.block];
-        let text = block.rich.text.to_lowercase();
+        let text = block.rich.lower();
         if !link.is_badge
-            && is_own(reading, &link.repository)
-            && words::any(&text, &OFFERS)
+            && is_own(reading, &link.repository, reading.topic_of(block))
+            && OFFERS.is_in(text)
             && text.len() > 20
-            || link.is_badge && starts_unknown_compose && is_own(reading, &link.repository)
+            || link.is_badge && starts_unknown_compose && is_own(reading, &link.repository, Topic::Install)
         {
             routes.push(route(&placed(reading, block), &link.repository));
         }
@@ -243,8 +243,10 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     routes
 }
 
-fn is_own(reading: &Reading, repository: &str) -> bool {
-    ImageName::parse(repository).is_some_and(|image| reading.identity.owns_image(&image) >= 2)
+/// Whether a linked image is the project: by its name, or its owner's where the text is about installing.
+fn is_own(reading: &Reading, repository: &str, topic: Topic) -> bool {
+    let least = if topic == Topic::Install { 2 } else { 3 };
+    ImageName::parse(repository).is_some_and(|image| reading.identity.owns_image(&image) >= least)
 }
 
 fn placed(reading: &Reading, block: &Block) -> Placed<()> {

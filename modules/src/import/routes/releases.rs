@@ -3,9 +3,9 @@
 use super::{Method, Route};
 use crate::import::document::Kind;
 use crate::import::reading::{Placed, Reading};
-use crate::import::words::{self, Topic};
+use crate::import::words::{self, Topic, WordList};
 
-const OFFERS: [&str; 26] = [
+static OFFERS: WordList = WordList::new(&[
     "download",
     "obtain",
     "grab",
@@ -32,7 +32,7 @@ const OFFERS: [&str; 26] = [
     "скачайте",
     "다운로드",
     "get the latest release",
-];
+]);
 
 pub fn find(reading: &Reading) -> Option<Route> {
     for (index, block) in reading.document.blocks.iter().enumerate() {
@@ -50,11 +50,24 @@ pub fn find(reading: &Reading) -> Option<Route> {
         if !block.rich.links().any(|(text, url)| !text.trim().is_empty() && is_release(url)) {
             continue;
         }
-        let text = block.rich.text.to_lowercase();
-        let offers = words::any(&text, &OFFERS)
-            && !words::any(&text, &["source code", "源代码", "changelog", "release notes"])
+        // A link right to a file of a release needs no words.
+        let is_file = |url: &str| url.contains("/releases/") && url.contains("/download/") && is_release(url);
+        let files = block.rich.links().filter(|(text, url)| !text.trim().is_empty() && is_file(url));
+        if files.count() > 0 {
+            let placed = Placed {
+                value: (),
+                origin: reading.origin(block.line),
+                topic,
+                block: Some(index),
+                is_inline: true,
+            };
+            return Some(Route::new(Method::BinaryDownload, &placed, ""));
+        }
+        let text = block.rich.lower();
+        let offers = OFFERS.is_in(text)
+            && !words::any(text, &["source code", "源代码", "changelog", "release notes"])
             // "Use releases, not the main branch" says which, not how.
-            && !(text.contains("branch") && words::any(&text, &["instead of", "unstable", "rather than"]));
+            && !(text.contains("branch") && words::any(text, &["instead of", "unstable", "rather than"]));
         if offers && (topic == Topic::Install || text.len() > 25) {
             let origin = reading.origin(block.line);
             let placed = Placed { value: (), origin, topic, block: Some(index), is_inline: true };

@@ -46,10 +46,9 @@ fn download(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
         || url.ends_with(".sh")
         || [".yml", ".yaml", ".env", ".json", ".conf"].iter().any(|end| url.ends_with(end))
         || url.contains("docker-compose");
-    let is_own = reading.identity.owns_url(url);
-    let is_program = is_own && is_put_in_path(&placed.value) && !words::any(url, &CONFIGURATION);
-    (is_release && is_own && !is_source || is_program)
-        .then(|| Route::new(Method::BinaryDownload, placed, &placed.value.text))
+    let is_program = is_put_in_path(&placed.value) && !words::any(url, &CONFIGURATION);
+    let is_offered = (is_release && !is_source || is_program) && reading.identity.owns_url(url);
+    is_offered.then(|| Route::new(Method::BinaryDownload, placed, &placed.value.text))
 }
 
 const CONFIGURATION: [&str; 6] = [".yml", ".yaml", ".env", ".json", ".conf", ".service"];
