@@ -73,10 +73,10 @@ impl Reader {
             let depth = text.len() - text.trim_start_matches(['*', '-', '.']).len();
             self.builder.open(Kind::Item, number(at));
             self.inline(text[depth..].trim());
-        } else if text.starts_with('.') {
+        } else if let Some(title) = text.strip_prefix('.') {
             // The title of the block that follows.
             self.builder.open(Kind::Paragraph, number(at));
-            self.inline(&text[1..]);
+            self.inline(title);
             return self.builder.close();
         } else {
             self.builder.ensure_open(number(at));
