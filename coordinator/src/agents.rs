@@ -17,6 +17,7 @@ use futures::stream::BoxStream;
 use proto::code::Code;
 use proto::ids::NodeName;
 use proto::v1;
+use tokio::sync::mpsc;
 
 use crate::domain::node::NodeRecord;
 use crate::ssh::{Cause, HostError};
@@ -156,6 +157,14 @@ pub trait AgentApi: Send + Sync {
     /// PEM of a certificate request for a key just made on the node.
     async fn request_certificate(&self) -> Result<String, AgentError>;
     async fn install_certificate(&self, certificate_pem: String) -> Result<(), AgentError>;
+    /// Begins a run, or nothing where the agent has it already.
+    async fn begin_run(&self, request: v1::BeginRunRequest) -> Result<v1::BeginRunReply, AgentError>;
+    /// Follows a run; what is told to it goes through `inputs`, the first of which attaches.
+    async fn follow_run(
+        &self,
+        inputs: mpsc::Receiver<v1::RunInput>,
+    ) -> Result<AgentStream<v1::RunOutput>, AgentError>;
+    async fn list_runs(&self) -> Result<Vec<v1::NodeRun>, AgentError>;
     /// Whether the agent's port could not be reached and SSH carries the connection.
     fn is_tunnelled(&self) -> bool;
 }

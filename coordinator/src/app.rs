@@ -18,6 +18,7 @@ use crate::fleet::enrol::authority::FleetAuthority;
 use crate::fleet::enrol::binaries::AgentBinaries;
 use crate::fleet::keyring::{Keyring, KeyringError};
 use crate::fleet::presence::Presence;
+use crate::fleet::runs::Runs;
 use crate::fleet::{Fleet, Holds, carrier};
 use crate::ssh::hosts::Hosts;
 use crate::store::{self, StoreError};
@@ -95,6 +96,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         carrier: carrier::this_process(machine_name()),
         holds: Holds::default(),
         presence: Presence::default(),
+        runs: Runs::default(),
         by: format!("{}@{}", user_name(), machine_name()),
     }))
 }

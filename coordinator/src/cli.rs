@@ -1,6 +1,7 @@
 //! The command line. Speaks only the coordinator's gRPC API, wherever that runs.
 
 mod access;
+mod approval;
 mod completion;
 mod confirm;
 pub mod console;
@@ -17,9 +18,11 @@ mod module;
 mod node;
 mod package;
 mod plan;
+mod policy;
 mod problem;
 mod progress;
 mod registry;
+mod run;
 mod secret;
 mod serve;
 mod state;
@@ -114,6 +117,15 @@ enum Command {
     /// Work for the nodes, written down as steps: checked, approved, carried out
     #[command(subcommand)]
     Plan(plan::PlanCommand),
+    /// Runs of plans: what the nodes do and did
+    #[command(subcommand)]
+    Run(run::RunCommand),
+    /// What runs ask people
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
+    /// What plans may do on the nodes
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Repositories of modules by others
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -266,6 +278,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Import(args) => import::run(context, args).await,
         Command::Suggest(args) => suggest::run(context, args).await,
         Command::Plan(command) => plan::run(context, command).await,
+        Command::Run(command) => run::run(context, command).await,
+        Command::Approval(command) => approval::run(context, command).await,
+        Command::Policy(command) => policy::run(context, command).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
         Command::Access(command) => access::run(context, command).await,

@@ -2,8 +2,10 @@
 
 pub mod deployment;
 pub mod diff;
+pub mod follow;
 pub mod node;
 pub mod placement;
 pub mod plan_check;
 pub mod plans;
 pub mod rollout;
+pub mod runs;

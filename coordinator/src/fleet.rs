@@ -37,6 +37,7 @@ mod recorded;
 mod registry;
 mod remove;
 mod rollback;
+pub mod runs;
 mod secrets;
 mod ship;
 mod snapshot;
@@ -81,6 +82,8 @@ pub struct Fleet {
     pub(crate) holds: Holds,
     /// Shows coordinators on other machines that this process is at work.
     pub(crate) presence: presence::Presence,
+    /// Runs of plans that this process follows.
+    pub(crate) runs: runs::Runs,
     /// `user@host` of whoever runs this coordinator, for the history.
     pub(crate) by: String,
 }

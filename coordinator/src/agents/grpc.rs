@@ -13,7 +13,10 @@ use hyper_util::rt::TokioIo;
 use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::agent_client::AgentClient;
+use proto::v1::runs_client::RunsClient;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
 
@@ -26,6 +29,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The agent makes the spec durable before it answers, perhaps on an SD card.
 const APPLY_LIMIT: Duration = Duration::from_secs(30);
 const STORE: &str = "store the package";
+/// A record may have a whole output in it; see `plan::journal::MAX_RECORD`.
+const MAX_OUTPUT: usize = 16 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -33,6 +38,7 @@ const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Live {
     client: AgentClient<Channel>,
+    runs: RunsClient<Channel>,
     is_dead: Arc<AtomicBool>,
     pub is_tunnelled: bool,
     pub expires_unix: i64,
@@ -58,7 +64,8 @@ impl Live {
             .keep_alive_while_idle(true)
             .connect_with_connector(connector)
             .await?;
-        Ok(Self { client: AgentClient::new(channel), is_dead, is_tunnelled, expires_unix })
+        let runs = RunsClient::new(channel.clone()).max_decoding_message_size(MAX_OUTPUT);
+        Ok(Self { client: AgentClient::new(channel), runs, is_dead, is_tunnelled, expires_unix })
     }
 
     fn is_dead(&self) -> bool {
@@ -216,6 +223,27 @@ impl AgentApi for Agent {
         };
         self.call("install a certificate", APPLY_LIMIT, request, call).await?;
         Ok(())
+    }
+
+    async fn begin_run(&self, request: v1::BeginRunRequest) -> Result<v1::BeginRunReply, AgentError> {
+        let mut live = self.connect().await?;
+        self.answer("begin a run", APPLY_LIMIT, live.runs.begin(request)).await
+    }
+
+    async fn follow_run(
+        &self,
+        inputs: mpsc::Receiver<v1::RunInput>,
+    ) -> Result<AgentStream<v1::RunOutput>, AgentError> {
+        let mut live = self.connect().await?;
+        let followed = live.runs.follow(ReceiverStream::new(inputs));
+        let output = self.answer("tell of a run", CALL_LIMIT, followed).await?;
+        Ok(self.stream("tell of a run", output))
+    }
+
+    async fn list_runs(&self) -> Result<Vec<v1::NodeRun>, AgentError> {
+        let mut live = self.connect().await?;
+        let listed = live.runs.list(v1::ListNodeRunsRequest {});
+        Ok(self.answer("list its runs", CALL_LIMIT, listed).await?.runs)
     }
 
     fn is_tunnelled(&self) -> bool {

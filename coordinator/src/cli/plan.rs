@@ -1,5 +1,6 @@
-//! `plan check|show|list|approve`: plans as files and as the fleet keeps them.
+//! `plan check|show|list|approve|run`: plans as files and as the fleet keeps them.
 
+pub mod run;
 mod show;
 
 use std::io::Read as _;
@@ -13,6 +14,7 @@ use super::problem::Failure;
 use super::units;
 use crate::rpc::PlansClient;
 use show::Summary;
+pub use show::short;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum PlanCommand {
@@ -44,6 +46,8 @@ pub enum PlanCommand {
         #[arg(long, value_name = "DURATION", value_parser = parse_validity)]
         until: Option<Duration>,
     },
+    /// Carries a plan out on its nodes: canary first, batch after batch, with the approvals that the policy asks for
+    Run(run::RunArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +58,7 @@ pub struct Named {
 }
 
 /// `30d`, or what other durations are.
-fn parse_validity(text: &str) -> Result<Duration, String> {
+pub fn parse_validity(text: &str) -> Result<Duration, String> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
     match days {
         Some(days @ 1..=3650) => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
@@ -86,6 +90,7 @@ pub async fn run(context: &Context, command: PlanCommand) -> Result<u8, Failure>
             context.print_list(&shapes, nothing, |look| show::list(&plans, look, now))?;
             Ok(0)
         }
+        PlanCommand::Run(args) => run::run(context, args).await,
         PlanCommand::Approve { plan, until } => approve(context, &plan, until).await,
     }
 }
@@ -141,16 +146,21 @@ async fn put(
     file: &Path,
     only_check: bool,
 ) -> Result<v1::PlanDetail, Failure> {
-    let name = file.display().to_string();
-    let failed = |cause| Failure::io(format!("could not read {name}"), &cause);
+    let (name, text) = (file.display().to_string(), read_file(file)?);
+    let request = context.request(v1::PutPlanRequest { file: name, text, only_check });
+    Ok(client.put_plan(request).await?.into_inner())
+}
+
+/// A file, or stdin for `-`.
+pub fn read_file(file: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |cause| Failure::io(format!("could not read {}", file.display()), &cause);
     let mut text = Vec::new();
     if file == Path::new("-") {
         std::io::stdin().take(MAX_FILE).read_to_end(&mut text).map_err(failed)?;
     } else {
         std::fs::File::open(file).map_err(failed)?.take(MAX_FILE).read_to_end(&mut text).map_err(failed)?;
     }
-    let request = context.request(v1::PutPlanRequest { file: name, text, only_check });
-    Ok(client.put_plan(request).await?.into_inner())
+    Ok(text)
 }
 
 #[cfg(test)]

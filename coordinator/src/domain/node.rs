@@ -28,6 +28,9 @@ pub struct NodeRecord {
     pub enrolled_at: UnixMillis,
     #[serde(default)]
     pub install: Install,
+    /// The key that signs the receipts of its runs, hex: as it was when it was first seen. Others are not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_key: Option<String>,
 }
 
 /// How the agent was installed.

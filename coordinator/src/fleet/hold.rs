@@ -1,26 +1,38 @@
-//! Which deployments this process is changing right now, so that its own reconcile loop leaves them alone.
+//! Which deployments this process is changing and which runs it carries right now, so that its own reconcile loop leaves
+//! them alone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use proto::ids::DeploymentName;
 
+use super::keys;
+use crate::domain::runs::RunId;
+
 #[derive(Debug, Clone, Default)]
 pub struct Holds {
-    held: Arc<Mutex<BTreeMap<DeploymentName, u32>>>,
+    held: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 /// Ends when dropped.
 #[derive(Debug)]
 pub struct Hold {
     holds: Holds,
-    name: DeploymentName,
+    key: String,
 }
 
 impl Holds {
     pub fn take(&self, name: &DeploymentName) -> Hold {
-        *self.held.lock().expect("no panic while held").entry(name.clone()).or_default() += 1;
-        Hold { holds: self.clone(), name: name.clone() }
+        self.hold(keys::deployment(name))
+    }
+
+    pub fn take_run(&self, id: &RunId) -> Hold {
+        self.hold(keys::run(id))
+    }
+
+    fn hold(&self, key: String) -> Hold {
+        *self.held.lock().expect("no panic while held").entry(key.clone()).or_default() += 1;
+        Hold { holds: self.clone(), key }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -28,17 +40,17 @@ impl Holds {
     }
 
     pub fn contains(&self, name: &DeploymentName) -> bool {
-        self.held.lock().expect("no panic while held").contains_key(name)
+        self.held.lock().expect("no panic while held").contains_key(&keys::deployment(name))
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut held = self.holds.held.lock().expect("no panic while held");
-        if let Some(count) = held.get_mut(&self.name) {
+        if let Some(count) = held.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&self.name);
+                held.remove(&self.key);
             }
         }
     }

@@ -4,6 +4,7 @@ use modules::digest::Digest;
 use proto::ids::{DeploymentName, Generation, NodeName};
 
 use crate::domain::deployment::Carrier;
+use crate::domain::runs::RunId;
 
 pub const NODES: &str = "/nodes/";
 pub const DEPLOYMENTS: &str = "/deployments/";
@@ -19,6 +20,7 @@ pub const CURATIONS: &str = "/curations/";
 /// A `Journal`: a change to the registry that is decided and not yet carried out.
 pub const REGISTRY_JOURNAL: &str = "/registry/journal";
 pub const PLANS: &str = "/plans/";
+pub const RUNS: &str = "/runs/";
 /// A `PolicyRecord`; none: the policy that is shipped.
 pub const POLICY: &str = "/policy";
 /// A `Remembered`.
@@ -99,4 +101,34 @@ pub fn access(name: &str) -> String {
 /// A `PlanRecord`.
 pub fn plan(hash: &Digest) -> String {
     format!("{PLANS}{}", hash.hex())
+}
+
+/// A `RunRecord`.
+pub fn run(id: &RunId) -> String {
+    format!("{RUNS}{id}")
+}
+
+/// All `NodeRun` of a run.
+pub fn run_nodes(id: &RunId) -> String {
+    format!("/run-nodes/{id}/")
+}
+
+/// A `NodeRun`.
+pub fn run_node(id: &RunId, node: &NodeName) -> String {
+    format!("/run-nodes/{id}/{node}")
+}
+
+/// A piece of the journal and the receipts of a node's run; pieces sort as text.
+pub fn run_journal(id: &RunId, node: &NodeName, piece: u32) -> String {
+    format!("/run-journals/{id}/{node}/{piece:06}")
+}
+
+/// A `Deed`: what a run had the coordinator do to a module, under the key of its step.
+pub fn run_deed(key: &str) -> String {
+    format!("/run-deeds/{key}")
+}
+
+/// A `Remembered`.
+pub fn remembered(id: &str) -> String {
+    format!("{REMEMBERED}{id}")
 }

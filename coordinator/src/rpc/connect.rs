@@ -188,7 +188,7 @@ pub async fn serve(
     };
     info!(socket = %socket.display(), store = fleet.store_name(), "serving, and keeping the fleet as wished");
     let routes = routes(&fleet);
-    let (served, reached, ()) = tokio::join!(
+    let (served, reached, (), ()) = tokio::join!(
         async {
             let _last = stop.clone().drop_guard();
             serve_unix(routes, unix, socket, stop.clone()).await
@@ -200,7 +200,8 @@ pub async fn serve(
             info!(%address, "listening; `orchestrator access add` lets somebody in");
             serve_network(Arc::clone(&fleet), listener, stop.clone()).await
         },
-        fleet.keep(stop.clone())
+        fleet.keep(stop.clone()),
+        fleet.keep_runs(stop.clone())
     );
     info!("stopped");
     served.map_err(failed(place))?;

@@ -136,7 +136,11 @@ impl Coordinator for CoordinatorService {
     }
 
     async fn status(&self, request: Request<v1::StatusRequest>) -> Answer<v1::StatusReply> {
-        let deployments = self.fleet.status(request.get_ref()).await;
+        let (deployments, carried_on) =
+            tokio::join!(self.fleet.status(request.get_ref()), self.fleet.carry_on_runs());
+        if let Err(error) = carried_on {
+            tracing::warn!(%error, "could not look after runs");
+        }
         answer(deployments.map(|deployments| v1::StatusReply { deployments }))
     }
 

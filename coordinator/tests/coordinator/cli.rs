@@ -44,6 +44,20 @@ const LEAVES: &[&str] = &[
     "plan show",
     "plan list",
     "plan approve",
+    "plan run",
+    "run list",
+    "run show",
+    "run logs",
+    "run cancel",
+    "run answer",
+    "approval list",
+    "approval approve",
+    "approval deny",
+    "approval remembered",
+    "approval forget",
+    "policy show",
+    "policy check",
+    "policy set",
     "registry add",
     "registry sync",
     "registry list",
@@ -96,6 +110,9 @@ fn the_first_help_shows_the_way() {
       import      Makes a module of a project: its README, compose file and the like
       suggest     Names modules for what you need, and where they would go
       plan        Work for the nodes, written down as steps: checked, approved, carried out
+      run         Runs of plans: what the nodes do and did
+      approval    What runs ask people
+      policy      What plans may do on the nodes
       registry    Repositories of modules by others
       secret      Values that modules need and nobody should read
       access      Who may use this coordinator from elsewhere

@@ -69,6 +69,66 @@ fn what_is_wrong_is_told_with_its_place_and_ends_with_2() {
     assert_eq!(home.ok("plan list -o json").trim(), "[]", "nothing of it was kept");
 }
 
+#[test]
+fn what_nobody_has_approved_does_not_run() {
+    let home = Home::new();
+    home.write("a.yaml", &plan("df"));
+    let output = home.run("plan run a.yaml");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        words.contains("nobody has approved") && words.contains("hint: `orchestrator plan approve "),
+        "{words}"
+    );
+    home.ok("plan approve a.yaml");
+    let output = home.run("plan run a.yaml");
+    assert_eq!(output.status.code(), Some(2), "there is no node: {output:?}");
+    assert_eq!(home.ok("run list -o json").trim(), "[]");
+    for command in [
+        "run show abc",
+        "run logs abc",
+        "run cancel abc",
+        "approval approve abcdef",
+        "approval forget abcdef",
+    ] {
+        let output = home.run(command);
+        assert_eq!(output.status.code(), Some(2), "{command}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("hint: "), "{command}: {output:?}");
+    }
+    assert_eq!(home.ok("approval list -o json").trim(), "[]");
+}
+
+#[test]
+fn a_policy_is_checked_with_its_examples_before_it_is_in_force() {
+    let home = Home::new();
+    assert_eq!(home.json("policy show -o json")["standard"], true);
+    home.write("standard.yaml", &home.ok("policy show"));
+    home.ok("policy check standard.yaml");
+    for (command, decision) in
+        [("df -h", "allow"), ("apt-get install nginx", "ask"), ("mkfs.ext4 /dev/sda", "forbid")]
+    {
+        let found = home.json(&format!("policy check -o json -- {command}"));
+        assert_eq!(found["decision"], decision, "{command}: {found}");
+    }
+    let rule = "{argv: [/usr/bin/df], decision: forbid, effect: read, why: no, match: [df], not: [EXAMPLE]}";
+    let policy = |example: &str| format!("rules:\n  - {}\n", rule.replace("EXAMPLE", example));
+    home.write("wrong.yaml", &policy("df"));
+    let output = home.run("policy set wrong.yaml");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(home.json("policy show -o json")["standard"], true, "nothing was changed");
+    home.write("mine.yaml", &policy("du"));
+    home.ok("policy set mine.yaml");
+    assert_eq!(home.json("policy check -o json -- df")["decision"], "forbid");
+    home.write("a.yaml", &plan("df"));
+    assert_eq!(
+        home.run("plan check a.yaml").status.code(),
+        Some(2),
+        "a plan is judged by the policy in force"
+    );
+    home.ok("policy set --standard");
+    home.ok("plan check a.yaml");
+}
+
 fn plan(program: &str) -> String {
     format!(
         "goal: Look\nnodes: {{every: true}}\nsteps:\n  - {{id: look, tool: exec.argv, args: {{argv: [{program}]}}}}\n"

@@ -12,7 +12,8 @@ use super::verdict::Decision;
 use super::{PathRule, Policy};
 use crate::tool::Tool;
 
-const DEFAULT: &str = include_str!("default.yaml");
+/// The policy that is shipped, as it is written.
+pub const DEFAULT: &str = include_str!("default.yaml");
 
 impl Policy {
     /// The policy that is shipped.

@@ -84,6 +84,7 @@ fn record(public_key: &str) -> NodeRecord {
         facts: Facts::default(),
         enrolled_at: 0,
         install: Install::default(),
+        receipt_key: None,
     }
 }
 

@@ -117,6 +117,8 @@ impl Plan {
             cordoned: false,
             facts: Facts::default(),
             enrolled_at: self.now,
+            // Whoever enrols a node believes it anew.
+            receipt_key: None,
             install: Install {
                 listen: self.listen.clone(),
                 supervisor: self.supervisor,

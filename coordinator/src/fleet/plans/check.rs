@@ -32,6 +32,16 @@ pub struct Finding {
     pub checked: Checked,
 }
 
+impl Against {
+    /// Why the plan may not run, node by node.
+    pub fn problems(&self) -> Vec<String> {
+        let told = |(node, finding): (&NodeName, &Finding)| {
+            finding.checked.problems.iter().map(|problem| format!("{node}: {problem}")).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(told).collect()
+    }
+}
+
 impl Fleet {
     /// Judges the plan for every node that it would run on now. That it is for none is told, too: it may be meant for
     /// nodes that are still to come.
@@ -54,6 +64,9 @@ impl Fleet {
             let facts = snapshot.report(&node).and_then(|report| report.facts.as_ref());
             let offer = facts.map(|facts| plan_check::offer(&facts.sandbox));
             let actions = actions_on(&actions, &node, &snapshot);
+            if let Some(key) = facts.map(|facts| &facts.receipt_key).filter(|key| !key.is_empty()) {
+                self.pin_receipt_key(&node, key).await?;
+            }
             let checked = plan_check::check(plan, &Known { policy: &policy, actions, offer });
             let unreachable = match snapshot.observed.get(&node) {
                 Some(Observed::Unreachable(error)) => Some(error.to_string()),

@@ -1,8 +1,12 @@
 //! Why a plan or its run could not be had as asked.
 
+use modules::digest::Digest;
 use modules::spec::error::SpecErrors;
 use plan::fault::Faults;
 use proto::code::Code;
+use proto::ids::NodeName;
+
+use crate::domain::runs::RunId;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PlansError {
@@ -18,6 +22,24 @@ pub enum PlansError {
     SeveralPlans { name: String, count: usize },
     #[error("the plan is for {nodes}, and no node of the fleet is one")]
     NoNodes { nodes: String },
+    #[error("nobody has approved plan {}", plan.short())]
+    NotApproved { plan: Digest, was: bool },
+    #[error("the plan may not run:\n{problems}")]
+    MayNotRun { problems: String },
+    #[error("the plan has no step {step}")]
+    NoSuchStep { step: String },
+    #[error("no run is named {name}")]
+    NoSuchRun { name: String },
+    #[error("{count} runs begin with {name}")]
+    SeveralRuns { name: String, count: usize },
+    #[error("run {run} has ended")]
+    RunEnded { run: RunId },
+    #[error("nobody asks {id}")]
+    NoSuchQuestion { id: String },
+    #[error("{node} was told, and did not say that it has written the answer down")]
+    NotHeard { node: NodeName },
+    #[error("nothing is remembered as {id}")]
+    NotRemembered { id: String },
 }
 
 impl PlansError {
@@ -27,19 +49,46 @@ impl PlansError {
             | PlansError::Faulty { .. }
             | PlansError::Policy { .. }
             | PlansError::SeveralPlans { .. }
-            | PlansError::NoNodes { .. } => Code::InvalidInput,
-            PlansError::NoSuchPlan { .. } => Code::NotFound,
+            | PlansError::NoNodes { .. }
+            | PlansError::NotApproved { .. }
+            | PlansError::MayNotRun { .. }
+            | PlansError::NoSuchStep { .. }
+            | PlansError::SeveralRuns { .. } => Code::InvalidInput,
+            PlansError::NoSuchPlan { .. }
+            | PlansError::NoSuchRun { .. }
+            | PlansError::NoSuchQuestion { .. }
+            | PlansError::NotRemembered { .. } => Code::NotFound,
+            PlansError::RunEnded { .. } => Code::Conflict,
+            PlansError::NotHeard { .. } => Code::TimedOut,
         }
     }
 
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            PlansError::NotApproved { plan, was } => {
+                let why = if *was { "its approval has ended; " } else { "" };
+                return Some(format!("{why}`orchestrator plan approve {}` says yes to it", plan.short()));
+            }
+            PlansError::MayNotRun { .. } => {
+                "change it, name other nodes, or look at `orchestrator policy show`"
+            }
+            PlansError::NoSuchStep { .. } => "`orchestrator plan show` names its steps",
+            PlansError::NoSuchRun { .. } => "`orchestrator run list` shows all",
+            PlansError::SeveralRuns { .. } => "write more of its name; `orchestrator run list` shows all",
+            PlansError::NoSuchQuestion { .. } => {
+                "it was answered, or its time is up: `orchestrator approval list` shows what is open"
+            }
+            PlansError::NotHeard { .. } => "`orchestrator approval list` shows whether it is still asked",
+            PlansError::NotRemembered { .. } => "`orchestrator approval remembered` shows all",
             PlansError::NoSuchPlan { .. } => {
                 "`orchestrator plan list` shows all; a file is written ./plan.yaml"
             }
             PlansError::SeveralPlans { .. } => "write more of its hash; `orchestrator plan list` shows all",
             PlansError::NoNodes { .. } => "`orchestrator node list` shows names, labels and capabilities",
-            PlansError::Unreadable { .. } | PlansError::Faulty { .. } | PlansError::Policy { .. } => {
+            PlansError::Unreadable { .. }
+            | PlansError::Faulty { .. }
+            | PlansError::Policy { .. }
+            | PlansError::RunEnded { .. } => {
                 return None;
             }
         };
