@@ -1,5 +1,6 @@
 //! Follows a run: all that was written down from a record on, then what comes, and in between what is needed from outside.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -24,7 +25,14 @@ pub struct From {
 pub async fn follow(live: Arc<Live>, from: From, sender: Sender) {
     let mut told = live.told();
     let mut printed = live.printed.subscribe();
-    let mut place = Place { next_record: 0, next_receipt: 0, needs: 0, journal: None, receipts: None };
+    let mut place = Place {
+        next_record: 0,
+        next_receipt: 0,
+        needs: 0,
+        told: BTreeSet::new(),
+        journal: None,
+        receipts: None,
+    };
     loop {
         let now = *told.borrow_and_update();
         if let Err(error) = place.catch_up(&live, from, now, &sender).await {
@@ -62,6 +70,8 @@ struct Place {
     next_record: u64,
     next_receipt: u64,
     needs: u64,
+    /// Open needs that this follower knows.
+    told: BTreeSet<String>,
     journal: Option<Reader>,
     receipts: Option<io::Lines<io::BufReader<std::fs::File>>>,
 }
@@ -97,8 +107,12 @@ impl Place {
         }
         if now.needs > self.needs {
             self.needs = now.needs;
-            for need in live.needs() {
-                send(sender, Output::Need(need)).await?;
+            let open = live.needs();
+            self.told.retain(|id| open.iter().any(|need| need.id == *id));
+            for need in open {
+                if self.told.insert(need.id.clone()) {
+                    send(sender, Output::Need(need)).await?;
+                }
             }
         }
         Ok(())

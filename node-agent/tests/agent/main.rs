@@ -1,6 +1,5 @@
 //! The real agent binary, enrolled by its real command line and spoken to over real mutual TLS.
 
-#[cfg(feature = "fault")]
 mod counter;
 mod fleet;
 mod node;
@@ -20,6 +19,7 @@ mod run;
 mod runs;
 #[cfg(feature = "fault")]
 mod runs_killed;
+mod steps;
 
 /// Not a test: what instances of these tests run, as every machine that runs tests has this very binary.
 #[test]
