@@ -22,6 +22,7 @@ use crate::runtime::engine::Engines;
 use crate::runtime::group::plan::Owner;
 use crate::runtime::images::ImageBook;
 use crate::runtime::kill::Family;
+use crate::sandbox::Sandboxes;
 use crate::scene::Ground;
 use crate::supervisor::Supervisor;
 
@@ -64,6 +65,8 @@ pub struct Agent {
     pub engines: Arc<Engines>,
     pub images: Arc<ImageBook>,
     pub ports: PortBook,
+    /// Where programs of steps run.
+    pub sandboxes: Sandboxes,
     pub board: Board,
     /// One installation at a time: package managers lock each other out anyway.
     pub installing: tokio::sync::Mutex<()>,
@@ -96,6 +99,7 @@ impl Agent {
             cgroups: Cgroups::probe(&token),
             engines: Arc::default(),
             images: Arc::new(ImageBook::open(data.images())),
+            sandboxes: Sandboxes::new(data.0.clone(), token.clone()),
             data,
             node,
             token,

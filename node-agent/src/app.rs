@@ -105,6 +105,7 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     tokio::spawn(keep_reloading(rpc.clone(), reload));
     find_digest(rpc.facts.clone());
     runs.start();
+    tokio::spawn(probe_sandboxes(agent.clone()));
     publish(data, address)?;
     fault::point("start.listening");
     tracing::info!(%address, node = %identity.node, "listening");
@@ -158,6 +159,12 @@ async fn keep_reloading(rpc: Rpc, mut reload: Signal) {
             tracing::error!(error = log::chain(&error), "certificate not reloaded");
         }
     }
+}
+
+/// Its canaries take longer than all the rest of the start, too.
+async fn probe_sandboxes(agent: Arc<Agent>) {
+    agent.sandboxes.probe().await;
+    agent.board.touch();
 }
 
 /// Hashing the binary takes longer than all the rest of the start.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use modules::digest::Digest;
@@ -15,8 +16,10 @@ use crate::fault;
 use crate::identity::{self, IdentityError};
 use crate::ledger::LedgerError;
 use crate::runtime::kill;
+use crate::sandbox::SandboxError;
 
 mod proxy;
+mod sandbox;
 mod start;
 mod stop;
 pub mod supervise;
@@ -30,6 +33,8 @@ pub enum CliError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error(transparent)]
     App(#[from] AppError),
     #[error("{text:?} is not a digest: sha256:<64 hex digits>")]
@@ -66,6 +71,7 @@ impl CliError {
             Self::Identity(error) => error.code(),
             Self::Ledger(error) => error.code(),
             Self::Digest { .. } => Code::InvalidInput,
+            Self::Sandbox(error) => error.code(),
             Self::AlreadyRunning { .. } => Code::Conflict,
             Self::NotRunning | Self::Connect { .. } => Code::Unreachable,
             Self::NotStarted(_) | Self::NotStopped => Code::TimedOut,
@@ -93,7 +99,14 @@ impl CliError {
 ///
 /// # Errors
 /// When it could not be done.
-pub fn run(command: Command, data: &DataDir) -> Result<(), CliError> {
+pub fn run(command: Command, data: &DataDir) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Sandbox(wanted) => sandbox::sandbox(data, &wanted),
+        other => execute(other, data).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn execute(command: Command, data: &DataDir) -> Result<(), CliError> {
     match command {
         Command::Enrol { node } => say(identity::request(data, Some(&node))?.trim_end()),
         Command::InstallCertificate => install_certificate(data),
@@ -102,6 +115,7 @@ pub fn run(command: Command, data: &DataDir) -> Result<(), CliError> {
         Command::Stop { instances } => stop::stop(data, instances),
         Command::Receive { digest, size } => receive(data, &digest, size),
         Command::Proxy => proxy::proxy(data),
+        Command::Sandbox(wanted) => sandbox::sandbox(data, &wanted).map(drop),
         Command::Version => say(env!("CARGO_PKG_VERSION")),
     }
 }

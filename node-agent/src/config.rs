@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use plan::sandbox::Tier;
 use proto::code::Code;
 use proto::ids::{InstanceId, NodeName};
 
@@ -19,6 +20,7 @@ usage: node-agent <command> [--data-dir DIR]
   stop [--instances]                  stop the agent; --instances: all that it runs, too
   receive --digest D --size N         store the package on stdin
   proxy                               connect stdin and stdout with the agent's port
+  sandbox [--tier T] [-- PROGRAM …]   run a program as a step of a plan would be; without one, what is offered
   version                             print the version";
 
 /// What the command line asks for.
@@ -31,7 +33,21 @@ pub enum Command {
     Stop { instances: bool },
     Receive { digest: String, size: u64 },
     Proxy,
+    Sandbox(Try),
     Version,
+}
+
+/// A program to be tried in a sandbox.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Try {
+    pub argv: Vec<String>,
+    pub tier: Option<Tier>,
+    pub env: Vec<(String, String)>,
+    pub writable: Vec<PathBuf>,
+    pub domains: Vec<String>,
+    pub memory: Option<u64>,
+    /// How often to start it, to see what that costs; 0: once, with its output.
+    pub rounds: usize,
 }
 
 /// Why a command line was refused.
@@ -66,6 +82,13 @@ struct Options {
     size: Option<String>,
     instances: bool,
     is_supervised: bool,
+    tier: Option<String>,
+    memory: Option<String>,
+    rounds: Option<String>,
+    env: Vec<String>,
+    writable: Vec<String>,
+    domains: Vec<String>,
+    argv: Vec<String>,
 }
 
 /// Reads the arguments after the program's name.
@@ -85,6 +108,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<(Command, DataDir),
         "stop" => Command::Stop { instances: options.instances },
         "receive" => receive(options)?,
         "proxy" => Command::Proxy,
+        "sandbox" => Command::Sandbox(sandbox(options)?),
         "version" | "--version" | "-V" => Command::Version,
         _ => return Err(UsageError::UnknownCommand(command)),
     };
@@ -108,6 +132,19 @@ fn options(command: &str, mut args: impl Iterator<Item = String>) -> Result<Opti
                 options.instances = true;
                 continue;
             }
+            ("sandbox", "--") => {
+                options.argv = args.collect();
+                break;
+            }
+            ("sandbox", "--tier") => &mut options.tier,
+            ("sandbox", "--memory") => &mut options.memory,
+            ("sandbox", "--rounds") => &mut options.rounds,
+            ("sandbox", "--env" | "--writable" | "--domain") => {
+                let value =
+                    inline.or_else(|| args.next()).ok_or_else(|| UsageError::NoValue(name.clone()))?;
+                options.many(&name).push(value);
+                continue;
+            }
             ("run", "--supervised") => {
                 options.is_supervised = true;
                 continue;
@@ -117,6 +154,40 @@ fn options(command: &str, mut args: impl Iterator<Item = String>) -> Result<Opti
         *slot = Some(inline.or_else(|| args.next()).ok_or(UsageError::NoValue(name))?);
     }
     Ok(options)
+}
+
+impl Options {
+    fn many(&mut self, option: &str) -> &mut Vec<String> {
+        match option {
+            "--env" => &mut self.env,
+            "--writable" => &mut self.writable,
+            _ => &mut self.domains,
+        }
+    }
+}
+
+fn sandbox(options: Options) -> Result<Try, UsageError> {
+    let tier = options.tier.map(|text| {
+        let named = Tier::NAMED.iter().find(|(name, _)| *name == text).map(|(_, tier)| *tier);
+        named.ok_or(UsageError::Value { option: "--tier", found: text, expected: "t1, t2 or t3".to_owned() })
+    });
+    let pair = |text: String| match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(UsageError::Value { option: "--env", found: text, expected: "NAME=VALUE".to_owned() }),
+    };
+    Ok(Try {
+        argv: options.argv,
+        tier: tier.transpose()?,
+        env: options.env.into_iter().map(pair).collect::<Result<_, _>>()?,
+        writable: options.writable.into_iter().map(PathBuf::from).collect(),
+        domains: options.domains,
+        memory: options.memory.map(|text| number("--memory", text)).transpose()?,
+        rounds: options.rounds.map_or(Ok(0), |text| number("--rounds", text))?,
+    })
+}
+
+fn number<N: std::str::FromStr>(option: &'static str, text: String) -> Result<N, UsageError> {
+    text.parse().map_err(|_| UsageError::Value { option, found: text, expected: "a number".to_owned() })
 }
 
 fn node_name(given: Option<String>) -> Result<NodeName, UsageError> {
@@ -288,6 +359,10 @@ mod tests {
         check("run --listen nowhere", Err("--listen: \"nowhere\" is not an address like 0.0.0.0:7644"));
         check("run --node pi", Err("unknown option \"--node\" for run"));
         check("stop --data-dir", Err("--data-dir needs a value"));
+        let tried =
+            Try { argv: vec!["id".into(), "--tier".into()], tier: Some(Tier::T2), ..Default::default() };
+        check("sandbox --tier t2 -- id --tier", Ok(Command::Sandbox(tried)));
+        check("sandbox --tier t4", Err("--tier: \"t4\" is not t1, t2 or t3"));
         check("fly", Err("unknown command \"fly\""));
         check("", Err("no command given"));
     }

@@ -20,6 +20,7 @@ mod report;
 mod rpc;
 mod runs;
 mod runtime;
+mod sandbox;
 mod scene;
 mod server;
 mod supervisor;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     };
     fault::arm(&data.0);
     match cli::run(command, &data) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", log::chain(&error));
             if let Some(hint) = error.hint() {

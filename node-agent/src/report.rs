@@ -80,6 +80,9 @@ pub fn report(agent: &Agent, facts: &Facts, meter: &Meter, certificate_expires_u
     };
     let mut machine = facts.read(&agent.data.0);
     machine.capabilities.extend(agent.engines.capabilities().into_iter().map(str::to_owned));
+    let sandboxes = agent.sandboxes.found().unwrap_or_default();
+    machine.capabilities.extend(facts::sandboxes(&sandboxes));
+    machine.sandbox = facts::parts(&sandboxes);
     machine.capabilities.sort_unstable();
     let load = meter.read(&agent.data.0, &mut instances);
     Report {

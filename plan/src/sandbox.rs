@@ -31,6 +31,8 @@ pub enum Part {
     Seccomp,
     Rlimits,
     MemoryWatchdog,
+    /// The agent's own files are out of reach: by another account, or where the agent has no choice of accounts, by Landlock.
+    Apart,
     Landlock,
     MemoryCgroup,
     PidsCgroup,
@@ -92,16 +94,38 @@ pub struct Refused {
 impl Tier {
     pub const NAMED: [(&'static str, Tier); 3] = [("t1", Tier::T1), ("t2", Tier::T2), ("t3", Tier::T3)];
 
+    pub fn name(self) -> &'static str {
+        Self::NAMED.iter().find(|(_, tier)| *tier == self).map_or("", |(name, _)| name)
+    }
+
     /// What it is made of.
     pub fn parts(self) -> &'static [Part] {
         match self {
-            Tier::T1 => &[Part::NoNewPrivs, Part::Seccomp, Part::Rlimits, Part::MemoryWatchdog],
+            Tier::T1 => &[Part::NoNewPrivs, Part::Seccomp, Part::Rlimits, Part::MemoryWatchdog, Part::Apart],
             Tier::T2 => {
                 &[Part::NoNewPrivs, Part::Seccomp, Part::Landlock, Part::MemoryCgroup, Part::PidsCgroup]
             }
             Tier::T3 => {
                 &[Part::NoNewPrivs, Part::Seccomp, Part::Bubblewrap, Part::MemoryCgroup, Part::PidsCgroup]
             }
+        }
+    }
+}
+
+impl Part {
+    /// As it is written on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::NoNewPrivs => "no_new_privs",
+            Part::Seccomp => "seccomp",
+            Part::Rlimits => "rlimits",
+            Part::MemoryWatchdog => "memory_watchdog",
+            Part::Apart => "apart",
+            Part::Landlock => "landlock",
+            Part::MemoryCgroup => "memory_cgroup",
+            Part::PidsCgroup => "pids_cgroup",
+            Part::Bubblewrap => "bubblewrap",
+            Part::NetworkNamespace => "network_namespace",
         }
     }
 }
@@ -164,7 +188,7 @@ pub fn need(step: &Step) -> Option<Need> {
 
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(Self::NAMED.iter().find(|(_, tier)| tier == self).map_or("", |(name, _)| name))
+        f.pad(self.name())
     }
 }
 
@@ -175,6 +199,7 @@ impl fmt::Display for Part {
             Part::Seccomp => "seccomp",
             Part::Rlimits => "rlimits",
             Part::MemoryWatchdog => "a watchdog over memory",
+            Part::Apart => "an account of its own",
             Part::Landlock => "Landlock",
             Part::MemoryCgroup => "the memory cgroup",
             Part::PidsCgroup => "the pids cgroup",
@@ -188,7 +213,8 @@ impl fmt::Display for Part {
 mod tests {
     use super::*;
 
-    const BASE: [Part; 4] = [Part::NoNewPrivs, Part::Seccomp, Part::Rlimits, Part::MemoryWatchdog];
+    const BASE: [Part; 5] =
+        [Part::NoNewPrivs, Part::Seccomp, Part::Rlimits, Part::MemoryWatchdog, Part::Apart];
     const FULL: [Part; 5] =
         [Part::Landlock, Part::MemoryCgroup, Part::PidsCgroup, Part::Bubblewrap, Part::NetworkNamespace];
 
@@ -215,7 +241,8 @@ mod tests {
                 &Offer::default(),
                 Tier::T1,
                 "needs sandbox t1; missing: no_new_privs (not probed); seccomp (not probed); \
-                 rlimits (not probed); a watchdog over memory (not probed)",
+                 rlimits (not probed); a watchdog over memory (not probed); \
+                 an account of its own (not probed)",
             ),
         ];
         for (offer, tier, expected) in cases {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use plan::sandbox::{Offer, Probed, Tier};
 use proto::v1::NodeFacts;
 use tokio::time::Instant;
 
@@ -132,7 +133,22 @@ pub fn may_install() -> bool {
     is_root() && has_program("apt-get")
 }
 
-fn is_root() -> bool {
+/// The rungs that are offered, as capabilities.
+pub fn sandboxes(offer: &Offer) -> Vec<String> {
+    let rungs = Tier::NAMED.iter().filter(|(_, tier)| offer.missing(*tier).is_empty());
+    rungs.map(|(name, _)| format!("sandbox.{name}")).collect()
+}
+
+/// What was found of each part, by the name it has on the wire: empty where it works, else why not.
+pub fn parts(offer: &Offer) -> BTreeMap<String, String> {
+    let why = |probed: &Probed| match probed {
+        Probed::Works => String::new(),
+        Probed::Missing { why } => why.clone(),
+    };
+    offer.parts.iter().map(|(part, probed)| (part.name().to_owned(), why(probed))).collect()
+}
+
+pub fn is_root() -> bool {
     // SAFETY: geteuid has no preconditions.
     unsafe { libc::geteuid() == 0 }
 }

@@ -78,7 +78,7 @@ struct Plan {
 /// When it cannot be started; nothing runs then.
 pub fn launch(launch: &Launch, admit: impl FnOnce(i32) -> io::Result<()>) -> Result<Child, SpawnError> {
     let system = |action| move |cause| SpawnError::System { action, cause };
-    let program = find_program(launch)?;
+    let program = find_program(&launch.argv, &launch.env)?;
     let argv = strings(launch.argv.iter().map(String::as_str))?;
     let env: Vec<String> = launch.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let env = strings(env.iter().map(String::as_str))?;
@@ -195,7 +195,7 @@ fn errno() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
-fn open_gate(opener: OwnedFd) -> io::Result<()> {
+pub fn open_gate(opener: OwnedFd) -> io::Result<()> {
     // SAFETY: one byte from a valid buffer to a descriptor we own.
     match unsafe { libc::write(opener.as_raw_fd(), [1u8].as_ptr().cast(), 1) } {
         1 => Ok(()),
@@ -223,12 +223,13 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-fn find_program(launch: &Launch) -> Result<PathBuf, SpawnError> {
-    let program = launch.argv.first().filter(|name| !name.is_empty()).ok_or(SpawnError::NoCommand)?;
+/// Where the command's program is, by the PATH of the environment it gets.
+pub fn find_program(argv: &[String], env: &[(String, String)]) -> Result<PathBuf, SpawnError> {
+    let program = argv.first().filter(|name| !name.is_empty()).ok_or(SpawnError::NoCommand)?;
     if program.contains('/') {
         return Ok(PathBuf::from(program));
     }
-    let path = launch.env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
+    let path = env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
     path.split(':')
         .map(|dir| Path::new(dir).join(program))
         .find(|candidate| is_executable(candidate))
@@ -240,7 +241,7 @@ fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-fn strings<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<CString>, SpawnError> {
+pub fn strings<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<CString>, SpawnError> {
     texts.map(|text| c_string(OsStr::new(text))).collect()
 }
 

@@ -19,6 +19,7 @@ mod run;
 mod runs;
 #[cfg(feature = "fault")]
 mod runs_killed;
+mod sandbox;
 mod steps;
 
 /// Not a test: what instances of these tests run, as every machine that runs tests has this very binary.

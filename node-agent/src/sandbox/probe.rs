@@ -1,0 +1,165 @@
+//! Finds out what this machine offers. Each part is put to the test by a child that tries what the part must stop:
+//! kernels accept limits that they then ignore.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use plan::sandbox::{Network, Offer, Part, Probed, Sandbox, Tier};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::log;
+use crate::report::facts::is_root;
+use crate::runtime::procfs;
+use crate::runtime::reaper::Exit;
+use crate::runtime::spawn::SpawnError;
+use crate::sandbox::cgroup::Base;
+use crate::sandbox::child::Canary;
+use crate::sandbox::prepare::{self, Goal, Rig};
+use crate::sandbox::{
+    Caps, Confined, Ended, Over, SandboxError, Sandboxes, account, bubblewrap, keeper, launch,
+};
+
+mod canary;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+const BARE: Rig = Rig { cgroup: false, landlock: false, bubblewrap: false, namespace: false, rlimits: true };
+
+/// Enough for a canary, which begins as a copy of the agent.
+const SMALL: Caps = Caps {
+    memory_bytes: 48 << 20,
+    cpu_seconds: 5,
+    processes: 8,
+    file_bytes: 1 << 20,
+    scratch_bytes: 1 << 20,
+    open_files: 16,
+};
+
+/// Tries all parts at once.
+pub async fn offer(sandboxes: &Sandboxes) -> Offer {
+    account::sweep().await;
+    if let Ok(base) = Base::find() {
+        base.sweep(&sandboxes.token);
+    }
+    // Who is not root has no account for it; then Landlock keeps the agent's files out of reach, or nothing does.
+    let base = Rig { landlock: !is_root(), ..BARE };
+    let tests: [(Part, Rig, Canary); 6] = [
+        (Part::NoNewPrivs, base, canary::no_new_privs),
+        (Part::Seccomp, base, canary::seccomp),
+        (Part::Rlimits, base, canary::rlimits),
+        (Part::Apart, base, canary::reads_the_key),
+        (Part::Landlock, Rig { landlock: true, ..BARE }, canary::leaves_its_folder),
+        (Part::NetworkNamespace, Rig { namespace: true, ..base }, canary::leaves_the_machine),
+    ];
+    let tests = tests.map(|(part, rig, canary)| async move {
+        (part, stopped(run(sandboxes, rig, &Goal::Canary(canary, SMALL), SMALL.memory_bytes).await))
+    });
+    let (simple, memory, bubblewrap) =
+        tokio::join!(join_all(tests), over_memory(sandboxes, base), in_bubblewrap(sandboxes));
+    let mut parts: BTreeMap<Part, Probed> = simple.into_iter().chain(memory).collect();
+    parts.insert(Part::Bubblewrap, bubblewrap);
+    Offer { parts }
+}
+
+/// The greedy ones, one after another: together they would not fit on a small machine.
+async fn over_memory(sandboxes: &Sandboxes, base: Rig) -> [(Part, Probed); 3] {
+    let watched = Goal::Canary(canary::takes_memory, SMALL);
+    let watched = killed_for_memory(run(sandboxes, base, &watched, SMALL.memory_bytes).await);
+    let capped = Rig { cgroup: true, rlimits: false, ..BARE };
+    let greedy = Goal::Canary(canary::takes_memory, Caps { memory_bytes: 16 << 20, ..SMALL });
+    // Unwatched, or one would not know who stopped it.
+    let greedy = killed_for_memory(run(sandboxes, capped, &greedy, u64::MAX).await);
+    let many = Goal::Canary(canary::starts_processes, SMALL);
+    let many = stopped(run(sandboxes, capped, &many, u64::MAX).await);
+    [(Part::MemoryWatchdog, watched), (Part::MemoryCgroup, greedy), (Part::PidsCgroup, many)]
+}
+
+/// A program this time, as it comes after an exec.
+async fn in_bubblewrap(sandboxes: &Sandboxes) -> Probed {
+    const LOOKS: &str = "test ! -e \"$0\" && test ! -w /var/tmp && test ! -w /etc && test $$ -lt 20 && \
+                         grep -q '^Seccomp:.*2' /proc/self/status";
+    let identity = sandboxes.data.join("identity").to_string_lossy().into_owned();
+    let confined = Confined {
+        argv: ["/bin/sh", "-c", LOOKS, &identity].map(str::to_owned).into(),
+        env: BTreeMap::new(),
+        stdin: Vec::new(),
+        dir: None,
+        writable: Vec::new(),
+        sandbox: Sandbox { tier: Tier::T3, network: Network::CutBySeccomp },
+        caps: Caps { processes: 16, ..SMALL },
+    };
+    let rig = Rig { bubblewrap: true, ..BARE };
+    let mut said = Vec::new();
+    let ended = match start(sandboxes, rig, &Goal::Program(&confined), u64::MAX) {
+        Ok((ended, _, stderr)) => {
+            let mut stderr = stderr.take(4096);
+            let (ended, _) = tokio::join!(wait(ended), timeout(LIMIT, stderr.read_to_end(&mut said)));
+            ended
+        }
+        Err(SandboxError::Command(SpawnError::NotFound { .. })) => {
+            let why = "bubblewrap is not installed: `apt-get install bubblewrap`".to_owned();
+            return Probed::Missing { why };
+        }
+        Err(error) => return Probed::Missing { why: log::chain(&error) },
+    };
+    match ended.exit {
+        Exit::Code(0) => Probed::Works,
+        Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => {
+            let said = String::from_utf8_lossy(&said);
+            Probed::Missing { why: bubblewrap::why(&said, procfs::read_small) }
+        }
+    }
+}
+
+type End = (oneshot::Receiver<Ended>, oneshot::Sender<()>);
+
+async fn run(sandboxes: &Sandboxes, rig: Rig, goal: &Goal<'_>, watched: u64) -> Result<Ended, SandboxError> {
+    let (end, ..) = start(sandboxes, rig, goal, watched)?;
+    Ok(wait(end).await)
+}
+
+fn start(
+    sandboxes: &Sandboxes,
+    rig: Rig,
+    goal: &Goal<'_>,
+    watched: u64,
+) -> Result<(End, pipe::Receiver, pipe::Receiver), SandboxError> {
+    let prepared = prepare::prepare(sandboxes, rig, goal)?;
+    let started = launch::launch(prepared.orders, &prepared.place)?;
+    let (sender, end) = oneshot::channel();
+    let (kill, killed) = oneshot::channel();
+    let caps = Caps { memory_bytes: watched, ..SMALL };
+    let kept = keeper::Kept { place: prepared.place, pid: started.pid, exit: started.exit, caps };
+    tokio::spawn(kept.keep(killed, sender));
+    Ok(((end, kill), prepared.stdout, prepared.stderr))
+}
+
+/// Its end, which comes soon; what takes longer is killed and counts as not stopped.
+async fn wait((end, _kill): End) -> Ended {
+    let unknown = Ended { exit: Exit::Unknown, over: None, is_stuck: true };
+    timeout(LIMIT, end).await.ok().and_then(Result::ok).unwrap_or(unknown)
+}
+
+fn stopped(run: Result<Ended, SandboxError>) -> Probed {
+    let why = match run {
+        Ok(Ended { exit: Exit::Code(canary::STOPPED), .. }) => return Probed::Works,
+        Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH), .. }) => "a canary got through".to_owned(),
+        Ok(ended) => format!("a canary {}", ended.exit),
+        Err(error) => log::chain(&error),
+    };
+    Probed::Missing { why }
+}
+
+fn killed_for_memory(run: Result<Ended, SandboxError>) -> Probed {
+    match run {
+        Ok(Ended { over: Some(Over::Memory), .. }) => Probed::Works,
+        Ok(ended) => {
+            Probed::Missing { why: format!("a canary took more memory than allowed, and {}", ended.exit) }
+        }
+        Err(error) => Probed::Missing { why: log::chain(&error) },
+    }
+}
