@@ -44,7 +44,8 @@ pub fn command(view: &View<'_>, argv: &[String]) -> Vec<String> {
     .map(str::to_owned)
     .into();
     // Last, so that neither of the above shows it again.
-    command.extend(["--tmpfs".to_owned(), text(view.hidden)]);
+    command
+        .extend(["--tmpfs", "--remount-ro"].into_iter().flat_map(|how| [how.to_owned(), text(view.hidden)]));
     for path in std::iter::once(view.scratch).chain(view.writable.iter().map(PathBuf::as_path)) {
         command.extend(["--bind".to_owned(), text(path), text(path)]);
     }

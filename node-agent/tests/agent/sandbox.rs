@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -78,10 +78,9 @@ fn a_fork_bomb_is_small_and_ends_with_its_sandbox() {
 fn a_preloaded_library_is_refused() {
     let node = Node::enrolled();
     for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "ORCHESTRATOR_AGENT"] {
-        let output = node.call(&["sandbox", "--env", &format!("{name}=/tmp/x"), "--", "/bin/true"], b"");
-        assert_ne!(output.status.code(), Some(0));
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(told.contains(name) || told.contains("needs sandbox"), "{told}");
+        let output = sandbox(&node, &["--env", &format!("{name}=/tmp/x"), "--", "/bin/true"]);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains(&format!("{name:?} may not be set")), "{}", told(&output));
     }
 }
 
@@ -121,7 +120,7 @@ impl Scene {
         let list = self.node.ok(&["sandbox"], b"");
         let mut offered = Vec::new();
         for tier in TIERS {
-            let output = self.node.call(&["sandbox", "--tier", tier, "--", "/bin/true"], b"");
+            let output = sandbox(&self.node, &["--tier", tier, "--", "/bin/true"]);
             if output.status.success() {
                 offered.push(tier);
                 continue;
@@ -134,10 +133,8 @@ impl Scene {
         offered
     }
 
-    fn command(&self, tier: &str, env: &[(&str, &str)], options: &[&str]) -> std::process::Command {
+    fn command(&self, tier: &str, env: &[(&str, &str)], options: &[&str]) -> Command {
         let (folder, data) = (self.folder.path().display(), self.node.dir.path().display());
-        let mut args = vec!["sandbox".to_owned(), "--tier".to_owned(), tier.to_owned()];
-        args.extend(options.iter().map(|option| (*option).to_owned()));
         let own = [
             ("ATTACK_DATA", data.to_string()),
             ("ATTACK_AGENT", self.node.agent_pid().to_string()),
@@ -145,17 +142,15 @@ impl Scene {
             ("ATTACK_SETUID", format!("{folder}/id")),
         ];
         let given = env.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let mut args = vec!["--tier".to_owned(), tier.to_owned()];
+        args.extend(options.iter().map(|option| (*option).to_owned()));
         for (name, value) in own.into_iter().chain(given) {
             args.extend(["--env".to_owned(), format!("{name}={value}")]);
         }
-        args.push(format!("--data-dir={data}"));
         let hostile = self.hostile.to_string_lossy();
         let run = ["--", &hostile, "--exact", "sandbox::hostile", "--ignored", "--nocapture"];
         args.extend(run.map(str::to_owned));
-        let binary = std::env::var_os("NODE_AGENT").unwrap_or(env!("CARGO_BIN_EXE_node-agent").into());
-        let mut command = std::process::Command::new(binary);
-        command.args(args).env("ATTACK_SECRET", "hunter2").stdin(std::process::Stdio::null());
-        command
+        command(&self.node, &args)
     }
 
     fn attack(&self, tier: &str, env: &[(&str, &str)], options: &[&str]) -> Output {
@@ -175,6 +170,20 @@ impl Scene {
         })
         .collect()
     }
+}
+
+fn sandbox(node: &Node, args: &[&str]) -> Output {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    command(node, &args).output().expect("ran")
+}
+
+/// The data folder comes first: what follows `--` is the program's.
+fn command(node: &Node, args: &[String]) -> Command {
+    let binary = std::env::var_os("NODE_AGENT").unwrap_or(env!("CARGO_BIN_EXE_node-agent").into());
+    let mut command = Command::new(binary);
+    command.arg("sandbox").arg("--data-dir").arg(node.dir.path()).args(args);
+    command.env("ATTACK_SECRET", "hunter2").stdin(Stdio::null());
+    command
 }
 
 fn told(output: &Output) -> String {
