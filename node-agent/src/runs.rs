@@ -29,14 +29,12 @@ pub mod live;
 mod look;
 mod receipts;
 mod resume;
-mod sandbox;
 mod secrets;
 mod terms;
 
 use folder::{Folder, FolderError};
 use id::RunId;
 use live::{About, Input, Live};
-use sandbox::Sandboxes;
 use terms::{Terms, TermsError};
 
 /// Runs that are under way at the same time.
@@ -81,7 +79,6 @@ impl RunsError {
 pub struct Runs {
     agent: Arc<Agent>,
     key: Arc<Ed25519KeyPair>,
-    sandboxes: Sandboxes,
     calls: Arc<Semaphore>,
     live: Mutex<BTreeMap<RunId, Arc<Live>>>,
     /// Held by whoever begins a run.
@@ -96,11 +93,9 @@ impl Runs {
     pub fn open(agent: Arc<Agent>) -> Result<Arc<Self>, RunsError> {
         disk::make_dir(&agent.data.runs(), 0o700)?;
         let key = Arc::new(key::open(&agent.data)?);
-        let sandboxes = Sandboxes::new(agent.data.0.clone(), agent.token.clone());
         Ok(Arc::new(Self {
             agent,
             key,
-            sandboxes,
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
             live: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),

@@ -126,26 +126,30 @@ pub struct Ended {
     pub is_stuck: bool,
 }
 
-/// A program that was started, and what it writes.
-#[derive(Debug)]
-pub struct Started {
-    pub child: Child,
-    pub stdout: pipe::Receiver,
-    pub stderr: pipe::Receiver,
-}
-
 /// A running program. Dropping it kills the program and all that it started.
 #[derive(Debug)]
 pub struct Child {
+    output: Option<(pipe::Receiver, pipe::Receiver)>,
     end: oneshot::Receiver<Ended>,
+    ended: Option<Ended>,
     kill: Option<oneshot::Sender<()>>,
 }
 
 impl Child {
-    /// Its end. Output may still be in the pipes then, but nobody writes to them any more.
+    /// What it writes on stdout and on stderr; once.
+    pub fn take_output(&mut self) -> Option<(pipe::Receiver, pipe::Receiver)> {
+        self.output.take()
+    }
+
+    /// Its end, however often it is asked. Output may still be in the pipes then, but nobody writes to them any more.
     pub async fn wait(&mut self) -> Ended {
+        if let Some(ended) = self.ended {
+            return ended;
+        }
         let unknown = Ended { exit: Exit::Unknown, over: None, is_stuck: true };
-        (&mut self.end).await.unwrap_or(unknown)
+        let ended = (&mut self.end).await.unwrap_or(unknown);
+        self.ended = Some(ended);
+        ended
     }
 
     /// Kills it with all that it started, however far it has moved, and waits for that.
@@ -191,18 +195,18 @@ impl Sandboxes {
     ///
     /// # Errors
     /// When its sandbox is not offered here, or it could not be put into it; nothing runs then.
-    pub async fn spawn(&self, confined: &Confined) -> Result<Started, SandboxError> {
+    pub async fn spawn(&self, confined: &Confined) -> Result<Child, SandboxError> {
         let offer = self.offer().await;
         prepare::check(confined, &offer)?;
         let rig = prepare::Rig::of(confined.sandbox.tier, confined.sandbox.network);
         let prepared = prepare::prepare(self, rig, &prepare::Goal::Program(confined))?;
-        let (stdout, stderr) = (prepared.stdout, prepared.stderr);
+        let output = Some((prepared.stdout, prepared.stderr));
         let started = launch::launch(prepared.orders, &prepared.place)?;
         let (sender, end) = oneshot::channel();
         let (kill, killed) = oneshot::channel();
         let kept =
             keeper::Kept { place: prepared.place, pid: started.pid, exit: started.exit, caps: confined.caps };
         tokio::spawn(kept.keep(killed, sender));
-        Ok(Started { child: Child { end, kill: Some(kill) }, stdout, stderr })
+        Ok(Child { output, end, ended: None, kill: Some(kill) })
     }
 }

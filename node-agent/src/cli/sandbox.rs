@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{DataDir, Try};
 use crate::runtime::reaper;
 use crate::runtime::spawn::{self, Launch};
-use crate::sandbox::{Caps, Confined, Ended, Over, SandboxError, Sandboxes, Started};
+use crate::sandbox::{Caps, Confined, Ended, Over, SandboxError, Sandboxes};
 
 /// More than this per start, and a plan of many small steps feels it.
 const BOUND: Duration = Duration::from_millis(15);
@@ -60,12 +60,18 @@ async fn list(sandboxes: &Sandboxes, took: Duration) -> Result<ExitCode, CliErro
 
 async fn run(sandboxes: &Sandboxes, wanted: &Try) -> Result<ExitCode, CliError> {
     let confined = confined(sandboxes, wanted).await?;
-    let Started { mut child, stdout, stderr } = sandboxes.spawn(&confined).await?;
+    let mut child = sandboxes.spawn(&confined).await?;
+    let output = child.take_output();
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|cause| CliError::System { action: "handle signals", cause })?;
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|cause| CliError::System { action: "handle signals", cause })?;
-    let both = async { tokio::join!(copy(stdout, io::stdout()), copy(stderr, io::stderr()), child.wait()).2 };
+    let copied = async {
+        if let Some((out, err)) = output {
+            tokio::join!(copy(out, io::stdout()), copy(err, io::stderr()));
+        }
+    };
+    let both = async { tokio::join!(copied, child.wait()).1 };
     let ended = tokio::select! {
         ended = both => Some(ended),
         _ = interrupt.recv() => None,
@@ -108,8 +114,7 @@ async fn measure(sandboxes: &Sandboxes, wanted: &Try, rounds: usize) -> Result<E
         plainly(&confined.argv).await?;
         plain.push(begin.elapsed());
         let begin = Instant::now();
-        let mut started = sandboxes.spawn(&confined).await?;
-        started.child.wait().await;
+        sandboxes.spawn(&confined).await?.wait().await;
         inside.push(begin.elapsed());
     }
     let (plain, inside) = (sorted(plain), sorted(inside));

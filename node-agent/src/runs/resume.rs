@@ -26,8 +26,6 @@ impl Runs {
             self.take_up(id, folder);
         }
         self.retire();
-        let runs = self.clone();
-        tokio::spawn(async move { runs.sandboxes.probe().await });
     }
 
     fn take_up(self: &Arc<Self>, id: RunId, folder: Folder) {

@@ -12,7 +12,7 @@ use super::program::Finished;
 use super::{Errand, Outcome};
 use crate::log;
 use crate::runs::look::Node;
-use crate::runs::sandbox::{Caps, Confined, Over};
+use crate::sandbox::{Caps, Confined, Over};
 
 const SHELL: &str = "/bin/sh";
 
@@ -25,7 +25,7 @@ pub async fn run(errand: &Errand) -> Outcome {
 
 async fn start(errand: &Errand) -> Result<Finished, Outcome> {
     let confined = confined(errand).await.map_err(Outcome::Failed)?;
-    let child = errand.bounded(errand.runs.sandboxes.spawn(&confined)).await?;
+    let child = errand.bounded(errand.runs.agent.sandboxes.spawn(&confined)).await?;
     let child = child.map_err(|error| Outcome::Failed(log::chain(&error)))?;
     errand.watch_confined(child).await
 }
@@ -40,7 +40,7 @@ fn judge(errand: &Errand, finished: Finished) -> Outcome {
 }
 
 async fn confined(errand: &Errand) -> Result<Confined, String> {
-    let offer = errand.runs.sandboxes.offer().await;
+    let offer = errand.runs.agent.sandboxes.offer().await;
     let sandbox = offer.decide(need(errand)).map_err(|refused| {
         format!("{refused}; hint: `orchestrator doctor` says how this node can offer it")
     })?;

@@ -19,11 +19,12 @@ use super::{Errand, Outcome};
 use crate::log;
 use crate::runs::live::Printed;
 use crate::runs::resume::execute_token;
-use crate::runs::sandbox::{self, Over};
+
 use crate::runtime::account::Account;
 use crate::runtime::kill::{Family, INSTANCE_VARIABLE, TOKEN_VARIABLE};
 use crate::runtime::reaper::Exit;
 use crate::runtime::spawn::{self, Launch};
+use crate::sandbox::{self, Over};
 
 const BLOCK: usize = 16 << 10;
 /// How long output is still read after the end.
