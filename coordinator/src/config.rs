@@ -73,12 +73,8 @@ pub enum ConfigError {
         #[source]
         cause: std::io::Error,
     },
-    #[error("{} is not a valid configuration", path.display())]
-    Parse {
-        path: PathBuf,
-        #[source]
-        cause: Box<toml::de::Error>,
-    },
+    #[error("{}:{line}: {message}", path.display())]
+    Parse { path: PathBuf, line: usize, message: String },
     #[error(transparent)]
     Store(#[from] InvalidStoreUrl),
     #[error("{text:?} is not the address of a coordinator")]
@@ -127,8 +123,15 @@ impl File {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text)
-            .map_err(|cause| ConfigError::Parse { path: path.to_owned(), cause: Box::new(cause) })
+        toml::from_str(text).map_err(|cause| {
+            let before = text.get(..cause.span().map_or(0, |span| span.start)).unwrap_or_default();
+            // The library's own text shows the place in four lines.
+            ConfigError::Parse {
+                path: path.to_owned(),
+                line: before.matches('\n').count() + 1,
+                message: cause.message().trim_end().replace('\n', "; "),
+            }
+        })
     }
 }
 

@@ -91,6 +91,9 @@ pub struct Leadership {
 
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// The operation that fails where the database cannot be opened at all.
+const OPEN: &str = "open the database";
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{key} was changed by someone else")]
@@ -197,6 +200,7 @@ impl StoreError {
             }
             StoreError::Damaged { .. } => "move the file away and restore a backup of it",
             StoreError::Newer { .. } => "install the newer orchestrator that wrote it",
+            StoreError::Backend { operation: OPEN, .. } => "choose another place for it with --store",
             StoreError::Conflict { .. }
             | StoreError::Compacted { .. }
             | StoreError::LeaseEnded { .. }

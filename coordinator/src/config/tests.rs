@@ -57,6 +57,12 @@ fn addresses_are_checked_where_they_are_given() {
 #[test]
 fn an_unknown_key_is_named_with_its_place() {
     let error = File::parse(Path::new("config.toml"), "stor = 'sqlite:x'").expect_err("a typo");
-    let cause = std::error::Error::source(&error).expect("a cause").to_string();
-    assert!(cause.contains("line 1") && cause.contains("stor") && cause.contains("store"), "{cause}");
+    let said = error.to_string();
+    assert!(
+        said.starts_with("config.toml:1: ") && said.contains("`stor`") && said.contains("`store`"),
+        "{said}"
+    );
+    let error = File::parse(Path::new("config.toml"), "output = 'json'\n\n= 1").expect_err("no TOML");
+    let said = error.to_string();
+    assert!(said.starts_with("config.toml:3: ") && said.lines().count() == 1, "{said}");
 }

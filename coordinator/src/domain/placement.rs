@@ -29,6 +29,9 @@ pub use view::{FOREIGN, HostPort, Liveness, NodeView, Reserved, protocol_of};
 
 use round::Round;
 
+/// The largest count that can be asked for; each instance is decided on, recorded and told of on its own.
+pub const MOST_INSTANCES: u32 = 10_000;
+
 /// How many instances a deployment wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

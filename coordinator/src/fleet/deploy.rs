@@ -12,7 +12,7 @@ use proto::v1;
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, join, spec};
 use crate::domain::deployment::{Action, DeploymentRecord, Release, Wish};
-use crate::domain::placement::Replicas;
+use crate::domain::placement::{MOST_INSTANCES, Replicas};
 use crate::fault;
 use crate::store::json::Stored;
 
@@ -33,6 +33,7 @@ impl Fleet {
             Some(_) | None => self.resolve(&request.module).await?,
         };
         let name = deployment_name(request, &module.release.module)?;
+        check_count(request)?;
         if let Some(reason) = self.why_deprecated(&module.release).await? {
             progress.note(format!(
                 "{} {} is deprecated: {reason}",
@@ -142,6 +143,18 @@ pub(super) fn wait(timeout_ms: u32, no_wait: bool) -> Duration {
 fn deployment_name(request: &v1::DeployRequest, module: &str) -> Result<DeploymentName, FleetError> {
     let text = if request.deployment.is_empty() { module } else { &request.deployment };
     Ok(DeploymentName::parse(text)?)
+}
+
+/// Before anything is done for it, such as enrolling this machine.
+fn check_count(request: &v1::DeployRequest) -> Result<(), FleetError> {
+    use v1::replicas::Replicas as Wire;
+    match request.replicas.as_ref().and_then(|replicas| replicas.replicas.as_ref()) {
+        Some(Wire::Count(count)) if *count > MOST_INSTANCES => Err(FleetError::Invalid {
+            message: format!("{count} instances are too many; a deployment has at most {MOST_INSTANCES}"),
+            hint: Some("one instance on every node is asked for as such: --every-node".to_owned()),
+        }),
+        Some(Wire::Count(_) | Wire::EveryNode(_)) | None => Ok(()),
+    }
 }
 
 /// Nodes named without a number mean one instance on each of them.

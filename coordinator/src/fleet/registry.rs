@@ -83,6 +83,12 @@ impl Fleet {
             Some((name, wanted)) => (name, Some(wanted)),
             None => (reference, None),
         };
+        if name.is_empty() || wanted == Some("") {
+            return Err(FleetError::Invalid {
+                message: format!("{reference:?} is no module: it is written NAME or NAME@VERSION"),
+                hint: Some("`orchestrator module list` shows all that are known".to_owned()),
+            });
+        }
         if let Some(digest) = wanted.filter(|wanted| wanted.starts_with("sha256:")) {
             let release =
                 Release { module: name.to_owned(), version: String::new(), digest: digest.to_owned() };

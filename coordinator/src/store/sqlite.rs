@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::session::Session;
 use crate::store::txn::{check_key, check_prefix};
-use crate::store::{Event, LeaseId, Listing, Revision, Store, StoreError, Txn, Versioned};
+use crate::store::{Event, LeaseId, Listing, OPEN, Revision, Store, StoreError, Txn, Versioned};
 
 /// How late a watch may notice what another process wrote, and that a lease has ended.
 const POLL: Duration = Duration::from_millis(100);
@@ -65,8 +65,8 @@ impl SqliteStore {
         });
         spawned.map_err(|cause| worker.failed("start a thread", Fault::Io(cause)))?;
         match is_open.await {
-            Ok(opened) => opened.map_err(|fault| worker.failed("open the database", fault))?,
-            Err(_) => return Err(worker.failed("open the database", Fault::Gone)),
+            Ok(opened) => opened.map_err(|fault| worker.failed(OPEN, fault))?,
+            Err(_) => return Err(worker.failed(OPEN, Fault::Gone)),
         }
         Ok(SqliteStore { worker })
     }

@@ -36,7 +36,7 @@ fn a_bad_module_is_refused_with_file_and_place() {
 }
 
 /// The command line, its exit code, and what it must say, after `deploy ./page` has worked on node a.
-const LINES: [(&str, i32, &[&str]); 11] = [
+const LINES: [(&str, i32, &[&str]); 16] = [
     ("deploy", 2, &["deploy"]),
     ("deploy no-such-module", 2, &["no-such-module"]),
     ("deploy hello-web@99.0.0", 2, &["99.0.0"]),
@@ -44,6 +44,11 @@ const LINES: [(&str, i32, &[&str]); 11] = [
     ("deploy ./page --set nonsense=1", 2, &["nonsense"]),
     ("deploy ./page --node nowhere", 2, &["nowhere"]),
     ("deploy ./page --count 0", 2, &["count"]),
+    ("deploy ./page --count 4294967295", 2, &["10000", "--every-node"]),
+    ("deploy ''", 2, &["NAME@VERSION"]),
+    ("deploy hello-web@", 2, &["NAME@VERSION"]),
+    ("deploy /root", 2, &["MODULE.yaml", "orchestrator import"]),
+    ("--store sqlite:/proc/x.db status", 1, &["/proc/x.db", "--store"]),
     ("status no-such-deployment", 2, &["no-such-deployment"]),
     ("rollback no-such-deployment", 2, &["no-such-deployment"]),
     ("node show nowhere", 2, &["nowhere"]),

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::problem::{Failure, Problem};
-use proto::code::Code;
+use crate::cli::problem::Failure;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -32,7 +31,11 @@ impl Source {
         match std::fs::metadata(&path) {
             Err(cause) => Err(Failure::io(format!("could not open {}", path.display()), &cause)),
             Ok(found) if found.is_dir() => {
-                Err(Problem::new(Code::InvalidInput, format!("{} has no {SPEC_FILE}", path.display())).into())
+                let problem = Failure::invalid(format!("{} has no {SPEC_FILE}", path.display()));
+                Err(problem.with_hint(format!(
+                    "`orchestrator import {}` makes a module of a project's README and compose file",
+                    path.display()
+                )))
             }
             Ok(_) if is_package => Ok(Source::Package(path)),
             Ok(_) => Err(Failure::invalid(format!(

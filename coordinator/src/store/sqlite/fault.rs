@@ -10,6 +10,8 @@ pub(super) enum Fault {
     Store(StoreError),
     Sqlite(rusqlite::Error),
     Io(std::io::Error),
+    /// Something else is in the file.
+    Foreign,
     Newer {
         found: i64,
         known: i64,
@@ -35,6 +37,7 @@ impl Fault {
         let store = store.to_owned();
         match self {
             Fault::Store(error) => error,
+            Fault::Foreign => StoreError::Damaged { store, cause: "it is no SQLite database".into() },
             Fault::Newer { found, known } => StoreError::Newer { store, found, known },
             Fault::Gone => {
                 StoreError::Backend { operation, store, cause: "the thread of the database has ended".into() }

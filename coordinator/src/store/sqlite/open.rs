@@ -1,7 +1,7 @@
 //! Opens the file and brings its schema to the present format.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +12,9 @@ use crate::store::sqlite::fault::Fault;
 
 /// How long a call waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// What every SQLite file begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// One step per format; a file of format n has had the first n of them. Never change one, add another.
 const MIGRATIONS: [&str; 1] = [
@@ -27,6 +30,7 @@ const MIGRATIONS: [&str; 1] = [
 
 pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
     create(path).map_err(Fault::Io)?;
+    check_magic(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -50,6 +54,16 @@ fn create(path: &Path) -> io::Result<()> {
         Err(_) if path.exists() => Ok(()),
         made => made.map(drop),
     }
+}
+
+/// SQLite takes a file of a few bytes for an empty one, and would write over it. What cannot be read it tells itself.
+fn check_magic(path: &Path) -> Result<(), Fault> {
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut begin));
+    if read.is_ok() && !begin.is_empty() && begin != MAGIC {
+        return Err(Fault::Foreign);
+    }
+    Ok(())
 }
 
 fn known() -> i64 {

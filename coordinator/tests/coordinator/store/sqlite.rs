@@ -145,9 +145,12 @@ async fn cannot_write() {
 async fn a_file_that_cannot_be_understood_is_told() {
     let bed = SqliteBed::new();
     let garbage = bed.folder.path().join("garbage.db");
-    fs::write(&garbage, "this is not a database, whatever its name says").expect("write");
-    let error = refusal(&garbage).await;
-    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    for text in ["this is not a database, whatever its name says", "short"] {
+        fs::write(&garbage, text).expect("write");
+        let error = refusal(&garbage).await;
+        assert!(matches!(error, StoreError::Damaged { .. }), "{text:?}: {error:?}");
+        assert_eq!(fs::read_to_string(&garbage).expect("text"), text);
+    }
 
     let store = bed.open().await;
     for index in 0..200 {
