@@ -63,7 +63,7 @@ pub async fn run(context: &Context, command: RunCommand) -> Result<u8, Failure> 
     match command {
         RunCommand::List => list(context).await,
         RunCommand::Show(one) => show(context, one.run).await,
-        RunCommand::Logs(one) => follow::follow(context, &one.run, false).await,
+        RunCommand::Logs(one) => follow::follow(context, &mut context.plans().await?, &one.run, false).await,
         RunCommand::Cancel(one) => cancel(context, one.run).await,
         RunCommand::Answer { run, step, answer, node } => {
             self::answer(context, &run.run, &step, &answer, node.as_deref()).await

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use modules::digest::Digest;
 use plan::receipt::Receipt;
-use plan::run::event::{Event, Record, Work};
+use plan::run::event::{Record, Work};
 use plan::run::{Phase, Run, RunError, Undo};
 use plan::step::StepId;
 use proto::ids::NodeName;
@@ -204,7 +204,5 @@ impl Question {
     }
 }
 
-/// The events that change what people are asked or see.
-pub fn is_telling(event: &Event) -> bool {
-    !matches!(event, Event::Cleared { .. } | Event::Spent { .. } | Event::Begun { .. })
-}
+#[cfg(test)]
+mod tests;

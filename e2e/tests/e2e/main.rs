@@ -10,6 +10,7 @@ mod fleet;
 mod kills;
 mod offline;
 mod pi;
+mod plans;
 mod spine;
 mod systemd;
 mod units;

@@ -66,7 +66,7 @@ pub async fn run(context: &Context, args: RunArgs) -> Result<u8, Failure> {
         context.console.say(&format!("hint: `orchestrator run logs {}` follows it", run.run));
         return Ok(3);
     }
-    follow::follow(context, &run.run, is_person).await
+    follow::follow(context, &mut client, &run.run, is_person).await
 }
 
 /// Shows a plan that nobody has approved yet, and asks.

@@ -18,11 +18,16 @@ use crate::cli::Context;
 use crate::cli::console::{Format, Style, printable};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::problem::{Failure, Problem};
+use crate::rpc::PlansClient;
 
 /// Follows it until it ends or only waits. Who `answers` is asked on the terminal.
-pub async fn follow(context: &Context, run: &str, answers: bool) -> Result<u8, Failure> {
+pub async fn follow(
+    context: &Context,
+    client: &mut PlansClient,
+    run: &str,
+    answers: bool,
+) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen();
-    let mut client = context.plans().await?;
     let request = v1::FollowRunRequest { run: run.to_owned(), answers };
     let mut events = client.follow_run(request).await?.into_inner();
     let mut asked = BTreeSet::new();
@@ -36,7 +41,7 @@ pub async fn follow(context: &Context, run: &str, answers: bool) -> Result<u8, F
             Some(Event::Questions(questions)) if answers => {
                 for question in questions.questions {
                     if asked.insert(question.id.clone()) {
-                        ask(context, &question, &interrupt, run).await?;
+                        ask(context, client, &question, &interrupt, run).await?;
                     }
                 }
             }
@@ -128,6 +133,7 @@ fn tell(context: &Context, finished: v1::run_event::Finished) -> Result<u8, Fail
 /// Asks on the terminal, and sends what was said. An answer that comes too late is told, and the run goes on.
 async fn ask(
     context: &Context,
+    client: &mut PlansClient,
     open: &v1::OpenQuestion,
     interrupt: &Interrupt,
     run: &str,
@@ -144,10 +150,7 @@ async fn ask(
         };
         let Some(answer) = understood(question, said.trim()) else { continue };
         let request = v1::AnswerQuestionRequest { id: open.id.clone(), answer: Some(answer), remember: None };
-        let told = async {
-            let mut client = context.plans().await?;
-            client.answer_question(context.request(request)).await.map_err(Failure::from)
-        };
+        let told = async { client.answer_question(context.request(request)).await.map_err(Failure::from) };
         match timeout(ANSWER, told).await {
             Ok(Ok(_)) => {}
             Ok(Err(Failure::Problem(problem))) => {

@@ -126,7 +126,9 @@ impl State {
         if !self.is_loaded {
             return false;
         }
-        let waits = |node: &Node| !node.is_over() && (node.away.is_some() || !node.questions().is_empty());
+        // Nobody is asked any more by what is being cancelled.
+        let asks = |node: &Node| self.record.cancelled_by.is_none() && !node.questions().is_empty();
+        let waits = |node: &Node| !node.is_over() && (node.away.is_some() || asks(node));
         let is_waiting = self.nodes.values().any(waits) && self.nodes.values().all(Node::is_settled);
         self.record.ended.is_some() || (is_waiting && !self.may_begin())
     }

@@ -128,6 +128,8 @@ impl Fleet {
         loop {
             let kept = self.find_run(id.as_str()).await?;
             if kept.value.ended.is_some() {
+                // Whoever waits for the end must hear of it, also when another process wrote it down.
+                live.change(|state| state.record = kept.value);
                 return Ok(());
             }
             let ended = Some(Ended { how: how.clone(), at: self.clock.now() });
