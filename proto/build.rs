@@ -16,7 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let feature = |name: &str| std::env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
     let mut files = vec!["orchestrator/v1/agent.proto", "orchestrator/v1/run.proto"];
     if feature("COORDINATOR") {
-        files.extend(["orchestrator/v1/coordinator.proto", "orchestrator/v1/plans.proto"]);
+        files.extend([
+            "orchestrator/v1/coordinator.proto",
+            "orchestrator/v1/plans.proto",
+            "orchestrator/v1/assistant.proto",
+        ]);
     }
     let mut config = tonic_prost_build::Config::new();
     config.btree_map(["."]).skip_debug(SECRET);

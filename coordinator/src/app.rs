@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use modules::catalog::Catalog;
 use proto::code::Code;
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::agents::Agents;
 use crate::blobs::{BlobError, Blobs};
@@ -17,6 +18,7 @@ use crate::fleet::enrol::Enrolment;
 use crate::fleet::enrol::authority::FleetAuthority;
 use crate::fleet::enrol::binaries::AgentBinaries;
 use crate::fleet::keyring::{Keyring, KeyringError};
+use crate::fleet::models::{Models, Outside};
 use crate::fleet::presence::Presence;
 use crate::fleet::runs::Runs;
 use crate::fleet::{Fleet, Holds, carrier};
@@ -82,7 +84,15 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         clock: Arc::clone(&clock),
         data_dir: data_dir.clone(),
     };
+    let outside = Outside {
+        store: Arc::clone(&store),
+        keyring: Arc::clone(&keyring),
+        clock: Arc::clone(&clock),
+        variable: |name| std::env::var(name).ok(),
+        random,
+    };
     Ok(Arc::new(Fleet {
+        models: Models::new(settings.llm.clone(), outside),
         store,
         blobs: Blobs::local(&data_dir.join("packages"))?,
         hosts,
@@ -99,6 +109,13 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         runs: Runs::default(),
         by: format!("{}@{}", user_name(), machine_name()),
     }))
+}
+
+/// A number in [0, 1). Where the system has no randomness, waits are not spread, and that is all.
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    let _ = SystemRandom::new().fill(&mut bytes);
+    f64::from(u32::from_be_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }
 
 fn machine_name() -> String {

@@ -2,6 +2,8 @@
 
 mod access;
 mod approval;
+mod ask;
+mod budget;
 mod completion;
 mod confirm;
 pub mod console;
@@ -42,7 +44,7 @@ use self::console::{Color, Console, Format, Look};
 use self::problem::Failure;
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::{ConfigError, File, Given, Settings};
-use crate::rpc::{self, Client, ConnectError, PlansClient};
+use crate::rpc::{self, AssistantClient, Client, ConnectError, PlansClient};
 
 /// One place to run a fleet of Raspberry Pis and servers
 #[derive(Debug, Parser)]
@@ -114,6 +116,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Names modules for what you need, and where they would go
     Suggest(suggest::SuggestArgs),
+    /// Reaches a goal in plain words: a model plans, you approve, the nodes carry it out
+    Ask(ask::AskArgs),
     /// Work for the nodes, written down as steps: checked, approved, carried out
     #[command(subcommand)]
     Plan(plan::PlanCommand),
@@ -132,6 +136,8 @@ enum Command {
     /// Values that modules need and nobody should read
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// What language models cost so far, and what they may cost
+    Budget(budget::BudgetArgs),
     /// Who may use this coordinator from elsewhere
     #[command(subcommand)]
     Access(access::AccessCommand),
@@ -158,6 +164,10 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 impl Context {
     async fn connect(&self) -> Result<Client, Failure> {
         rpc::connect(&self.settings).await.map_err(Failure::from)
+    }
+
+    async fn assistant(&self) -> Result<AssistantClient, Failure> {
+        rpc::connect_assistant(&self.settings).await.map_err(Failure::from)
     }
 
     async fn plans(&self) -> Result<PlansClient, Failure> {
@@ -283,12 +293,26 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Policy(command) => policy::run(context, command).await,
         Command::Registry(command) => registry::run(context, command).await,
         Command::Secret(command) => secret::run(context, command).await,
+        Command::Ask(args) => ask::run(context, args).await,
+        Command::Budget(args) => budget::run(context, args).await,
         Command::Access(command) => access::run(context, command).await,
         Command::Serve(args) => serve::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Completion(args) => completion::run(context, &args),
         Command::Version => version::run(context).await,
     }
+}
+
+/// Another command, as its words say it.
+fn command_of(words: &[String]) -> Result<Command, Failure> {
+    let argv = std::iter::once("orchestrator".to_owned()).chain(words.iter().cloned());
+    let cli = Cli::try_parse_from(argv).map_err(|error| Failure::invalid(error.to_string()))?;
+    Ok(cli.command)
+}
+
+/// Runs another command in place of this one, with the same settings.
+async fn instead(context: &Context, command: Command) -> Result<u8, Failure> {
+    Box::pin(dispatch(context, command)).await
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Settings: flags, else `ORCHESTRATOR_…` variables, else config.toml, else defaults that need nothing.
 
+pub mod llm;
+
 use std::path::{Path, PathBuf};
 
 use proto::code::Code;
@@ -22,6 +24,8 @@ pub struct Settings {
     pub github: GitHub,
     /// Whether packages must be signed with a trusted key.
     pub refuses_unsigned: bool,
+    /// The language models there are; none: all that needs none works.
+    pub llm: llm::Llm,
 }
 
 /// What becomes of packages that nobody signed.
@@ -63,6 +67,8 @@ pub struct File {
     /// `[github]` with `api` and `raw`.
     pub github: GitHub,
     pub unsigned: Unsigned,
+    /// `[llm]` with `[[llm.low]]`, `[[llm.high]]` and `[llm.caps]`.
+    pub llm: llm::Llm,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +169,7 @@ impl Settings {
             data_dir,
             github: file.github.clone(),
             refuses_unsigned: file.unsigned == Unsigned::Refuse,
+            llm: file.llm.clone(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+pub mod ask;
 pub mod ca;
 pub(crate) mod carrier;
 mod carry_out;
@@ -21,6 +22,7 @@ mod keep;
 pub mod keyring;
 pub mod keys;
 mod logs;
+pub mod models;
 mod nodes;
 pub(crate) mod observe;
 mod outcome;
@@ -74,6 +76,7 @@ pub struct Fleet {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) catalog: &'static Catalog,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) models: models::Models,
     /// Whether packages must be signed with a trusted key.
     pub(crate) refuses_unsigned: bool,
     /// This process, as the changes name it that it carries out.

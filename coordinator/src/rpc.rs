@@ -2,6 +2,7 @@
 //! and, for those who have access, on the network.
 //! Either way the command line speaks to it through the same client.
 
+mod assistant;
 mod connect;
 mod listen;
 mod pass;
@@ -11,6 +12,8 @@ mod remote;
 mod service;
 mod tls;
 
-pub use connect::{Client, ConnectError, PlansClient, connect, connect_plans, serve};
+pub use connect::{
+    AssistantClient, Client, ConnectError, PlansClient, connect, connect_assistant, connect_plans, serve,
+};
 pub use pass::{NewKey, PassError};
 pub use remote::PORT;

@@ -57,6 +57,12 @@ impl Breakers {
         self.circuits.remove(name);
     }
 
+    /// Who is not asked now: until when, and because of which error.
+    pub fn open(&self, now: UnixMillis) -> impl Iterator<Item = (&str, UnixMillis, &str)> {
+        let open = self.circuits.iter().filter(move |(_, circuit)| now < circuit.open_until);
+        open.map(|(name, circuit)| (name.as_str(), circuit.open_until, circuit.error.as_str()))
+    }
+
     pub fn failed(&mut self, name: &str, error: &ProviderError, now: UnixMillis) {
         // Being asked to slow down is what quotas are for, and a wrong request is not the provider's fault.
         if matches!(error.kind(), Kind::Rate | Kind::Invalid) {

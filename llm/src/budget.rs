@@ -2,7 +2,8 @@
 //!
 //! A request is let through only if its worst case fits into what is left of every cap it counts against (its plan, its
 //! node, the day and the month in UTC), with all that others have reserved counted as spent. So no cap is ever passed,
-//! however many ask at once. What became of a request is unknown after a crash: then it counts as its worst case.
+//! however many ask at once. What became of a request is unknown after a crash: then it counts as its worst case. The
+//! ledger may be shared by several coordinators: a reservation is booked in full once no answer can come any more.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,10 @@ use crate::quota::UnixMillis;
 mod tests;
 
 const DAY: i64 = 86_400_000;
+/// So long a reservation is kept for whoever made it; no request may take longer.
+pub const HOLD: UnixMillis = 30 * 60_000;
+/// So many days the account of a plan is kept after its last request.
+const KEPT_DAYS: i64 = 30;
 
 /// The most that may be spent; None is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,16 @@ pub struct Account(String);
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Account {
+    fn kept_days(&self) -> i64 {
+        match self.0.split_once(':') {
+            Some(("node", _)) => 1,
+            Some(("month", _)) => 366,
+            Some(_) | None => KEPT_DAYS,
+        }
     }
 }
 
@@ -90,10 +105,19 @@ pub struct Balance {
 #[serde(transparent)]
 pub struct ReservationId(u64);
 
+impl ReservationId {
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Reservation {
     accounts: Vec<Account>,
     worst: Amount,
+    /// From then on nobody waits for its answer.
+    #[serde(default)]
+    until: UnixMillis,
 }
 
 /// A cap that the worst case of a request would pass.
@@ -111,6 +135,9 @@ pub struct Ledger {
     accounts: BTreeMap<Account, Balance>,
     open: BTreeMap<ReservationId, Reservation>,
     next: u64,
+    /// The day (since 1970) on which an account was last asked.
+    #[serde(default)]
+    asked: BTreeMap<Account, i64>,
 }
 
 impl Ledger {
@@ -131,10 +158,11 @@ impl Ledger {
         for account in &accounts {
             let balance = self.accounts.entry(account.clone()).or_default();
             balance.reserved = balance.reserved.plus(worst);
+            self.asked.insert(account.clone(), now.div_euclid(DAY));
         }
         let id = ReservationId(self.next);
         self.next += 1;
-        self.open.insert(id, Reservation { accounts, worst });
+        self.open.insert(id, Reservation { accounts, worst, until: now.saturating_add(HOLD) });
         Ok(id)
     }
 
@@ -160,11 +188,13 @@ impl Ledger {
         self.commit(id, Amount::default());
     }
 
-    /// After a restart: nobody knows what became of what was open, so it counts as its worst case. Gives how many.
-    pub fn recover(&mut self) -> usize {
-        let open: Vec<ReservationId> = self.open.keys().copied().collect();
-        open.iter().for_each(|id| self.commit_worst(*id));
-        open.len()
+    /// Nobody knows what became of what is open for too long (whoever asked has died), so it counts as its worst case,
+    /// as it did while it was reserved. Gives how many.
+    pub fn recover(&mut self, now: UnixMillis) -> usize {
+        let lost = self.open.iter().filter(|(_, reservation)| reservation.until <= now);
+        let lost: Vec<ReservationId> = lost.map(|(id, _)| *id).collect();
+        lost.iter().for_each(|id| self.commit_worst(*id));
+        lost.len()
     }
 
     /// What stands in the accounts, by name.
@@ -177,9 +207,16 @@ impl Ledger {
         self.accounts.get(&Account(format!("plan:{plan}"))).copied().unwrap_or_default()
     }
 
-    /// Forgets the accounts of plans that are over and of days long gone, as `is_over` says; open ones stay.
-    pub fn forget(&mut self, mut is_over: impl FnMut(&Account) -> bool) {
-        self.accounts.retain(|account, balance| balance.reserved != Amount::default() || !is_over(account));
+    /// Forgets accounts that nothing counts against any more: nodes and days that are over, months after a year, plans
+    /// that asked for nothing in a month.
+    pub fn forget(&mut self, now: UnixMillis) {
+        let today = now.div_euclid(DAY);
+        let (accounts, asked) = (&mut self.accounts, &mut self.asked);
+        accounts.retain(|account, balance| {
+            let age = today.saturating_sub(asked.get(account).copied().unwrap_or_default());
+            balance.reserved != Amount::default() || age <= account.kept_days()
+        });
+        asked.retain(|account, _| accounts.contains_key(account));
     }
 
     fn check(&self, account: &Account, cap: &Cap, worst: Amount) -> Result<(), OverBudget> {

@@ -1,7 +1,8 @@
 //! The gate of the coordinator: every try reserves its worst case, waits for its quota, and is booked.
 //!
-//! The whole state is one value that can be stored and read again. What is done when is decided by `budget`, `quota`
-//! and `breaker`; this only holds them together, and waits.
+//! The whole state is one value in a vault that several coordinators may share; each change is read, made and stored as
+//! one, so that none of them passes a budget because of another. What is done when is decided by `budget`, `quota` and
+//! `breaker`; this only holds them together, and waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,7 @@ mod tests;
 /// A quota that is closed for longer is not waited for: another candidate may be quicker. Waiting for one's turn is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is kept between runs of the coordinator.
+/// What is kept between runs of the coordinator, and shared by all of a fleet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
@@ -38,24 +39,36 @@ pub struct State {
 /// Milliseconds since 1970, as the coordinator's clock has them.
 pub type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// Called with the state whenever it changed, before a request leaves: what it did not store is lost by a crash.
-pub type Save = Arc<dyn Fn(&State) -> Result<(), String> + Send + Sync>;
+/// Whether a change is worth storing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Yes,
+    No,
+}
 
-/// Holds the state of all providers and plans.
+/// A change to the state, made again where somebody else was quicker.
+pub type Change<'c> = dyn FnMut(&mut State) -> Changed + Send + 'c;
+
+/// Where the state is.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// Reads the state, lets `change` change it, and stores it if nobody else stored another one meanwhile; else does it
+    /// all again. Returns once it is stored for good, or says why it is not (then it may be, for all one knows).
+    async fn change(&self, change: &mut Change<'_>) -> Result<(), String>;
+}
+
+/// Lets the requests of all plans through, one by one.
 pub struct Keeper {
-    state: Mutex<Held>,
+    vault: Arc<dyn Vault>,
+    open: Mutex<BTreeMap<u64, Open>>,
+    /// Tries that were cancelled, not yet told to the vault: until then they count as their worst case anyway.
+    abandoned: Mutex<Vec<Open>>,
     /// Who waits for a quota does so in the order of coming, or some would never get their turn.
     queues: Mutex<BTreeMap<QuotaKey, Arc<Semaphore>>>,
     now: Now,
-    save: Save,
 }
 
-struct Held {
-    state: State,
-    open: BTreeMap<u64, Open>,
-    next: u64,
-}
-
+#[derive(Clone)]
 struct Open {
     reservation: ReservationId,
     ticket: Ticket,
@@ -63,38 +76,74 @@ struct Open {
 }
 
 impl Keeper {
-    /// Takes up what was stored. Requests that were open then count as their worst case.
-    pub fn new(mut state: State, now: Now, save: Save) -> Keeper {
-        state.ledger.recover();
-        let held = Held { state, open: BTreeMap::new(), next: 0 };
-        Keeper { state: Mutex::new(held), queues: Mutex::default(), now, save }
+    pub fn new(vault: Arc<dyn Vault>, now: Now) -> Keeper {
+        Keeper { vault, open: Mutex::default(), abandoned: Mutex::default(), queues: Mutex::default(), now }
     }
 
-    /// The gate for requests of one plan, perhaps for one node. `key` is the name of the key in use.
-    pub fn gate<'a>(
-        &'a self,
-        caps: Caps,
-        plan: &'a str,
-        node: Option<&'a str>,
-        key: &'a str,
-    ) -> PlanGate<'a> {
-        PlanGate { keeper: self, caps, plan, node, key }
+    /// The gate for requests of one plan, perhaps for one node.
+    pub fn gate<'a>(&'a self, caps: Caps, plan: &'a str, node: Option<&'a str>) -> PlanGate<'a> {
+        PlanGate { keeper: self, caps, plan, node }
     }
 
-    /// A copy of the state, to show it.
-    pub fn state(&self) -> State {
-        self.held().state.clone()
+    /// The state as it is now, what was lost by crashes booked.
+    pub async fn state(&self) -> Result<State, String> {
+        let mut seen = State::default();
+        self.change(|state| {
+            seen = state.clone();
+            Changed::No
+        })
+        .await?;
+        Ok(seen)
+    }
+
+    /// Changes the state, and takes along what was abandoned or lost.
+    async fn change(&self, mut change: impl FnMut(&mut State) -> Changed + Send) -> Result<(), String> {
+        let abandoned = std::mem::take(&mut *lock(&self.abandoned));
+        let now = (self.now)();
+        let result = self
+            .vault
+            .change(&mut |state| {
+                let mut changed = Changed::No;
+                for open in &abandoned {
+                    book_abandoned(state, open, now);
+                    changed = Changed::Yes;
+                }
+                if state.ledger.recover(now) > 0 {
+                    changed = Changed::Yes;
+                }
+                // What comes to nothing leaves nothing behind, such as what was reserved on the way to a refusal.
+                let mut tried = state.clone();
+                if change(&mut tried) == Changed::Yes {
+                    *state = tried;
+                    state.ledger.forget(now);
+                    changed = Changed::Yes;
+                }
+                changed
+            })
+            .await;
+        if result.is_err() {
+            lock(&self.abandoned).extend(abandoned);
+        }
+        result
     }
 
     fn queue(&self, key: &QuotaKey) -> Arc<Semaphore> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = lock(&self.queues);
         Arc::clone(queues.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        // The state is changed by functions that do not panic halfway.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remember(&self, open: Open) -> Pass {
+        let mut held = lock(&self.open);
+        // The reservation's number is never given twice by one ledger.
+        let pass = open.reservation.number();
+        held.insert(pass, open);
+        Pass(pass)
     }
+}
+
+/// What is behind the locks is changed by functions that do not panic halfway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The gate of one plan.
@@ -103,29 +152,46 @@ pub struct PlanGate<'a> {
     caps: Caps,
     plan: &'a str,
     node: Option<&'a str>,
-    /// The name of the key in use.
-    key: &'a str,
 }
 
+/// What one look at the state comes to.
 enum Step {
-    Passed(Pass),
+    Passed(Open),
     Wait(Duration),
+    Refused(Refused),
 }
 
 #[async_trait]
 impl Gate for PlanGate<'_> {
     async fn enter(&self, candidate: &Candidate, request: &Request) -> Result<Pass, Refused> {
-        let queue = self.keeper.queue(&self.quota_key(candidate));
+        let queue = self.keeper.queue(&quota_key(candidate));
         let _turn = queue.acquire().await.expect("queues are never closed");
         loop {
-            match self.step(candidate, request)? {
-                Step::Passed(pass) => return Ok(pass),
-                Step::Wait(wait) if wait > PATIENCE => {
+            let mut step = None;
+            let looked = self.keeper.change(|state| {
+                let (changed, taken) = self.step(state, candidate, request);
+                step = Some(taken);
+                changed
+            });
+            let stored = looked.await;
+            match (stored, step) {
+                (Ok(()), Some(Step::Passed(open))) => return Ok(self.keeper.remember(open)),
+                (Ok(()), Some(Step::Refused(refused))) => return Err(refused),
+                (Ok(()), Some(Step::Wait(wait))) if wait > PATIENCE => {
                     let reason =
                         format!("{} allows nothing for {} s", candidate.provider.name(), wait.as_secs());
                     return Err(Refused { reason, only_here: true });
                 }
-                Step::Wait(wait) => sleep(wait).await,
+                (Ok(()), Some(Step::Wait(wait))) => sleep(wait).await,
+                // What was reserved all the same is booked in full in time.
+                (Err(cause), _) => {
+                    let reason = format!("the budget could not be stored: {cause}");
+                    return Err(Refused { reason, only_here: false });
+                }
+                (Ok(()), None) => {
+                    let reason = "the vault of the budget changed nothing".to_owned();
+                    return Err(Refused { reason, only_here: false });
+                }
             }
         }
     }
@@ -138,83 +204,90 @@ impl Gate for PlanGate<'_> {
         outcome: &Result<Response, ProviderError>,
     ) {
         let now = (self.keeper.now)();
-        let mut held = self.keeper.held();
-        let Some(Open { reservation, ticket, quota }) = held.open.remove(&pass.0) else { return };
-        let state = &mut held.state;
-        state.quotas.settle(&quota, ticket, of_quota(outcome), limits, now);
-        match outcome {
-            Ok(Response { usage: Some(usage), .. }) => {
-                state.ledger.commit(reservation, amount(candidate, usage))
-            }
-            Ok(Response { usage: None, .. }) => state.ledger.commit_worst(reservation),
-            Err(error) if error.may_be_charged() => state.ledger.commit_worst(reservation),
-            Err(_) => state.ledger.release(reservation),
+        let Some(open) = lock(&self.keeper.open).remove(&pass.0) else { return };
+        let stored = self.keeper.change(|state| {
+            book(state, &open, candidate, limits, outcome, now);
+            Changed::Yes
+        });
+        if stored.await.is_err() {
+            // It stays reserved, which is its worst case, and is booked so in time.
+            lock(&self.keeper.abandoned).push(open);
         }
-        let name = candidate.provider.name();
-        match outcome {
-            Ok(_) => state.breakers.answered(name),
-            Err(error) => state.breakers.failed(name, error, now),
-        }
-        // What could not be stored is stored with the next change; it was reserved before, so a crash only overcounts.
-        let _ = (self.keeper.save)(&held.state);
     }
 
     fn abandon(&self, pass: Pass) {
-        let now = (self.keeper.now)();
-        let mut held = self.keeper.held();
-        let Some(Open { reservation, ticket, quota }) = held.open.remove(&pass.0) else { return };
-        held.state.ledger.commit_worst(reservation);
-        let cancelled = Outcome::Failed { retry_after: None };
-        held.state.quotas.settle(&quota, ticket, cancelled, &Limits::default(), now);
-        let _ = (self.keeper.save)(&held.state);
+        if let Some(open) = lock(&self.keeper.open).remove(&pass.0) {
+            lock(&self.keeper.abandoned).push(open);
+        }
     }
 }
 
 impl PlanGate<'_> {
     /// One look: passes, or says how long to wait.
-    fn step(&self, candidate: &Candidate, request: &Request) -> Result<Step, Refused> {
+    fn step(&self, state: &mut State, candidate: &Candidate, request: &Request) -> (Changed, Step) {
         let now = (self.keeper.now)();
-        let mut held = self.keeper.held();
         let name = candidate.provider.name();
         let worst = candidate.prices.worst(request);
-        let reserved = held.state.ledger.reserve(&self.caps, self.plan, self.node, worst.into(), now);
-        let reservation = reserved.map_err(|over| Refused { reason: over.to_string(), only_here: false })?;
+        let reservation = match state.ledger.reserve(&self.caps, self.plan, self.node, worst.into(), now) {
+            Ok(reservation) => reservation,
+            Err(over) => return refused(over.to_string(), false),
+        };
         // Providers count the tokens of a request by its length and by what the answer may be at most.
         let tokens = request.worst_input_tokens() / 4 + u64::from(request.max_tokens);
-        let ticket = match held.state.quotas.admit(&self.quota_key(candidate), tokens, now) {
+        let quota = quota_key(candidate);
+        let ticket = match state.quotas.admit(&quota, tokens, now) {
             Admission::Go(ticket) => ticket,
-            Admission::Wait(wait) => {
-                held.state.ledger.release(reservation);
-                return Ok(Step::Wait(wait));
-            }
+            Admission::Wait(wait) => return (Changed::No, Step::Wait(wait)),
         };
-        if let Verdict::Open { wait, error } = held.state.breakers.ask(name, now) {
-            held.state.ledger.release(reservation);
-            let unsent = Outcome::Failed { retry_after: None };
-            held.state.quotas.settle(&self.quota_key(candidate), ticket, unsent, &Limits::default(), now);
-            let reason = format!("{name} is not asked for {} s: {error}", wait.as_secs());
-            return Err(Refused { reason, only_here: true });
+        if let Verdict::Open { wait, error } = state.breakers.ask(name, now) {
+            return refused(format!("{name} is not asked for {} s: {error}", wait.as_secs()), true);
         }
-        if let Err(cause) = (self.keeper.save)(&held.state) {
-            held.state.ledger.release(reservation);
-            return Err(Refused {
-                reason: format!("the budget could not be stored: {cause}"),
-                only_here: false,
-            });
-        }
-        let pass = held.next;
-        held.next += 1;
-        held.open.insert(pass, Open { reservation, ticket, quota: self.quota_key(candidate) });
-        Ok(Step::Passed(Pass(pass)))
+        (Changed::Yes, Step::Passed(Open { reservation, ticket, quota }))
     }
+}
 
-    fn quota_key(&self, candidate: &Candidate) -> QuotaKey {
-        QuotaKey {
-            provider: candidate.provider.name().to_owned(),
-            key: self.key.to_owned(),
-            model: candidate.model.clone(),
-        }
+/// Nothing of what was reserved on the way is stored then.
+fn refused(reason: String, only_here: bool) -> (Changed, Step) {
+    (Changed::No, Step::Refused(Refused { reason, only_here }))
+}
+
+fn quota_key(candidate: &Candidate) -> QuotaKey {
+    QuotaKey {
+        provider: candidate.provider.name().to_owned(),
+        key: candidate.key.clone(),
+        model: candidate.model.clone(),
     }
+}
+
+fn book(
+    state: &mut State,
+    open: &Open,
+    candidate: &Candidate,
+    limits: &Limits,
+    outcome: &Result<Response, ProviderError>,
+    now: UnixMillis,
+) {
+    state.quotas.settle(&open.quota, open.ticket, of_quota(outcome), limits, now);
+    match outcome {
+        Ok(Response { usage: Some(usage), .. }) => {
+            state.ledger.commit(open.reservation, amount(candidate, usage))
+        }
+        Ok(Response { usage: None, .. }) => state.ledger.commit_worst(open.reservation),
+        Err(error) if error.may_be_charged() => state.ledger.commit_worst(open.reservation),
+        Err(_) => state.ledger.release(open.reservation),
+    }
+    let name = candidate.provider.name();
+    match outcome {
+        Ok(_) => state.breakers.answered(name),
+        Err(error) => state.breakers.failed(name, error, now),
+    }
+}
+
+/// Nobody will ever tell what it took.
+fn book_abandoned(state: &mut State, open: &Open, now: UnixMillis) {
+    state.ledger.commit_worst(open.reservation);
+    let cancelled = Outcome::Failed { retry_after: None };
+    state.quotas.settle(&open.quota, open.ticket, cancelled, &Limits::default(), now);
 }
 
 fn amount(candidate: &Candidate, usage: &Usage) -> Amount {

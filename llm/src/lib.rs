@@ -16,6 +16,8 @@ pub mod limits;
 pub mod message;
 #[cfg(feature = "coordinator")]
 pub mod money;
+#[cfg(feature = "coordinator")]
+pub mod prompts;
 pub mod provider;
 #[cfg(feature = "coordinator")]
 pub mod quota;
@@ -25,5 +27,7 @@ pub mod rates;
 pub mod retry;
 #[cfg(feature = "coordinator")]
 pub mod router;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "coordinator")]
 pub mod tier;

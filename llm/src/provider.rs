@@ -27,6 +27,10 @@ pub trait Provider: Send + Sync {
 
     /// Sends one request. An `Err` here means that no answer began; one in the events, that it broke off.
     async fn send(&self, request: &Request) -> Result<Reply, ProviderError>;
+
+    /// The names of the models it offers, to see whether it answers and takes the key: costs nothing.
+    #[cfg(feature = "coordinator")]
+    async fn models(&self) -> Result<Vec<String>, ProviderError>;
 }
 
 /// An answer that has begun. Dropping it closes the connection, which is how a request is cancelled.
@@ -47,4 +51,12 @@ impl Reply {
         }
         Err(ProviderError::new("the provider", Fault::Truncated { awaited: "its last event" }))
     }
+}
+
+/// The names in a list of models.
+#[cfg(feature = "coordinator")]
+fn names(provider: &str, list: &serde_json::Value, name: &str) -> Result<Vec<String>, ProviderError> {
+    let shape = || ProviderError::new(provider, Fault::Shape { what: "a list of models" });
+    let names = list.as_array().ok_or_else(shape)?.iter().filter_map(|model| model[name].as_str());
+    Ok(names.map(str::to_owned).collect())
 }

@@ -31,6 +31,8 @@ pub struct Candidate {
     pub provider: Arc<dyn Provider>,
     pub model: String,
     pub prices: Prices,
+    /// The name of the key in use, never the key: quotas are of a key.
+    pub key: String,
 }
 
 /// What stands between a request and the provider: budgets and quotas. Every try passes it, also a repeated one.

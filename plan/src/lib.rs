@@ -30,3 +30,6 @@ pub mod show;
 pub mod step;
 pub mod tool;
 pub mod validate;
+pub mod verify;
+#[cfg(feature = "yaml")]
+mod write;

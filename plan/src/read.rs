@@ -16,7 +16,7 @@ use crate::step::Step;
 use crate::validate::{Surroundings, validate};
 
 mod predicate;
-mod step;
+pub(crate) mod step;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -40,6 +40,36 @@ pub fn json_schema() -> Value {
     })
 }
 
+/// The schema for a model that drafts a plan: one form of a step for all tools, for what each of them takes is told in
+/// words, and code checks it anyway. The whole schema is too long to be sent each time. Goal and budget are not the
+/// model's to say.
+pub fn draft_schema() -> Value {
+    let mut schema = json_schema();
+    let names: Vec<&str> = Tool::all().map(|signature| signature.name).collect();
+    let mut any = step(Tool::CollectFacts.signature());
+    let fields = &mut any["properties"];
+    fields["tool"] = json!({ "enum": names });
+    fields["args"] = json!({ "type": "object" });
+    fields["tier"] = json!({ "enum": Tier::NAMED.map(|(name, _)| name) });
+    fields["effect"] = json!({ "enum": modules::effect::Effect::ALL.map(|effect| effect.as_str()) });
+    for name in ["when", "success"] {
+        fields[name] = json!({ "type": "array", "maxItems": 20, "items": { "type": "object" } });
+    }
+    for name in ["kind", "key"] {
+        fields.as_object_mut().map(|fields| fields.remove(name));
+    }
+    any["description"] = "one call of a tool".into();
+    schema["properties"]["steps"]["items"] = any;
+    for name in ["goal", "budget"] {
+        schema["properties"].as_object_mut().map(|fields| fields.remove(name));
+    }
+    schema["required"] = json!(["nodes", "steps"]);
+    for name in ["$schema", "title"] {
+        schema.as_object_mut().map(|fields| fields.remove(name));
+    }
+    schema
+}
+
 fn object(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
 }
@@ -198,6 +228,18 @@ mod tests {
                 error.expected.trim_start_matches("one of ").split(", ").map(str::to_owned).collect();
             assert_eq!(names, asked, "{place}");
         }
+    }
+
+    #[test]
+    fn the_schema_for_a_model_is_short_and_has_no_goal_and_no_budget() {
+        let schema = draft_schema();
+        assert!(schema.to_string().len() < 6_000, "{}", schema.to_string().len());
+        assert_eq!(schema["required"], json!(["nodes", "steps"]));
+        let names: Vec<&String> = schema["properties"].as_object().expect("fields").keys().collect();
+        assert_eq!(names, ["nodes", "rollout", "steps"]);
+        let step = &schema["properties"]["steps"]["items"];
+        assert_eq!(step["required"], json!(["id", "tool"]));
+        assert_eq!(step["properties"]["tool"]["enum"].as_array().map(Vec::len), Some(Tool::all().count()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `plan check|show|list|approve|run`: plans as files and as the fleet keeps them.
 
 pub mod run;
-mod show;
+pub(super) mod show;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use proto::v1;
 
 use super::Context;
+use super::ask;
 use super::problem::Failure;
 use super::units;
 use crate::rpc::PlansClient;
@@ -32,6 +33,19 @@ pub enum PlanCommand {
   orchestrator plan show ./cleanup.yaml
   orchestrator plan show 3fa9c2d1")]
     Show(Named),
+    /// Has a model write a plan for a goal, and keeps it for you to look at
+    #[command(after_help = "Examples:
+  orchestrator plan draft \"free disk space on every Pi that is above 85 %\"
+  orchestrator plan draft \"update all packages\" --on label:room=attic --yaml > update.yaml")]
+    Draft {
+        /// What is to be reached
+        goal: String,
+        /// Print the plan as a file, to change it by hand
+        #[arg(long)]
+        yaml: bool,
+        #[command(flatten)]
+        wanted: ask::Wanted,
+    },
     /// Lists the plans that the fleet keeps
     #[command(after_help = "Examples:\n  orchestrator plan list")]
     List,
@@ -91,6 +105,7 @@ pub async fn run(context: &Context, command: PlanCommand) -> Result<u8, Failure>
             Ok(0)
         }
         PlanCommand::Run(args) => run::run(context, args).await,
+        PlanCommand::Draft { goal, yaml, wanted } => ask::draft(context, &goal, &wanted, yaml).await,
         PlanCommand::Approve { plan, until } => approve(context, &plan, until).await,
     }
 }

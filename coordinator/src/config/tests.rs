@@ -66,3 +66,18 @@ fn an_unknown_key_is_named_with_its_place() {
     let said = error.to_string();
     assert!(said.starts_with("config.toml:3: ") && said.lines().count() == 1, "{said}");
 }
+
+#[test]
+fn a_key_in_the_file_shows_in_no_error() {
+    for line in [
+        "key = 'sk-ant-topsecret'",
+        "api_key = 'sk-ant-topsecret'",
+        "key = ['sk-ant-topsecret']",
+        "key = sk-ant-topsecret",
+    ] {
+        let text = format!("[[llm.high]]\nprovider = 'anthropic'\nurl = 'https://x'\nmodel = 'm'\n{line}\n");
+        let error = File::parse(Path::new("config.toml"), &text).expect_err("a key has no place there");
+        let told = format!("{error} {error:?}");
+        assert!(told.contains("line") && !told.contains("topsecret"), "{told}");
+    }
+}

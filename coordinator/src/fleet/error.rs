@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use super::ca::CaError;
 use super::enrol::EnrolError;
 use super::keyring::KeyringError;
+use super::models::ModelsError;
 use super::plans::PlansError;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum FleetError {
     Keyring(#[from] KeyringError),
     #[error(transparent)]
     Plans(#[from] PlansError),
+    #[error(transparent)]
+    Models(#[from] ModelsError),
     #[error(transparent)]
     Name(#[from] IdError),
     #[error("cannot read the selector {selector:?}")]
@@ -120,6 +123,7 @@ impl FleetError {
             FleetError::Enrol(error) => error.code(),
             FleetError::Ca(error) => error.code(),
             FleetError::Keyring(error) => error.code(),
+            FleetError::Models(error) => error.code(),
             FleetError::Host(error) => error.code(),
             FleetError::Plans(error) => error.code(),
             FleetError::NoSuchModule { .. }
@@ -163,6 +167,7 @@ impl FleetError {
             FleetError::Enrol(error) => error.hint(),
             FleetError::Ca(error) => error.hint(),
             FleetError::Keyring(error) => error.hint(),
+            FleetError::Models(error) => error.hint(),
             FleetError::Host(error) => error.hint(),
             FleetError::Plans(error) => error.hint(),
             FleetError::NoSuchModule { similar: Some(similar), .. } => {

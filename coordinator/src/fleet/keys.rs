@@ -25,6 +25,12 @@ pub const RUNS: &str = "/runs/";
 pub const POLICY: &str = "/policy";
 /// A `Remembered`.
 pub const REMEMBERED: &str = "/remembered/";
+/// What language models were asked, cost and allow: `llm::keeper::State`.
+pub const LLM_STATE: &str = "/llm/state";
+/// How often answers were good enough: `llm::rates::PassRates`.
+pub const LLM_RATES: &str = "/llm/rates";
+/// What was asked before.
+pub const EARLIER: &str = "/llm/earlier/";
 /// There while a coordinator process carries something out.
 pub const CARRIERS: &str = "/carriers/";
 
@@ -131,4 +137,9 @@ pub fn run_deed(key: &str) -> String {
 /// A `Remembered`.
 pub fn remembered(id: &str) -> String {
     format!("{REMEMBERED}{id}")
+}
+
+/// For which request a plan was drafted, and whether it ran well.
+pub fn earlier(plan: &Digest) -> String {
+    format!("{EARLIER}{}", plan.hex())
 }

@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod shown;
 
+pub(super) use check::chosen;
 pub use error::PlansError;
 
 use std::time::Duration;

@@ -3,8 +3,9 @@
 
 mod commands;
 mod curation;
-mod known;
+pub(in crate::fleet) mod known;
 mod load;
+mod propose;
 mod registries;
 mod suggest;
 pub mod vetting;
@@ -21,14 +22,14 @@ use modules::suggest::closest;
 use modules::version::Version;
 use prost::Message as _;
 use proto::v1;
-use proto::v1::put_package_request::Part;
+use proto::v1::put_package_request::{Options, Part};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tonic::Streaming;
 
 use super::spec::Resolved;
 use super::{Fleet, FleetError, compose, keys, wire};
-use crate::blobs::Fetched;
+use crate::blobs::{Arrival, Fetched};
 use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
 use crate::fault;
@@ -62,7 +63,7 @@ struct ModuleRecord {
 
 /// Where an imported module came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Origin {
+pub struct Origin {
     source: String,
     commit: String,
     confidence: u32,
@@ -73,7 +74,7 @@ struct Origin {
 #[derive(Debug, Default)]
 struct Announced {
     digest: Option<String>,
-    options: v1::put_package_request::Options,
+    options: Options,
 }
 
 impl Fleet {
@@ -150,24 +151,34 @@ impl Fleet {
         let arrived = self.blobs.arrival().await?;
         let announced = receive(&mut parts, arrived.reopen().map_err(unwritable)?).await?;
         fault::point("package.arrived");
+        self.take_in(arrived, &announced.digest.unwrap_or_default(), announced.options).await
+    }
+
+    /// Checks a package that arrived, and registers its release.
+    pub(super) async fn take_in(
+        &self,
+        arrived: Arrival,
+        digest: &str,
+        options: Options,
+    ) -> Result<v1::Release, FleetError> {
         let path = arrived.path().to_owned();
         let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
         let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
         let containers = containers(&verified.spec, arrived.reopen().map_err(unwritable)?)?;
-        if announced.digest.as_deref() != Some(verified.digest.to_string().as_str()) {
+        if verified.digest.to_string() != digest {
             let message = "the package arrived damaged: its digest is not the one announced".to_owned();
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
         }
-        let vetted = self.vet(arrived.path(), &verified.digest.to_string(), &announced.options).await?;
+        let vetted = self.vet(arrived.path(), digest, &options).await?;
         self.blobs.put_file(&verified.digest, arrived.path()).await?;
         fault::point("package.stored");
         let record = ModuleRecord {
-            origin: announced.options.origin.map(Origin::from),
+            origin: options.origin.map(Origin::from),
             accepted: vetted.accepted,
             signed_by: vetted.signed_by,
             ..self.record_of(verified.spec, containers, verified.digest, verified.size, false)
         };
-        match announced.options.staged {
+        match options.staged {
             true => self.stage(&record).await?,
             false => self.register(&record).await?,
         }

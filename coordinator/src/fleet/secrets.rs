@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use proto::v1;
 use serde::{Deserialize, Serialize};
 
-use super::keyring::{Sealed, Secret};
+use super::keyring::{Keyring, Sealed, Secret};
 use super::record::still;
 use super::{Fleet, FleetError, keys};
 use crate::clock::UnixMillis;
 use crate::domain::deployment::SecretRef;
 use crate::store::json::{get_json, list_json, put_json};
-use crate::store::{Op, StoreError, Txn};
+use crate::store::{Op, Store, StoreError, Txn};
 
 /// Kept in the store under `/secrets/<name>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,6 +134,22 @@ impl Fleet {
         let value = self.keyring.unseal(&sealed_name(name, found.version), &found.sealed)?;
         String::from_utf8(value.expose().to_vec()).map_err(|_| missing())
     }
+}
+
+/// The newest value of a secret of the fleet; None where there is no such secret.
+pub(super) async fn newest(
+    store: &dyn Store,
+    keyring: &Keyring,
+    name: &str,
+) -> Result<Option<String>, FleetError> {
+    let Some(record) = get_json::<SecretRecord>(store, &keys::secret(name)).await? else { return Ok(None) };
+    let Some(last) = record.value.versions.last() else { return Ok(None) };
+    let value = keyring.unseal(&sealed_name(name, last.version), &last.sealed)?;
+    let text = String::from_utf8(value.expose().to_vec());
+    text.map(Some).map_err(|cause| FleetError::Unreadable {
+        what: format!("secret {name}"),
+        cause: Box::new(cause.utf8_error()),
+    })
 }
 
 /// As a node's spec refers to it.

@@ -28,6 +28,7 @@ pub type PlansClient = proto::v1::plans_client::PlansClient<Channel>;
 
 /// What is told of a run may be long: every step with its output.
 const MAX_MESSAGE: usize = 64 << 20;
+pub type AssistantClient = proto::v1::assistant_client::AssistantClient<Channel>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -110,6 +111,11 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
 /// The same for plans and their runs.
 pub async fn connect_plans(settings: &Settings) -> Result<PlansClient, ConnectError> {
     Ok(PlansClient::new(channel(settings).await?).max_decoding_message_size(MAX_MESSAGE))
+}
+
+/// The same for language models.
+pub async fn connect_assistant(settings: &Settings) -> Result<AssistantClient, ConnectError> {
+    Ok(AssistantClient::new(channel(settings).await?))
 }
 
 async fn channel(settings: &Settings) -> Result<Channel, ConnectError> {

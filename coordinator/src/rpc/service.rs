@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use proto::v1;
+use proto::v1::assistant_server::AssistantServer;
 use proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
 use proto::v1::deploy_event::{Event, Finished};
 use proto::v1::plans_server::PlansServer;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::assistant::AssistantService;
 use super::plans::PlansService;
 use super::problem::to_status;
 use crate::fleet::{Fleet, FleetError, Progress};
@@ -60,6 +62,7 @@ impl CoordinatorService {
 pub fn routes(fleet: &Arc<Fleet>) -> Routes {
     Routes::new(CoordinatorServer::new(CoordinatorService::new(Arc::clone(fleet))))
         .add_service(PlansServer::new(PlansService::new(Arc::clone(fleet))))
+        .add_service(AssistantServer::new(AssistantService::new(Arc::clone(fleet))))
 }
 
 /// Serves on the socket until `stop`, then takes it away.

@@ -109,12 +109,14 @@ fn the_first_help_shows_the_way() {
       module      What can be deployed
       import      Makes a module of a project: its README, compose file and the like
       suggest     Names modules for what you need, and where they would go
+      ask         Reaches a goal in plain words: a model plans, you approve, the nodes carry it out
       plan        Work for the nodes, written down as steps: checked, approved, carried out
       run         Runs of plans: what the nodes do and did
       approval    What runs ask people
       policy      What plans may do on the nodes
       registry    Repositories of modules by others
       secret      Values that modules need and nobody should read
+      budget      What language models cost so far, and what they may cost
       access      Who may use this coordinator from elsewhere
       serve       Runs the coordinator as a daemon
       doctor      Checks that all that is needed is there

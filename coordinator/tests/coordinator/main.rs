@@ -1,10 +1,13 @@
 //! Everything that is tested against real things: one binary, so that it links once.
 
 mod access;
+mod ask;
 mod blobs;
 mod catalog;
 mod cli;
+mod earlier;
 mod github;
+mod models;
 mod plans;
 mod program;
 mod registry;

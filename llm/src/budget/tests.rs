@@ -83,7 +83,9 @@ fn after_a_crash_what_was_open_counts_in_full_and_is_booked_once() {
     let first = ledger.reserve(&caps, "p", None, amount(60), LATE).expect("fits");
     let mut ledger: Ledger =
         serde_json::from_str(&serde_json::to_string(&ledger).expect("JSON")).expect("the same");
-    assert_eq!((ledger.recover(), ledger.of_plan("p").spent.tokens), (1, 60));
+    // Somebody may still wait for it; it counts in full all the same.
+    assert_eq!((ledger.recover(LATE + HOLD - 1), ledger.of_plan("p").reserved.tokens), (0, 60));
+    assert_eq!((ledger.recover(LATE + HOLD), ledger.of_plan("p").spent.tokens), (1, 60));
     // The answer that comes after all changes nothing.
     ledger.commit(first, amount(1));
     assert_eq!(ledger.of_plan("p").spent.tokens, 60);
@@ -92,8 +94,31 @@ fn after_a_crash_what_was_open_counts_in_full_and_is_booked_once() {
     assert_ne!(first, second);
     ledger.release(second);
     assert_eq!(ledger.of_plan("p"), Balance { spent: amount(60), reserved: amount(0) });
-    ledger.forget(|_| true);
-    assert_eq!(ledger.balances().count(), 0);
+}
+
+#[test]
+fn accounts_are_kept_as_long_as_something_counts_against_them() {
+    const DAYS: UnixMillis = 24 * 3_600_000;
+    let mut ledger = Ledger::default();
+    let caps = Caps::default();
+    for (plan, now) in [("old", LATE), ("open", LATE), ("new", LATE + 25 * DAYS)] {
+        let id = ledger.reserve(&caps, plan, Some("pi-1"), amount(1), now).expect("fits");
+        if plan != "open" {
+            ledger.commit(id, amount(1));
+        }
+    }
+    let names = |ledger: &Ledger| ledger.balances().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+    ledger.forget(LATE + DAYS);
+    assert_eq!(names(&ledger).len(), 9, "{:?}", names(&ledger));
+    ledger.forget(LATE + 31 * DAYS);
+    let open = ["day:2026-11-30", "node:pi-1:2026-11-30", "plan:open"];
+    let kept = ["day:2026-12-25", "month:2026-11", "month:2026-12", "plan:new"];
+    let mut expected = [&open[..], &kept[..]].concat();
+    expected.sort_unstable();
+    assert_eq!(names(&ledger), expected);
+    ledger.recover(LATE + 31 * DAYS);
+    ledger.forget(LATE + 400 * DAYS);
+    assert_eq!(names(&ledger), Vec::<String>::new());
 }
 
 proptest! {
@@ -116,7 +141,7 @@ proptest! {
                 3 if !open.is_empty() => ledger.release(open.remove(pick % open.len()).0),
                 4 if pick == 0 => {
                     ledger = serde_json::from_str(&serde_json::to_string(&ledger).expect("JSON")).expect("the same");
-                    ledger.recover();
+                    ledger.recover(LATE + HOLD);
                     open.clear();
                 }
                 _ => {}
@@ -125,7 +150,7 @@ proptest! {
             prop_assert!(spent.tokens + reserved.tokens <= cap && spent.money.as_micros() + reserved.money.as_micros() <= cap);
             prop_assert_eq!(reserved.tokens, open.iter().map(|(_, worst)| worst).sum::<u64>());
         }
-        ledger.recover();
+        ledger.recover(LATE + HOLD);
         prop_assert_eq!(ledger.of_plan("p").reserved, Amount::default());
     }
 }

@@ -30,7 +30,7 @@ async fn fifty_nodes_with_a_runaway_model_never_pass_the_budget_of_their_plan() 
     let refusals = join_all(nodes.iter().map(|node| {
         let (keeper, chain) = (&keeper, &chain);
         async move {
-            let gate = keeper.gate(caps, "p", Some(node), "main");
+            let gate = keeper.gate(caps, "p", Some(node));
             loop {
                 if let Err(error) = chain.ask(&question(), &gate, &mut || 0.5).await {
                     return format!("{:?}", error.failures.last());
@@ -40,7 +40,7 @@ async fn fifty_nodes_with_a_runaway_model_never_pass_the_budget_of_their_plan() 
     }))
     .await;
     assert!(refusals.iter().all(|refusal| refusal.contains("the budget of plan:p")), "{refusals:?}");
-    let spent = keeper.state().ledger.of_plan("p");
+    let spent = keeper.state().await.expect("a state").ledger.of_plan("p");
     let charged = Money::micros(provider.charged.load(Ordering::SeqCst));
     assert!(charged <= Money::micros(250_000) && charged > Money::micros(200_000), "{charged}");
     assert!(spent.spent.money >= charged && spent.spent.money <= Money::micros(250_000), "{spent:?}");
@@ -53,43 +53,90 @@ async fn what_is_open_when_the_coordinator_dies_counts_in_full() {
     let candidate = chain(&provider).candidates()[0].clone();
     let keeper = keeper(State::default());
     let caps = Caps::default();
-    keeper.gate(caps, "p", None, "main").enter(&candidate, &question()).await.expect("it passes");
-    let stored = serde_json::to_string(&keeper.state()).expect("JSON");
+    keeper.gate(caps, "p", None).enter(&candidate, &question()).await.expect("it passes");
+    let stored = serde_json::to_string(&keeper.state().await.expect("a state")).expect("JSON");
     let again = self::keeper(serde_json::from_str(&stored).expect("the same"));
-    assert_eq!(again.state().ledger.of_plan("p").spent, PRICES.worst(&question()).into());
-    assert_eq!(again.state().quotas, keeper.state().quotas);
+    let state = again.state().await.expect("a state");
+    assert_eq!(state.ledger.of_plan("p").reserved, PRICES.worst(&question()).into());
+    assert_eq!(state.quotas, keeper.state().await.expect("a state").quotas);
+    sleep(Duration::from_secs(31 * 60)).await;
+    let balance = again.state().await.expect("a state").ledger.of_plan("p");
+    assert_eq!((balance.spent, balance.reserved), (PRICES.worst(&question()).into(), Amount::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_coordinators_with_one_vault_pass_no_budget_and_lose_no_reservation() {
+    let vault = Arc::new(InMemory { contested: AtomicU64::new(7), ..InMemory::default() });
+    let keepers = [0, 1].map(|_| Keeper::new(Arc::<InMemory>::clone(&vault), clock()));
+    let provider = Arc::new(Runaway::default());
+    let caps = Caps { plan: Cap { money: Money::parse("0.25"), tokens: None }, ..Caps::default() };
+    join_all(keepers.iter().flat_map(|keeper| std::iter::repeat_n(keeper, 5)).map(|keeper| {
+        let chain = chain(&provider);
+        async move {
+            let gate = keeper.gate(caps, "p", None);
+            while chain.ask(&question(), &gate, &mut || 0.5).await.is_ok() {}
+        }
+    }))
+    .await;
+    let charged = Money::micros(provider.charged.load(Ordering::SeqCst));
+    let balance = keepers[0].state().await.expect("a state").ledger.of_plan("p");
+    assert!(charged <= Money::micros(250_000) && charged > Money::micros(200_000), "{charged}");
+    assert_eq!(balance.reserved, Amount::default());
+    assert!(balance.spent.money >= charged, "{balance:?}");
+    assert_eq!(vault.contested.load(Ordering::SeqCst), 0, "somebody else was quicker now and then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_leaves_nothing_behind_even_beside_what_was_abandoned() {
+    let provider = Arc::new(Runaway { is_silent: true, ..Runaway::default() });
+    let candidate = chain(&provider).candidates()[0].clone();
+    let worst: Amount = PRICES.worst(&question()).into();
+    let keeper = keeper(State::default());
+    let gate = keeper.gate(Caps::default(), "p", None);
+    let pass = gate.enter(&candidate, &question()).await.expect("it passes");
+    gate.abandon(pass);
+    let narrow = Caps { day: Cap { money: None, tokens: Some(worst.tokens) }, ..Caps::default() };
+    let over = keeper.gate(narrow, "q", None).enter(&candidate, &question()).await;
+    assert!(over.expect_err("the day is spent").reason.contains("day:"));
+    let state = keeper.state().await.expect("a state");
+    assert_eq!(
+        (state.ledger.of_plan("p").spent, state.ledger.of_plan("p").reserved),
+        (worst, Amount::default())
+    );
+    assert_eq!(state.ledger.of_plan("q").reserved, Amount::default());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_request_counts_in_full_and_holds_nothing() {
     let provider = Arc::new(Runaway { is_silent: true, ..Runaway::default() });
     let keeper = keeper(State::default());
-    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    let gate = keeper.gate(Caps::default(), "p", None);
     let chain = chain(&provider);
     let mut random = || 0.5;
     let asked = question();
     let cancelled = tokio::time::timeout(Duration::from_secs(1), chain.ask(&asked, &gate, &mut random)).await;
     assert!(cancelled.is_err());
-    let balance = keeper.state().ledger.of_plan("p");
+    let balance = keeper.state().await.expect("a state").ledger.of_plan("p");
     assert_eq!((balance.spent, balance.reserved), (PRICES.worst(&question()).into(), Amount::default()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_leaves_that_could_not_be_stored_before() {
     let provider = Arc::new(Runaway::default());
-    let keeper = Keeper::new(State::default(), clock(), Arc::new(|_| Err("the disk is full".to_owned())));
-    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    let vault = InMemory { is_full: true, ..InMemory::default() };
+    let keeper = Keeper::new(Arc::new(vault), clock());
+    let gate = keeper.gate(Caps::default(), "p", None);
     let error = chain(&provider).ask(&question(), &gate, &mut || 0.5).await.expect_err("nothing may leave");
     assert!(format!("{:?}", error.failures).contains("the disk is full"));
     assert_eq!(provider.calls.load(Ordering::SeqCst), 0);
-    assert_eq!(keeper.state().ledger.of_plan("p").spent, Amount::default());
+    assert_eq!(keeper.state().await.expect("a state").ledger.of_plan("p").spent, Amount::default());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_fails_again_and_again_is_left_alone() {
     let provider = Arc::new(Runaway { is_broken: true, ..Runaway::default() });
     let keeper = keeper(State::default());
-    let gate = keeper.gate(Caps::default(), "p", None, "main");
+    let gate = keeper.gate(Caps::default(), "p", None);
     for _ in 0..20 {
         chain(&provider).ask(&question(), &gate, &mut || 0.5).await.expect_err("it is broken");
     }
@@ -99,7 +146,7 @@ async fn a_provider_that_fails_again_and_again_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn fifty_nodes_at_a_narrow_provider_all_get_through() {
     let provider: Arc<dyn Provider> = Arc::new(Narrow { clock: clock(), level: Mutex::new((10.0, 0)) });
-    let candidate = Candidate { provider, model: "m".into(), prices: PRICES };
+    let candidate = Candidate { provider, model: "m".into(), prices: PRICES, key: "main".into() };
     let chain = Chain::new(vec![candidate], RetryPolicy::default());
     let keeper = keeper(State::default());
     let start = tokio::time::Instant::now();
@@ -107,7 +154,7 @@ async fn fifty_nodes_at_a_narrow_provider_all_get_through() {
     let lost = join_all(nodes.iter().enumerate().map(|(index, node)| {
         let (keeper, chain) = (&keeper, &chain);
         async move {
-            let gate = keeper.gate(Caps::default(), "p", Some(node), "main");
+            let gate = keeper.gate(Caps::default(), "p", Some(node));
             for step in 0..6 {
                 let spread = (index * 7 + step) % 50;
                 if let Err(error) = chain.ask(&question(), &gate, &mut || spread as f64 / 50.0).await {
@@ -121,7 +168,7 @@ async fn fifty_nodes_at_a_narrow_provider_all_get_through() {
     assert!(lost.iter().all(Option::is_none), "{lost:?}");
     // 300 requests at 60 a minute.
     assert!(start.elapsed() < Duration::from_secs(600), "{:?}", start.elapsed());
-    assert_eq!(keeper.state().ledger.of_plan("p").spent.tokens, 300 * 2);
+    assert_eq!(keeper.state().await.expect("a state").ledger.of_plan("p").spent.tokens, 300 * 2);
 }
 
 /// Allows 60 requests a minute and ten at once, and tells nothing of it.
@@ -132,6 +179,10 @@ struct Narrow {
 
 #[async_trait]
 impl Provider for Narrow {
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     fn name(&self) -> &str {
         "narrow"
     }
@@ -175,6 +226,10 @@ struct Runaway {
 
 #[async_trait]
 impl Provider for Runaway {
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     fn name(&self) -> &str {
         "runaway"
     }
@@ -212,11 +267,45 @@ impl Provider for Runaway {
 
 fn chain(provider: &Arc<Runaway>) -> Chain {
     let provider: Arc<dyn Provider> = Arc::<Runaway>::clone(provider);
-    Chain::new(vec![Candidate { provider, model: "m".into(), prices: PRICES }], RetryPolicy::default())
+    Chain::new(
+        vec![Candidate { provider, model: "m".into(), prices: PRICES, key: "main".into() }],
+        RetryPolicy::default(),
+    )
 }
 
 fn keeper(state: State) -> Keeper {
-    Keeper::new(state, clock(), Arc::new(|_| Ok(())))
+    Keeper::new(Arc::new(InMemory { state: Mutex::new(state), ..InMemory::default() }), clock())
+}
+
+/// A vault that others write to, too.
+#[derive(Default)]
+struct InMemory {
+    state: Mutex<State>,
+    is_full: bool,
+    /// So many changes find that somebody else was quicker, and are made twice.
+    contested: AtomicU64,
+}
+
+#[async_trait]
+impl Vault for InMemory {
+    async fn change(&self, change: &mut Change<'_>) -> Result<(), String> {
+        let left = self.contested.load(Ordering::SeqCst);
+        if left > 0 {
+            self.contested.store(left - 1, Ordering::SeqCst);
+            let mut stale = State::default();
+            change(&mut stale);
+            tokio::task::yield_now().await;
+        }
+        let mut state = self.state.lock().expect("a lock");
+        let mut changed = state.clone();
+        if change(&mut changed) == Changed::Yes {
+            if self.is_full {
+                return Err("the disk is full".to_owned());
+            }
+            *state = changed;
+        }
+        Ok(())
+    }
 }
 
 /// Goes with tokio's paused time.

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::error::ProviderError;
 use crate::message::{Message, Output, Request, ToolCall, ToolChoice};
 use crate::provider::connection::Endpoint;
+#[cfg(feature = "coordinator")]
+use crate::provider::names;
 use crate::provider::{Provider, Reply};
 
 pub use parse::AnthropicParser;
@@ -26,6 +28,14 @@ impl Anthropic {
     pub fn new(endpoint: Endpoint) -> Anthropic {
         Anthropic { endpoint }
     }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("anthropic-version", "2023-06-01".to_owned())];
+        if let Some(key) = self.endpoint.key() {
+            headers.push(("x-api-key", key.reveal().to_owned()));
+        }
+        headers
+    }
 }
 
 #[async_trait]
@@ -35,12 +45,15 @@ impl Provider for Anthropic {
     }
 
     async fn send(&self, request: &Request) -> Result<Reply, ProviderError> {
-        let mut headers = vec![("anthropic-version", "2023-06-01".to_owned())];
-        if let Some(key) = self.endpoint.key() {
-            headers.push(("x-api-key", key.reveal().to_owned()));
-        }
+        let headers = self.headers();
         let parser = AnthropicParser::new(answers_by_tool(request).then_some(ANSWER_TOOL));
         self.endpoint.post("/v1/messages", headers, &body(request), Box::new(parser)).await
+    }
+
+    #[cfg(feature = "coordinator")]
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        let list = self.endpoint.get("/v1/models", self.headers()).await?;
+        names(self.name(), &list["data"], "id")
     }
 }
 

@@ -29,6 +29,11 @@ use answer::Answer;
 use link::Link;
 
 const REFUSAL_LIMIT: usize = 64 << 10;
+#[cfg(feature = "coordinator")]
+const LIST_LIMIT: usize = 4 << 20;
+/// A look at what a provider offers takes no longer.
+#[cfg(feature = "coordinator")]
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,57 +135,102 @@ impl Endpoint {
         body: &Value,
         parser: Box<dyn Parser>,
     ) -> Result<Reply, ProviderError> {
-        let exchange = self.exchange(path, headers, body);
-        let waited = timeout(self.timeouts.total, exchange).await.unwrap_or_else(|_| {
-            Err(Fault::Timeout { doing: "waiting for the answer", after: self.timeouts.total })
+        let request = hyper::Request::post(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .header("accept", "text/event-stream, application/x-ndjson, application/json");
+        let (link, head, body) =
+            self.ask(request, headers, Bytes::from(body.to_string()), self.timeouts).await?;
+        let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let answer = Answer::new(self, link, body, parser, content_type.unwrap_or_default());
+        Ok(Reply { limits: limits(&head.headers), events: answer.events() })
+    }
+
+    /// Fetches a JSON text from the base URL with `path` behind it, with little patience.
+    #[cfg(feature = "coordinator")]
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        headers: Vec<(&'static str, String)>,
+    ) -> Result<Value, ProviderError> {
+        let timeouts =
+            Timeouts { connect: LOOK.min(self.timeouts.connect), first_byte: LOOK, idle: LOOK, total: LOOK };
+        let request =
+            hyper::Request::get(format!("{}{path}", self.base)).header("accept", "application/json");
+        let (mut link, _, mut body) = self.ask(request, headers, Bytes::new(), timeouts).await?;
+        let failed = |fault| ProviderError::new(&self.name, fault);
+        let mut bytes = Vec::new();
+        loop {
+            let frame = timeout(LOOK, link.drive(body.frame())).await;
+            let frame =
+                frame.map_err(|_| failed(Fault::Timeout { doing: "reading the answer", after: LOOK }))?;
+            match frame {
+                None => break,
+                Some(Err(cause)) => return Err(failed(Fault::Broken { address: self.address(), cause })),
+                Some(Ok(frame)) => bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            }
+            if bytes.len() > LIST_LIMIT {
+                return Err(failed(Fault::AnswerTooLong { limit: LIST_LIMIT }));
+            }
+        }
+        serde_json::from_slice(&bytes).map_err(|cause| {
+            let start: String = String::from_utf8_lossy(&bytes).chars().take(80).collect();
+            failed(Fault::NotJson { start: self.scrub(&start), cause })
+        })
+    }
+
+    /// Sends a request and takes the head of the answer; a status that is not 200 is an error with all that it says.
+    async fn ask(
+        &self,
+        request: hyper::http::request::Builder,
+        headers: Vec<(&'static str, String)>,
+        body: Bytes,
+        timeouts: Timeouts,
+    ) -> Result<(Link, hyper::http::response::Parts, Incoming), ProviderError> {
+        let exchange = self.exchange(request, headers, body, timeouts);
+        let waited = timeout(timeouts.total, exchange).await.unwrap_or_else(|_| {
+            Err(Fault::Timeout { doing: "waiting for the answer", after: timeouts.total })
         });
         let (link, response) = waited.map_err(|fault| ProviderError::new(&self.name, fault))?;
         let (head, body) = response.into_parts();
-        let limits = limits(&head.headers);
-        if head.status.as_u16() != 200 {
-            let text = self.refusal(link, body).await;
-            let fault = Refusal::of_status(head.status.as_u16(), &text);
-            return Err(ProviderError {
-                provider: self.name.clone(),
-                fault,
-                retry_after: limits.retry_after,
-                limits: Box::new(limits),
-            });
+        if head.status.as_u16() == 200 {
+            return Ok((link, head, body));
         }
-        let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
-        let answer = Answer::new(self, link, body, parser, content_type.unwrap_or_default());
-        Ok(Reply { limits, events: answer.events() })
+        let limits = limits(&head.headers);
+        let text = self.refusal(link, body, timeouts.idle).await;
+        Err(ProviderError {
+            provider: self.name.clone(),
+            fault: Refusal::of_status(head.status.as_u16(), &text),
+            retry_after: limits.retry_after,
+            limits: Box::new(limits),
+        })
     }
 
     async fn exchange(
         &self,
-        path: &str,
+        request: hyper::http::request::Builder,
         headers: Vec<(&'static str, String)>,
-        body: &Value,
+        body: Bytes,
+        timeouts: Timeouts,
     ) -> Result<(Link, hyper::Response<Incoming>), Fault> {
         let address = self.address();
-        let mut request = hyper::Request::post(format!("{}{path}", self.base))
+        let mut request = request
             .header("host", &address)
-            .header("content-type", "application/json")
-            .header("accept", "text/event-stream, application/x-ndjson, application/json")
             .header("user-agent", concat!("orchestrator/", env!("CARGO_PKG_VERSION")));
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.body(Full::new(Bytes::from(body.to_string()))).map_err(|_| {
-            Fault::Endpoint { url: address.clone(), why: "its key or path has bytes that no header may have" }
+        let request = request.body(Full::new(body)).map_err(|_| Fault::Endpoint {
+            url: address.clone(),
+            why: "its key or path has bytes that no header may have",
         })?;
         let connect = self.connect(&address);
-        let connected = timeout(self.timeouts.connect, connect)
+        let connected = timeout(timeouts.connect, connect)
             .await
-            .map_err(|_| Fault::Timeout { doing: "connecting", after: self.timeouts.connect })?;
+            .map_err(|_| Fault::Timeout { doing: "connecting", after: timeouts.connect })?;
         let (mut link, mut sender) = connected?;
-        let first = timeout(self.timeouts.first_byte, link.drive(sender.send_request(request))).await;
+        let first = timeout(timeouts.first_byte, link.drive(sender.send_request(request))).await;
         let response = first
-            .map_err(|_| Fault::Timeout {
-                doing: "waiting for the first byte",
-                after: self.timeouts.first_byte,
-            })?
+            .map_err(|_| Fault::Timeout { doing: "waiting for the first byte", after: timeouts.first_byte })?
             .map_err(|cause| Fault::Broken { address, cause })?;
         Ok((link, response))
     }
@@ -201,10 +251,10 @@ impl Endpoint {
     }
 
     /// The text of an answer with an error status, without the key and bounded; what breaks off is what there is.
-    async fn refusal(&self, mut link: Link, mut body: Incoming) -> String {
+    async fn refusal(&self, mut link: Link, mut body: Incoming, idle: Duration) -> String {
         let mut text = Vec::new();
         while text.len() < REFUSAL_LIMIT {
-            match timeout(self.timeouts.idle, link.drive(body.frame())).await {
+            match timeout(idle, link.drive(body.frame())).await {
                 Ok(Some(Ok(frame))) => text.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Ok(Some(Err(_)) | None) | Err(_) => break,
             }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::error::ProviderError;
 use crate::message::{Message, Output, Request, ToolCall, ToolChoice};
 use crate::provider::connection::Endpoint;
+#[cfg(feature = "coordinator")]
+use crate::provider::names;
 use crate::provider::{Provider, Reply};
 
 pub use parse::OllamaParser;
@@ -37,6 +39,14 @@ impl Ollama {
     pub fn new(endpoint: Endpoint, settings: Settings) -> Ollama {
         Ollama { endpoint, settings }
     }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if let Some(key) = self.endpoint.key() {
+            headers.push(("authorization", format!("Bearer {}", key.reveal())));
+        }
+        headers
+    }
 }
 
 #[async_trait]
@@ -46,14 +56,17 @@ impl Provider for Ollama {
     }
 
     async fn send(&self, request: &Request) -> Result<Reply, ProviderError> {
-        let mut headers = Vec::new();
-        if let Some(key) = self.endpoint.key() {
-            headers.push(("authorization", format!("Bearer {}", key.reveal())));
-        }
+        let headers = self.headers();
         let body = body(request, &self.settings);
         self.endpoint
             .post("/api/chat", headers, &body, Box::new(OllamaParser::new(self.settings.num_ctx)))
             .await
+    }
+
+    #[cfg(feature = "coordinator")]
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        let list = self.endpoint.get("/api/tags", self.headers()).await?;
+        names(self.name(), &list["models"], "name")
     }
 }
 

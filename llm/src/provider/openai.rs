@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::error::ProviderError;
 use crate::message::{Message, Output, Request, Tool, ToolCall, ToolChoice};
 use crate::provider::connection::Endpoint;
+#[cfg(feature = "coordinator")]
+use crate::provider::names;
 use crate::provider::{Provider, Reply};
 
 pub use parse::OpenAiParser;
@@ -61,6 +63,14 @@ impl OpenAi {
     pub fn new(endpoint: Endpoint, dialect: Dialect) -> OpenAi {
         OpenAi { endpoint, dialect }
     }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if let Some(key) = self.endpoint.key() {
+            headers.push(("authorization", format!("Bearer {}", key.reveal())));
+        }
+        headers
+    }
 }
 
 #[async_trait]
@@ -70,12 +80,15 @@ impl Provider for OpenAi {
     }
 
     async fn send(&self, request: &Request) -> Result<Reply, ProviderError> {
-        let mut headers = Vec::new();
-        if let Some(key) = self.endpoint.key() {
-            headers.push(("authorization", format!("Bearer {}", key.reveal())));
-        }
+        let headers = self.headers();
         let body = body(request, self.dialect);
         self.endpoint.post("/chat/completions", headers, &body, Box::new(OpenAiParser::new())).await
+    }
+
+    #[cfg(feature = "coordinator")]
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        let list = self.endpoint.get("/models", self.headers()).await?;
+        names(self.name(), &list["data"], "id")
     }
 }
 

@@ -95,6 +95,10 @@ struct Scripted {
 
 #[async_trait]
 impl Provider for Scripted {
+    async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -126,7 +130,7 @@ impl Provider for Scripted {
 
 fn scripted(name: &str, script: Vec<Option<Kind>>) -> Candidate {
     let provider = Arc::new(Scripted { name: name.to_owned(), script: Mutex::new(script) });
-    Candidate { provider, model: format!("{name}-model"), prices: Prices::default() }
+    Candidate { provider, model: format!("{name}-model"), prices: Prices::default(), key: "main".into() }
 }
 
 fn chain(candidates: &[&Candidate]) -> Chain {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use proto::v1::{ListNodesRequest, Node, VersionRequest, node};
+use proto::v1::{ListNodesRequest, ModelStatus, ModelsRequest, Node, VersionRequest, node};
 
 use super::{Check, State};
 use crate::cli::Context;
@@ -12,7 +12,7 @@ use crate::cli::problem::Failure;
 use crate::cli::state;
 use crate::cli::units::bytes;
 use crate::fleet::enrol::binaries::AgentBinaries;
-use crate::rpc::Client;
+use crate::rpc::{self, Client};
 
 pub async fn all(context: &Context) -> Vec<Check> {
     let data_dir = &context.settings.data_dir;
@@ -22,6 +22,7 @@ pub async fn all(context: &Context) -> Vec<Check> {
         Ok(mut client) => {
             checks.push(store(context, &mut client).await);
             checks.extend(nodes(context, &mut client).await);
+            checks.extend(models(context).await);
         }
         Err(failure) => checks.push(failed("coordinator", &failure)),
     }
@@ -116,6 +117,37 @@ async fn nodes(context: &Context, client: &mut Client) -> Vec<Check> {
         }
         Err(status) => vec![failed("nodes", &status.into())],
     }
+}
+
+/// Nothing that needs no model is held up by one that does not answer.
+async fn models(context: &Context) -> Vec<Check> {
+    let reply = match rpc::connect_assistant(&context.settings).await {
+        Ok(mut client) => client.models(context.request(ModelsRequest {})).await,
+        Err(error) => return vec![failed("models", &error.into())],
+    };
+    match reply {
+        // A coordinator of an older version knows no models.
+        Err(status) if status.code() == tonic::Code::Unimplemented => Vec::new(),
+        Err(status) => vec![failed("models", &status.into())],
+        Ok(reply) => {
+            let models = reply.into_inner().models;
+            if models.is_empty() {
+                let detail = "none configured; all but `orchestrator ask` works without";
+                return vec![Check::new("models", State::Ok, detail)];
+            }
+            models.iter().map(model).collect()
+        }
+    }
+}
+
+fn model(model: &ModelStatus) -> Check {
+    let name = format!("model {}", model.tier);
+    let who = format!("{} at {} ({})", model.model, model.name, model.provider);
+    if model.problem.is_empty() {
+        return Check::new(name, State::Ok, format!("{who} answers"));
+    }
+    let check = Check::new(name, State::Warn, format!("{who}: {}", model.problem));
+    if model.hint.is_empty() { check } else { check.with_hint(&model.hint) }
 }
 
 fn node(node: &Node) -> Check {

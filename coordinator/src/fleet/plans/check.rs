@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::cost::{Estimate, Prices, estimate};
+use plan::cost::{Estimate, estimate};
 use plan::plan::Plan;
 use plan::step::Call;
 use plan::tool::Tool;
@@ -75,7 +75,7 @@ impl Fleet {
             nodes.insert(node, Finding { unreachable, checked });
         }
         let count = u64::try_from(nodes.len().max(1)).unwrap_or(u64::MAX);
-        Ok(Against { nodes, nowhere, estimate: estimate(plan, &NO_PRICES, count) })
+        Ok(Against { nodes, nowhere, estimate: estimate(plan, &self.models.prices(), count) })
     }
 
     /// The actions of the deployments that the plan speaks of.
@@ -94,13 +94,6 @@ impl Fleet {
         Ok(actions)
     }
 }
-
-/// What thinks costs nothing until somebody says what it costs.
-const NO_PRICES: Prices = Prices {
-    low: plan::cost::Price { input: plan::money::Money::ZERO, output: plan::money::Money::ZERO },
-    high: plan::cost::Price { input: plan::money::Money::ZERO, output: plan::money::Money::ZERO },
-    low_passes: 0,
-};
 
 /// The deployment whose action a call runs.
 fn deployment(call: &Call) -> Option<&str> {

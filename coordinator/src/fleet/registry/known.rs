@@ -53,7 +53,7 @@ impl Fleet {
     }
 
     /// By name.
-    pub(super) async fn known_modules(&self) -> Result<BTreeMap<String, Module>, FleetError> {
+    pub(in crate::fleet) async fn known_modules(&self) -> Result<BTreeMap<String, Module>, FleetError> {
         let mut modules: BTreeMap<String, Module> = BTreeMap::new();
         for known in self.known().await? {
             let module = modules.entry(known.spec.name.to_string());

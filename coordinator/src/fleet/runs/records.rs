@@ -139,12 +139,22 @@ impl Fleet {
             match self.store.commit(Txn::new().when(kept.unchanged()).then(put)).await {
                 Ok(_) => {
                     fault::point("run.concluded");
+                    self.remember_how_it_ran(&record).await;
                     live.change(|state| state.record = record);
                     return Ok(());
                 }
                 Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// A plan that did what was asked may be used again for the same request, one that did not may not.
+    async fn remember_how_it_ran(&self, run: &RunRecord) {
+        let Some(ended) = run.ended.as_ref().filter(|_| !run.dry_run) else { return };
+        let remembered = self.plan_ended(&run.plan, ended.how == How::Done).await;
+        if let Err(error) = remembered {
+            tracing::warn!(%error, run = %run.id, "could not remember how the plan ran");
         }
     }
 
