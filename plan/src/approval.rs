@@ -54,10 +54,19 @@ pub fn shown(call: &Call) -> String {
         text.push_str(&quoted(word));
     }
     for (name, value) in call.args.iter().filter(|(name, _)| name.as_str() != "argv") {
-        let value = value.as_str().map_or_else(|| canonical_json(value), quoted);
+        let value = value.as_str().map_or_else(|| visible(&canonical_json(value)), quoted);
         text.push_str(&format!(" {name}={value}"));
     }
     text
+}
+
+/// JSON in which nothing is hidden: beyond what JSON escapes, characters that turn or clear a line, or show as nothing.
+fn visible(json: &str) -> String {
+    let seen = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    json.chars().map(seen).collect()
 }
 
 fn quoted(word: &str) -> String {
