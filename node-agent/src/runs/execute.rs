@@ -27,6 +27,7 @@ mod module;
 pub mod probe;
 mod program;
 mod safe_path;
+mod second_name;
 mod service;
 mod verify;
 

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use plan::policy::path::{self as paths, Access};
 use plan::policy::verdict::Decision;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-use super::Errand;
+use super::{Errand, second_name};
 use crate::runs::look::Node;
 
 /// Why a path was not opened.
@@ -37,6 +38,8 @@ pub struct Place {
     pub dir: OwnedFd,
     pub name: std::ffi::OsString,
     pub path: PathBuf,
+    /// What belongs to the agent.
+    own: Arc<[String]>,
 }
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -49,7 +52,7 @@ impl Place {
     pub fn find(errand: &Errand, path: &str, access: Access) -> Result<Self, PathError> {
         let (folders, name) = split(path)?;
         let dir = walk(&folders, path)?;
-        let place = Self { path: real(&dir, path)?.join(&name), dir, name };
+        let place = Self { path: real(&dir, path)?.join(&name), dir, name, own: errand.own.clone() };
         place.judge(errand, access)?;
         Ok(place)
     }
@@ -89,8 +92,14 @@ impl Place {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = rustix::fs::openat(&self.dir, &self.name, flags, Mode::empty());
         let file = File::from(file.map_err(|cause| self.system(cause))?);
-        let is_regular = file.metadata().is_ok_and(|meta| meta.is_file());
-        if is_regular { Ok(file) } else { Err(PathError::Other { path: path(), expected: "regular file" }) }
+        let meta = file.metadata().map_err(|cause| self.system(cause))?;
+        if !meta.is_file() {
+            return Err(PathError::Other { path: path(), expected: "regular file" });
+        }
+        match second_name::is_own(&meta, &self.own).map_err(|cause| self.system(cause))? {
+            true => Err(PathError::Forbidden(format!("{} belongs to the agent", path()))),
+            false => Ok(file),
+        }
     }
 
     /// # Errors
