@@ -6,6 +6,7 @@ mod node;
 mod package;
 
 mod adoption;
+mod adversary;
 mod deploy;
 mod enrolment;
 #[cfg(feature = "fault")]
