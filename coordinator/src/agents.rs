@@ -154,6 +154,7 @@ pub trait AgentApi: Send + Sync {
     async fn receive(&self, parcel: Parcel, sent: &(dyn Fn(u64) + Send + Sync)) -> Result<(), AgentError>;
     async fn logs(&self, request: v1::AgentLogsRequest) -> Result<AgentStream<v1::LogLine>, AgentError>;
     async fn exec(&self, request: v1::ExecRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError>;
+    async fn act(&self, request: v1::ActRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError>;
     /// PEM of a certificate request for a key just made on the node.
     async fn request_certificate(&self) -> Result<String, AgentError>;
     async fn install_certificate(&self, certificate_pem: String) -> Result<(), AgentError>;

@@ -23,6 +23,7 @@ use crate::fleet::presence::Presence;
 use crate::fleet::runs::Runs;
 use crate::fleet::{Fleet, Holds, carrier};
 use crate::ssh::hosts::Hosts;
+use crate::store::url::StoreUrl;
 use crate::store::{self, StoreError};
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,11 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         catalog: Catalog::built_in(),
         clock,
         refuses_unsigned: settings.refuses_unsigned,
+        keeps_history: match settings.store {
+            StoreUrl::Etcd(_) => settings.keeps_history,
+            // Looks after itself.
+            StoreUrl::Sqlite(_) => None,
+        },
         carrier: carrier::this_process(machine_name()),
         holds: Holds::default(),
         presence: Presence::default(),

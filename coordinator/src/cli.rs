@@ -1,6 +1,7 @@
 //! The command line. Speaks only the coordinator's gRPC API, wherever that runs.
 
 mod access;
+mod action;
 mod approval;
 mod ask;
 mod budget;
@@ -104,6 +105,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Shows what a deployment says
     Logs(logs::LogsArgs),
+    /// Runs what a module offers to run on its instances, or lists that
+    Action(action::ActionArgs),
     /// Shows every change to a deployment, newest first
     History(history::HistoryArgs),
     /// The machines of the fleet
@@ -282,6 +285,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Remove(args) => lifecycle::remove(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
+        Command::Action(args) => action::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Node(command) => node::run(context, command).await,
         Command::Module(command) => module::run(context, command).await,

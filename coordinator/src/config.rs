@@ -3,7 +3,9 @@
 pub mod llm;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use modules::units::parse_duration;
 use proto::code::Code;
 use serde::Deserialize;
 
@@ -26,6 +28,31 @@ pub struct Settings {
     pub refuses_unsigned: bool,
     /// The language models there are; none: all that needs none works.
     pub llm: llm::Llm,
+    /// How old the history of etcd becomes under `serve`; none: as it pleases.
+    pub keeps_history: Option<Duration>,
+}
+
+const KEEPS_HISTORY: Duration = Duration::from_secs(3600);
+/// What is under way needs some of it.
+const SHORTEST_HISTORY: Duration = Duration::from_secs(60);
+
+/// `[etcd]` of config.toml.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Etcd {
+    /// A duration, or `off`.
+    pub keep_history: Option<String>,
+}
+
+impl Etcd {
+    fn keeps_history(&self) -> Result<Option<Duration>, ConfigError> {
+        let Some(text) = &self.keep_history else { return Ok(Some(KEEPS_HISTORY)) };
+        if text == "off" {
+            return Ok(None);
+        }
+        let kept = parse_duration(text).ok().filter(|kept| *kept >= SHORTEST_HISTORY);
+        kept.map(Some).ok_or_else(|| ConfigError::History { text: text.clone() })
+    }
 }
 
 /// What becomes of packages that nobody signed.
@@ -69,6 +96,8 @@ pub struct File {
     pub unsigned: Unsigned,
     /// `[llm]` with `[[llm.low]]`, `[[llm.high]]` and `[llm.caps]`.
     pub llm: llm::Llm,
+    /// `[etcd]` with `keep-history`.
+    pub etcd: Etcd,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +114,8 @@ pub enum ConfigError {
     Store(#[from] InvalidStoreUrl),
     #[error("{text:?} is not the address of a coordinator")]
     Coordinator { text: String },
+    #[error("keep-history of etcd: found {text:?}, expected a duration of a minute or more, or off")]
+    History { text: String },
     #[error("there is no home folder to keep data in")]
     Homeless,
 }
@@ -100,6 +131,9 @@ impl ConfigError {
             ConfigError::Store(cause) => cause.hint(),
             ConfigError::Coordinator { .. } => Some(
                 "write https://HOST[:PORT], unix:PATH, or http://HOST:PORT for a tunnel of your own".into(),
+            ),
+            ConfigError::History { .. } => Some(
+                "write `[etcd]` and `keep-history = \"1h\"`; \"off\" where others use this etcd, too".into(),
             ),
             ConfigError::Homeless => Some("set HOME, or name a folder with --data-dir".into()),
         }
@@ -170,6 +204,7 @@ impl Settings {
             github: file.github.clone(),
             refuses_unsigned: file.unsigned == Unsigned::Refuse,
             llm: file.llm.clone(),
+            keeps_history: file.etcd.keeps_history()?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What people do with their fleet, one file per story. Start with `deploy.rs`.
 
 mod access;
+mod act;
 mod apply;
 pub mod ask;
 pub mod ca;
@@ -14,6 +15,7 @@ mod drain;
 pub mod enrol;
 mod error;
 mod finish;
+mod forget;
 mod go_back;
 mod history;
 mod hold;
@@ -79,6 +81,8 @@ pub struct Fleet {
     pub(crate) models: models::Models,
     /// Whether packages must be signed with a trusted key.
     pub(crate) refuses_unsigned: bool,
+    /// How old the history of the store becomes under `serve`; none: as it pleases.
+    pub(crate) keeps_history: Option<std::time::Duration>,
     /// This process, as the changes name it that it carries out.
     pub(crate) carrier: Carrier,
     /// Changes that are being carried out in this process.

@@ -3,6 +3,7 @@
 //! Without features only what a node needs is built: digests, names, templates and unpacking.
 
 pub mod arch;
+pub mod arguments;
 pub mod capability;
 #[cfg(feature = "pack")]
 pub mod catalog;
@@ -36,5 +37,7 @@ pub mod spec;
 #[cfg(feature = "spec")]
 pub mod suggest;
 pub mod template;
+pub mod units;
 pub mod unpack;
+pub mod value;
 pub mod version;

@@ -7,7 +7,7 @@ mod tests;
 
 use crate::arch::Arch;
 use crate::search::words;
-use crate::spec::units::ByteSize;
+use crate::units::ByteSize;
 
 /// What is known of the fleet, so that its names are recognised.
 #[derive(Debug, Clone, Copy, Default)]

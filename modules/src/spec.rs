@@ -25,10 +25,12 @@ pub mod runtime;
 mod schema;
 #[cfg(test)]
 mod tests;
-pub mod units;
 pub mod update;
 pub mod volume;
 pub mod yaml;
+
+/// Durations and sizes, as specs have them.
+pub use crate::units;
 
 pub use schema::json_schema;
 

@@ -13,6 +13,7 @@ use crate::config::DataDir;
 use crate::content::Candidate;
 use crate::disk;
 use crate::fault;
+use crate::lane::Lane;
 use crate::ledger::{Ledger, LedgerError, Memory};
 use crate::log;
 use crate::ports::PortBook;
@@ -61,6 +62,7 @@ pub struct Agent {
     pub data: DataDir,
     pub node: NodeName,
     pub token: String,
+    second_token: String,
     pub cgroups: Option<Cgroups>,
     pub engines: Arc<Engines>,
     pub images: Arc<ImageBook>,
@@ -75,7 +77,7 @@ pub struct Agent {
     writing: Arc<tokio::sync::Mutex<()>>,
     wishes: Mutex<BTreeMap<InstanceId, watch::Sender<Wish>>>,
     /// Releases that processes run from.
-    in_use: Mutex<BTreeMap<InstanceId, String>>,
+    in_use: Mutex<BTreeMap<(InstanceId, Lane), String>>,
     sweep: Notify,
 }
 
@@ -102,6 +104,7 @@ impl Agent {
             sandboxes: Sandboxes::new(data.0.clone(), token.clone()),
             data,
             node,
+            second_token: Lane::Second.token(&token),
             token,
             ports: PortBook::default(),
             board: Board::new(),
@@ -121,7 +124,7 @@ impl Agent {
         let spec = self.ledger().spec().clone();
         for instance in &spec.instances {
             let kept = self.memory(&instance.id).ports;
-            self.ports.keep(&instance.id, kept.into_values());
+            self.ports.keep(&instance.id, kept.into_values().flat_map(BTreeMap::into_values));
         }
         self.end_strangers();
         self.follow(&spec);
@@ -185,24 +188,32 @@ impl Agent {
         }
     }
 
-    pub fn ground(&self) -> Ground<'_> {
-        Ground { data: &self.data, node: &self.node, token: &self.token, ports: &self.ports }
+    /// By which it knows what runs of its instances in this place.
+    pub fn token(&self, lane: Lane) -> &str {
+        match lane {
+            Lane::First => &self.token,
+            Lane::Second => &self.second_token,
+        }
     }
 
-    pub fn family<'a>(&'a self, id: &'a InstanceId) -> Family<'a> {
-        Family { id, token: &self.token, cgroups: self.cgroups.as_ref() }
+    pub fn ground(&self, lane: Lane) -> Ground<'_> {
+        Ground { data: &self.data, node: &self.node, token: self.token(lane), lane, ports: &self.ports }
     }
 
-    pub fn owner(&self, id: &InstanceId) -> Owner {
-        Owner { token: self.token.clone(), node: self.node.clone(), id: id.clone() }
+    pub fn family<'a>(&'a self, id: &'a InstanceId, lane: Lane) -> Family<'a> {
+        Family { id, lane, token: self.token(lane), cgroups: self.cgroups.as_ref() }
+    }
+
+    pub fn owner(&self, id: &InstanceId, lane: Lane) -> Owner {
+        Owner { token: self.token(lane).to_owned(), node: self.node.clone(), id: id.clone() }
     }
 
     /// Notes which release an instance runs from, so that it is not deleted under it.
-    pub fn use_release(&self, id: &InstanceId, digest: Option<&str>) {
+    pub fn use_release(&self, id: &InstanceId, lane: Lane, digest: Option<&str>) {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         match digest {
-            Some(digest) => in_use.insert(id.clone(), digest.to_owned()),
-            None => in_use.remove(id),
+            Some(digest) => in_use.insert((id.clone(), lane), digest.to_owned()),
+            None => in_use.remove(&(id.clone(), lane)),
         };
         self.sweep.notify_one();
     }
@@ -218,7 +229,9 @@ impl Agent {
         self.ports.forget(&id.to_string());
         self.board.remove(&id.to_string());
         drop(wishes);
-        self.use_release(id, None);
+        for lane in Lane::BOTH {
+            self.use_release(id, lane, None);
+        }
         true
     }
 
@@ -244,7 +257,7 @@ impl Agent {
         }
         let (sender, receiver) = watch::channel(wish);
         wishes.insert(id.clone(), sender);
-        tokio::spawn(Supervisor::new(self.clone(), id.clone(), receiver).run());
+        tokio::spawn(Supervisor::leading(self.clone(), id.clone(), receiver).run());
     }
 
     fn wishes(&self) -> MutexGuard<'_, BTreeMap<InstanceId, watch::Sender<Wish>>> {

@@ -304,10 +304,6 @@ impl DataDir {
         self.0.join("bin/node-agent")
     }
 
-    pub fn instance(&self, id: &InstanceId) -> PathBuf {
-        self.instances().join(id.file_name())
-    }
-
     pub fn volume_root(&self, id: &InstanceId) -> PathBuf {
         self.volumes().join(id.file_name())
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use proto::v1::update::Strategy;
 use proto::v1::{Health, InstanceSpec, instance_spec};
 
 use crate::content::{Candidate, Content};
@@ -60,13 +61,16 @@ pub struct View<'a> {
     pub is_settled_present: bool,
     /// A pause after a crash is not over.
     pub is_pausing: bool,
+    /// It is the instance, and not a release that has yet to show beside it that it becomes healthy.
+    pub is_leading: bool,
 }
 
-/// What to do with the process, and what to prepare beside it.
+/// What to do with the process, what to prepare, and what to start beside it.
 #[derive(Debug, PartialEq)]
 pub struct Step {
     pub process: Act,
     pub prepare: Option<Candidate>,
+    pub beside: Option<Candidate>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -76,14 +80,23 @@ pub enum Act {
     Start(Candidate),
 }
 
-/// The old content runs on until the new one is ready to start.
+/// The old content runs on until the new one is ready to start; with start-first, until it is healthy.
 pub fn step(view: &View<'_>) -> Step {
-    let only = |process| Step { process, prepare: None };
+    let only = |process| Step { process, prepare: None, beside: None };
     let Goal::Run { candidate, .. } = view.goal else {
         return only(if view.running.is_some() { Act::Stop } else { Act::Stay });
     };
     if view.running == Some(candidate.content) {
         return only(Act::Stay);
+    }
+    if let Some(settled) = served_meanwhile(view, candidate) {
+        let process = match view.running {
+            Some(running) if running == settled.content => Act::Stay,
+            Some(_) => Act::Stop,
+            None if view.is_pausing => Act::Stay,
+            None => Act::Start(settled.clone()),
+        };
+        return Step { process, prepare: None, beside: Some(candidate.clone()) };
     }
     if view.prepared == Some(candidate.content) {
         return only(match view.running {
@@ -98,7 +111,17 @@ pub fn step(view: &View<'_>) -> Step {
         (None, Some(settled)) if !view.is_pausing => Act::Start(settled.clone()),
         _ => Act::Stay,
     };
-    Step { process, prepare: Some(candidate.clone()) }
+    Step { process, prepare: Some(candidate.clone()), beside: None }
+}
+
+/// What runs until a release that starts first is healthy. Without anything that was healthy once there is no gap to
+/// avoid.
+fn served_meanwhile<'v>(view: &View<'v>, candidate: &Candidate) -> Option<&'v Candidate> {
+    let starts_first =
+        candidate.spec.update.as_ref().is_some_and(|update| update.strategy() == Strategy::StartFirst);
+    let settled = view.settled.filter(|settled| settled.content != candidate.content)?;
+    let is_here = view.is_settled_present || view.running == Some(settled.content);
+    (view.is_leading && starts_first && is_here).then_some(settled)
 }
 
 /// How health is judged, with the defaults filled in.

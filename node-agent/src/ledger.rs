@@ -15,6 +15,7 @@ use crate::clock;
 use crate::content::{Candidate, Content, sha256};
 use crate::disk::{self, DiskError, Durability};
 use crate::fault;
+use crate::lane::Lane;
 
 #[cfg(test)]
 mod tests;
@@ -45,8 +46,19 @@ pub struct Memory {
     /// The last content that was healthy.
     pub settled: Option<Candidate>,
     pub failed: Option<Failure>,
-    /// Ports that were `auto`, by name.
-    pub ports: BTreeMap<String, u16>,
+    /// Ports that were `auto`, by name, for each of the two places where it can run.
+    pub ports: BTreeMap<Lane, BTreeMap<String, u16>>,
+}
+
+impl Memory {
+    /// The automatic ports of before, where the instance runs in this place.
+    pub fn ports(&self, lane: Lane) -> BTreeMap<String, u16> {
+        self.ports.get(&lane).cloned().unwrap_or_default()
+    }
+
+    fn stored_ports(&self, lane: Lane) -> BTreeMap<String, u32> {
+        self.ports(lane).into_iter().map(|(name, port)| (name, u32::from(port))).collect()
+    }
 }
 
 /// A content that did not become healthy.
@@ -77,6 +89,8 @@ struct StoredMemory {
     failed: Option<StoredFailure>,
     #[prost(btree_map = "string, uint32", tag = "3")]
     ports: BTreeMap<String, u32>,
+    #[prost(btree_map = "string, uint32", tag = "4")]
+    second_ports: BTreeMap<String, u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -259,6 +273,8 @@ fn set_aside(path: &Path) -> Result<PathBuf, LedgerError> {
 impl From<StoredMemory> for Memory {
     fn from(stored: StoredMemory) -> Self {
         let port = |(name, port): (String, u32)| Some((name, u16::try_from(port).ok()?));
+        let ports = [(Lane::First, stored.ports), (Lane::Second, stored.second_ports)]
+            .map(|(lane, ports)| (lane, ports.into_iter().filter_map(port).collect::<BTreeMap<_, _>>()));
         Self {
             settled: stored.settled.map(Candidate::new),
             failed: stored.failed.and_then(|failed| {
@@ -269,7 +285,7 @@ impl From<StoredMemory> for Memory {
                     reason: failed.reason,
                 })
             }),
-            ports: stored.ports.into_iter().filter_map(port).collect(),
+            ports: ports.into_iter().filter(|(_, ports)| !ports.is_empty()).collect(),
         }
     }
 }
@@ -284,7 +300,8 @@ impl From<&Memory> for StoredMemory {
                 release: Some(failed.release.clone()),
                 reason: failed.reason.clone(),
             }),
-            ports: memory.ports.iter().map(|(name, port)| (name.clone(), u32::from(*port))).collect(),
+            ports: memory.stored_ports(Lane::First),
+            second_ports: memory.stored_ports(Lane::Second),
         }
     }
 }

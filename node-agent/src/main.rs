@@ -1,5 +1,6 @@
 //! node-agent: runs module instances on one machine and reports what runs.
 
+mod action;
 mod agent;
 mod app;
 mod cli;
@@ -12,6 +13,7 @@ mod fault;
 mod health;
 mod identity;
 mod install;
+mod lane;
 mod ledger;
 mod log;
 mod logs;

@@ -17,16 +17,19 @@ pub use load::Meter;
 /// The last report of each instance, and a counter that moves with every change.
 pub struct Board {
     instances: Mutex<BTreeMap<String, InstanceReport>>,
+    /// By instance, the processes whose descendants it consists of.
+    pids: Mutex<BTreeMap<String, Vec<i32>>>,
     changes: watch::Sender<u64>,
 }
 
 impl Board {
     pub fn new() -> Self {
-        Self { instances: Mutex::default(), changes: watch::Sender::new(0) }
+        Self { instances: Mutex::default(), pids: Mutex::default(), changes: watch::Sender::new(0) }
     }
 
     /// Takes a report over; only a different one counts as a change.
-    pub fn set(&self, report: InstanceReport) {
+    pub fn set(&self, report: InstanceReport, pids: Vec<i32>) {
+        self.pids().insert(report.id.clone(), pids);
         let before = self.instances().insert(report.id.clone(), report.clone());
         if before.as_ref() != Some(&report) {
             self.touch();
@@ -34,6 +37,7 @@ impl Board {
     }
 
     pub fn remove(&self, id: &str) {
+        self.pids().remove(id);
         if self.instances().remove(id).is_some() {
             self.touch();
         }
@@ -50,6 +54,10 @@ impl Board {
 
     pub fn snapshot(&self) -> Vec<InstanceReport> {
         self.instances().values().cloned().collect()
+    }
+
+    fn pids(&self) -> MutexGuard<'_, BTreeMap<String, Vec<i32>>> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn instances(&self) -> MutexGuard<'_, BTreeMap<String, InstanceReport>> {
@@ -84,7 +92,8 @@ pub fn report(agent: &Agent, facts: &Facts, meter: &Meter, certificate_expires_u
     machine.capabilities.extend(facts::sandboxes(&sandboxes));
     machine.sandbox = facts::parts(&sandboxes);
     machine.capabilities.sort_unstable();
-    let load = meter.read(&agent.data.0, &mut instances);
+    let pids = agent.board.pids().clone();
+    let load = meter.read(&agent.data.0, &mut instances, &pids);
     Report {
         node: agent.node.to_string(),
         generation,

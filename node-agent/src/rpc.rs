@@ -7,7 +7,7 @@ use proto::code::Code;
 use proto::ids::InstanceId;
 use proto::v1::agent_server::Agent as Service;
 use proto::v1::{
-    AgentLogsRequest, ApplyReply, ApplyRequest, ExecRequest, InstallCertificateReply,
+    ActRequest, AgentLogsRequest, ApplyReply, ApplyRequest, ExecRequest, InstallCertificateReply,
     InstallCertificateRequest, ObserveRequest, ReceiveReply, ReceiveRequest, Report, RequestCertificateReply,
     RequestCertificateRequest, WatchRequest,
 };
@@ -20,6 +20,7 @@ use crate::log;
 use crate::report::{self, Facts, Meter};
 use crate::tls::Tls;
 
+mod act;
 mod exec;
 mod logs;
 mod receive;
@@ -67,6 +68,7 @@ impl Service for Rpc {
     type WatchStream = Stream<Report>;
     type LogsStream = Stream<proto::v1::LogLine>;
     type ExecStream = Stream<proto::v1::ExecOutput>;
+    type ActStream = Stream<proto::v1::ExecOutput>;
 
     async fn observe(&self, _request: Request<ObserveRequest>) -> Result<Response<Report>, Status> {
         Ok(Response::new(self.report()))
@@ -109,6 +111,10 @@ impl Service for Rpc {
         let output = exec::exec(&request.into_inner())
             .map_err(|error| status(Code::InvalidInput, log::chain(&error)))?;
         Ok(Response::new(output))
+    }
+
+    async fn act(&self, request: Request<ActRequest>) -> Result<Response<Self::ActStream>, Status> {
+        Ok(Response::new(act::act(&self.agent, &request.into_inner())?))
     }
 
     async fn request_certificate(

@@ -14,6 +14,7 @@ use crate::config::DataDir;
 use crate::content::Candidate;
 use crate::disk::{self, DiskError, Durability};
 use crate::health::Probe;
+use crate::lane::Lane;
 use crate::logs;
 use crate::ports::PortBook;
 use crate::runtime::account::Account;
@@ -63,7 +64,9 @@ impl SceneError {
 pub struct Ground<'a> {
     pub data: &'a DataDir,
     pub node: &'a NodeName,
+    /// The agent's for the lane.
     pub token: &'a str,
+    pub lane: Lane,
     pub ports: &'a PortBook,
 }
 
@@ -137,7 +140,7 @@ impl Scene {
         let mut scene = Self {
             id: id.clone(),
             release_dir: ground.data.release(digest),
-            instance_dir: ground.data.instance(id),
+            instance_dir: ground.lane.dir(ground.data, id),
             ports: Ports::new(),
             automatic: BTreeMap::new(),
             account: None,
@@ -277,8 +280,27 @@ impl Scene {
         })
     }
 
+    /// As `render_all`, where the texts may also refer to `${args.<name>}`.
+    ///
+    /// # Errors
+    /// When a reference in one of the texts is unknown.
+    pub fn render_with(
+        &self,
+        what: &str,
+        texts: &[String],
+        args: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, SceneError> {
+        let lookup = |name: &str| match name.strip_prefix("args.") {
+            Some(name) => args.get(name).cloned(),
+            None => self.lookup(name),
+        };
+        let rendered = texts.iter().map(|text| template::render(text, &lookup));
+        let wrong = |cause| SceneError::Template { what: what.to_owned(), cause };
+        rendered.collect::<Result<_, _>>().map_err(wrong)
+    }
+
     /// The service that a command of the module is for: the one that has its first port.
-    fn front(&self, spec: &InstanceSpec) -> Option<String> {
+    pub fn front(&self, spec: &InstanceSpec) -> Option<String> {
         let named = spec.ports.iter().map(|port| &port.service).find(|service| !service.is_empty());
         let last = self.containers.as_ref().and_then(|group| group.services.last());
         named.or(last.map(|service| &service.name)).cloned()

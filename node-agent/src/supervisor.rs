@@ -18,13 +18,16 @@ use crate::clock;
 use crate::content::{Candidate, Content};
 use crate::decide::{self, Act, Goal, Role, Trial, Verdict, View};
 use crate::install;
+use crate::lane::Lane;
 use crate::ledger::Memory;
 use crate::log;
 use crate::logs;
 use crate::runtime::body::{Body, End};
 use crate::runtime::process::Place;
 use crate::scene::Scene;
+use crate::supervisor::beside::{Beside, Stand};
 
+mod beside;
 mod housekeeping;
 mod prepare;
 mod show;
@@ -43,7 +46,11 @@ type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct Supervisor {
     agent: Arc<Agent>,
     id: InstanceId,
+    /// Where it runs.
+    lane: Lane,
     dir: PathBuf,
+    stand: Stand,
+    beside: Option<Beside>,
     wish: watch::Receiver<Wish>,
     memory: Memory,
     running: Option<Running>,
@@ -78,12 +85,22 @@ struct Running {
 }
 
 impl Supervisor {
-    pub fn new(agent: Arc<Agent>, id: InstanceId, wish: watch::Receiver<Wish>) -> Self {
+    /// One that is the instance, where an earlier agent had it.
+    pub fn leading(agent: Arc<Agent>, id: InstanceId, wish: watch::Receiver<Wish>) -> Self {
+        let settled = agent.memory(&id.to_string()).settled.map(|settled| settled.content);
+        let lane = Lane::of(&agent.data, &id, settled);
+        Self::new(agent, id, lane, wish, Stand::Leads)
+    }
+
+    fn new(agent: Arc<Agent>, id: InstanceId, lane: Lane, wish: watch::Receiver<Wish>, stand: Stand) -> Self {
         let memory = agent.memory(&id.to_string());
         Self {
-            dir: agent.data.instance(&id),
+            dir: lane.dir(&agent.data, &id),
             agent,
             id,
+            lane,
+            stand,
+            beside: None,
             wish,
             memory,
             running: None,
@@ -100,24 +117,32 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the instance is stopped and no longer wished for.
+    /// Runs until the instance is stopped and no longer wished for, or another leads it.
     pub async fn run(mut self) {
         self.adopt();
+        if self.is_leading() && self.lane.other().held(&self.agent.data, &self.id).is_some() {
+            self.send_beside();
+        }
         loop {
+            if self.obey().await {
+                return;
+            }
             self.memory = self.agent.memory(&self.id.to_string());
             let wanted = self.wish.borrow_and_update().clone();
             self.notice(wanted.as_ref());
             self.pause = self.pause.filter(|until| *until > clock::now());
-            let goal = decide::goal(wanted.as_ref(), &self.memory);
-            if goal == Goal::Gone && self.running.is_none() {
-                self.preparing = None;
-                self.agent.family(&self.id).end(&[]).await;
-                if self.agent.finish(&self.id) {
+            let goal = self.goal(wanted.as_ref());
+            if self.is_overtaken(&goal) {
+                return self.hand_over().await;
+            }
+            if goal == Goal::Gone && self.running.is_none() && self.is_leading() {
+                if self.is_finished().await {
                     return;
                 }
                 continue;
             }
             let step = decide::step(&self.view(&goal));
+            self.stand_beside(step.beside.as_ref()).await;
             self.prepare(step.prepare);
             match step.process {
                 Act::Stop => self.replace(&goal).await,
@@ -129,6 +154,24 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    fn goal(&self, wanted: Option<&Candidate>) -> Goal {
+        match decide::goal(wanted, &self.memory) {
+            // That is what the one does that leads.
+            Goal::Run { role: Role::Previous, .. } if !self.is_leading() => {
+                Goal::Nothing { reason: self.failed_reason() }
+            }
+            goal => goal,
+        }
+    }
+
+    /// Nothing is left of it; false when it is wished for again.
+    async fn is_finished(&mut self) -> bool {
+        self.preparing = None;
+        self.end_beside().await;
+        self.agent.family(&self.id, self.lane).end(&[]).await;
+        self.agent.finish(&self.id)
     }
 
     /// A new attempt begins without the pauses and counts of the former one.
@@ -156,11 +199,14 @@ impl Supervisor {
                 running.body.content().unwrap_or(Content::UNKNOWN)
             }),
             prepared: self.prepared,
-            is_settled_present: settled.is_some_and(|settled| {
-                let dir = release_dir(settled);
-                dir.is_dir() && install::is_done(&dir, &settled.spec.install)
-            }),
+            // Beside it, only what is wished for is started.
+            is_settled_present: self.is_leading()
+                && settled.is_some_and(|settled| {
+                    let dir = release_dir(settled);
+                    dir.is_dir() && install::is_done(&dir, &settled.spec.install)
+                }),
             is_pausing: self.pause.is_some(),
+            is_leading: self.is_leading(),
         }
     }
 
@@ -178,13 +224,13 @@ impl Supervisor {
     async fn stop(&mut self, grace: Option<Duration>) {
         let Some(running) = self.running.take() else { return };
         self.say(&format!("stopping {}", running.body.describe()));
-        let family = self.agent.family(&self.id);
+        let family = self.agent.family(&self.id, self.lane);
         let place = Place { dir: &self.dir, family: &family };
         drop(running.probing);
         if !running.body.stop(grace, place, &running.kin).await {
             tracing::error!(instance = %self.id, "some of it cannot be ended");
         }
-        self.agent.use_release(&self.id, None);
+        self.agent.use_release(&self.id, self.lane, None);
     }
 
     async fn handle(&mut self, event: wait::Event, goal: &Goal) {
@@ -237,6 +283,9 @@ impl Supervisor {
 
     /// What the process has written by now comes before what the agent says next.
     fn mark_log(&self) {
+        if !self.is_leading() {
+            return;
+        }
         let noted = self.log_noted.load(Ordering::Relaxed);
         let size = logs::times::mark(&self.agent.data.instance_log(&self.id), noted);
         self.log_noted.store(size, Ordering::Relaxed);

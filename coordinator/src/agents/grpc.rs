@@ -208,6 +208,13 @@ impl AgentApi for Agent {
         Ok(self.stream("run a command", output))
     }
 
+    async fn act(&self, request: v1::ActRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError> {
+        // Not repeated: the action may have run.
+        let mut client = self.connect().await?.client;
+        let output = self.answer("run an action", CALL_LIMIT, client.act(request)).await?;
+        Ok(self.stream("run an action", output))
+    }
+
     async fn request_certificate(&self) -> Result<String, AgentError> {
         let request = v1::RequestCertificateRequest {};
         let call = |mut client: AgentClient<Channel>, request| async move {

@@ -33,6 +33,11 @@ struct Instance<'a> {
     url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    /// Of all its processes; absent while none runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_cores: Option<f64>,
 }
 
 fn some(text: &str) -> Option<&str> {
@@ -66,6 +71,8 @@ impl<'a> From<&'a v1::deployment::Instance> for Instance<'a> {
             since: rfc3339(instance.since_unix_ms),
             url: instance.urls.first().map(String::as_str),
             message: some(&instance.message),
+            memory_bytes: Some(instance.memory_bytes).filter(|bytes| *bytes > 0),
+            cpu_cores: Some(instance.cpu_cores).filter(|_| instance.memory_bytes > 0),
         }
     }
 }

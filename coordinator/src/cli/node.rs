@@ -1,7 +1,7 @@
 //! `node …`: the machines of the fleet.
 
 mod add;
-mod exec;
+pub mod exec;
 mod list;
 
 use std::time::{Duration, Instant};

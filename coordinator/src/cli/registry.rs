@@ -32,7 +32,8 @@ pub enum RegistryCommand {
   orchestrator registry add mine ./my-modules.git --revision stable --dry-run
 
 Each folder with a MODULE.yaml is a module; or a modules.json at the top says which are, as
-`orchestrator module index` writes it.")]
+`orchestrator module index` writes it. FOLDER.minisig beside a folder is its signature, as
+`orchestrator module sign FOLDER` makes it.")]
     Add {
         /// How to call it
         name: String,
@@ -219,7 +220,7 @@ async fn apply(
             staged: true,
             origin: Some(origin),
             accept: target.accept.to_vec(),
-            ..Options::default()
+            signature: found.signature,
         };
         let name = format!("{} of {}", found.packed.spec.name, before.name);
         package::send_with(client, found.packed, options).await.map_err(|failure| {
@@ -322,12 +323,14 @@ fn table(registries: &[Registry], look: &Look, now: UnixMillis) -> String {
 pub struct Found {
     pub path: String,
     pub packed: package::Packed,
+    /// The text of its `.minisig` file; empty where there is none.
+    pub signature: Vec<u8>,
 }
 
 /// Packs the folder of a module; the reason in one line, where that cannot be.
 fn pack(path: &str, folder: &Path) -> Result<Found, String> {
     match package::pack(folder) {
-        Ok(packed) => Ok(Found { path: path.to_owned(), packed }),
+        Ok(packed) => Ok(Found { path: path.to_owned(), packed, signature: Vec::new() }),
         Err(Failure::Problem(problem)) => Err(problem.causes.join(": ")),
         Err(Failure::StdoutClosed | Failure::Interrupted) => Err("interrupted".to_owned()),
     }

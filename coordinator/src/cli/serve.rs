@@ -15,7 +15,10 @@ use crate::rpc;
   orchestrator serve --listen                         # and: orchestrator access add laptop
 
 Commands of this machine find it by its socket. It keeps the fleet as wished: what waits for a node is
-delivered when the node is back. Without it, every command does that when it runs.")]
+delivered when the node is back. Without it, every command does that when it runs.
+
+With the store in etcd it also lets etcd forget what is older than an hour. etcd has one history for all who use
+it: where others do, write `keep-history = \"off\"` (or another duration) below `[etcd]` in config.toml.")]
 pub struct ServeArgs {
     /// The socket to listen on [default: orchestrator.sock in the data folder]
     #[arg(long, value_name = "PATH")]

@@ -276,7 +276,9 @@ mod tests {
                 "digest": "sha256:abababababababababababababababababababababababababababababababab",
                 "state": "healthy",
                 "since": "2023-11-14T22:10:20.000Z",
-                "url": "http://attic:31000"
+                "url": "http://attic:31000",
+                "memory_bytes": 3145728,
+                "cpu_cores": 0.014
               },
               {
                 "instance": "web/1",

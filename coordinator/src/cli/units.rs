@@ -6,7 +6,7 @@ use crate::clock::UnixMillis;
 
 /// Reads `90s`, `2m`, `1h30m`, `500ms`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = modules::spec::units::parse_duration(text).map_err(|error| error.to_string())?;
+    let duration = modules::units::parse_duration(text).map_err(|error| error.to_string())?;
     // The wire counts milliseconds in 32 bits, and 0 means "the default" there.
     match u32::try_from(duration.as_millis()) {
         Ok(1..) => Ok(duration),

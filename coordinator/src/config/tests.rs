@@ -81,3 +81,17 @@ fn a_key_in_the_file_shows_in_no_error() {
         assert!(told.contains("line") && !told.contains("topsecret"), "{told}");
     }
 }
+
+#[test]
+fn the_history_of_etcd_is_kept_for_an_hour_or_as_it_is_said() {
+    let kept = |text: &str| {
+        Settings::resolve(Given::default(), &file(text), &home).map(|settings| settings.keeps_history)
+    };
+    assert_eq!(kept("").expect("settings"), Some(Duration::from_secs(3600)));
+    assert_eq!(kept("[etcd]\nkeep-history = '2m'").expect("settings"), Some(Duration::from_secs(120)));
+    assert_eq!(kept("[etcd]\nkeep-history = 'off'").expect("settings"), None);
+    for bad in ["1s", "never", "-1h", ""] {
+        let error = kept(&format!("[etcd]\nkeep-history = '{bad}'")).expect_err("no good duration");
+        assert!(error.hint().is_some_and(|hint| hint.contains("off")), "{bad}: {error}");
+    }
+}

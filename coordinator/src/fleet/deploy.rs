@@ -5,11 +5,11 @@ use std::time::Duration;
 use modules::spec::ModuleSpec;
 use modules::spec::resolve::Secret;
 use modules::spec::runtime::Runtime;
-use modules::spec::update::Strategy;
 use proto::ids::DeploymentName;
 use proto::v1;
 
 use super::proposal::Proposal;
+use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, Progress, join, spec};
 use crate::domain::deployment::{Action, DeploymentRecord, Release, Wish};
 use crate::domain::placement::{MOST_INSTANCES, Replicas};
@@ -30,6 +30,7 @@ impl Fleet {
     ) -> Result<v1::deploy_event::Finished, FleetError> {
         let module = match &request.unregistered {
             Some(module) if request.dry_run => unregistered(module)?,
+            None if request.dry_run => self.resolve_untouched(&request.module).await?,
             Some(_) | None => self.resolve(&request.module).await?,
         };
         let name = deployment_name(request, &module.release.module)?;
@@ -48,6 +49,7 @@ impl Fleet {
             let snapshot = self.snapshot().await?;
             let before = snapshot.deployments.get(&name);
             let wish = self.wish(request, &name, &module, before).await?;
+            note_if_it_stops_first(&snapshot, &name, &module, &wish, progress)?;
             let proposal = Proposal::new(&snapshot, &name, wish, &module)?;
             fault::point("deploy.placed");
             if request.dry_run && join::enrols_this_machine(request, &snapshot) {
@@ -61,9 +63,6 @@ impl Fleet {
             }
             if !request.only_if_state.is_empty() && request.only_if_state != snapshot.token() {
                 return Err(FleetError::StateMoved);
-            }
-            if before.is_some() && module.spec.update.strategy == Strategy::StartFirst {
-                progress.note(format!("start-first is not carried out yet: what runs of {name} stops first"));
             }
             if let Some(recorded) = self.record(&snapshot, proposal, Action::Deploy).await? {
                 return self.finish(recorded, wait(request.timeout_ms, request.no_wait), progress).await;
@@ -115,6 +114,21 @@ impl Fleet {
             restart: before.map_or(0, |wish| wish.restart),
         })
     }
+}
+
+/// Before anything is touched.
+pub(super) fn note_if_it_stops_first(
+    snapshot: &Snapshot,
+    name: &DeploymentName,
+    module: &spec::Resolved,
+    wish: &Wish,
+    progress: &Progress,
+) -> Result<(), FleetError> {
+    let Some(why) = spec::why_stops_first(snapshot, name, module, wish)? else { return Ok(()) };
+    if snapshot.deployments.contains_key(name) {
+        progress.note(format!("{name} cannot start its new release first: {why}; what runs stops first"));
+    }
+    Ok(())
 }
 
 /// A module that stays where it is, as far as a dry run needs it.

@@ -23,6 +23,14 @@ const DOUBT: Duration = Duration::from_secs(4);
 impl Fleet {
     /// Keeps the fleet as wished until `stop`. Trouble with one round is logged; the next one tries again.
     pub async fn keep(&self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.keep_as_wished(&stop) => {}
+            () = self.forget_history() => {}
+        }
+    }
+
+    async fn keep_as_wished(&self, stop: &CancellationToken) {
         let mut absences = Absences::default();
         loop {
             let round = async {

@@ -94,6 +94,16 @@ pub fn registry(name: &str) -> String {
     format!("{REGISTRIES}{name}")
 }
 
+/// All parts of what a registry has.
+pub fn registry_parts(name: &str) -> String {
+    format!("/registry-parts/{name}/")
+}
+
+/// Releases of a registry that its record has no room for.
+pub fn registry_part(name: &str, digest: &str, number: u32) -> String {
+    format!("/registry-parts/{name}/{digest}/{number:06}")
+}
+
 /// A `Curation`: what people say of a module.
 pub fn curation(module: &str) -> String {
     format!("{CURATIONS}{module}")

@@ -117,9 +117,9 @@ impl Fleet {
     }
 }
 
-fn unreached(node: &str, reason: &str) -> (v1::ExecOutput, v1::ExecOutput) {
+pub(super) fn unreached(node: &str, reason: &str) -> (v1::ExecOutput, v1::ExecOutput) {
     use v1::exec_output::Event;
-    let output = |event| v1::ExecOutput { node: node.to_owned(), event: Some(event) };
+    let output = |event| v1::ExecOutput { node: node.to_owned(), event: Some(event), ..Default::default() };
     (output(Event::Stderr(format!("{reason}\n").into_bytes())), output(Event::ExitCode(255)))
 }
 

@@ -6,6 +6,7 @@ mod curation;
 pub(in crate::fleet) mod known;
 mod load;
 mod propose;
+mod parts;
 mod registries;
 mod suggest;
 pub mod vetting;
@@ -70,6 +71,13 @@ pub struct Origin {
     is_draft: bool,
 }
 
+/// What for a module is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Deploy,
+    DryRun,
+}
+
 /// What is said of a package before its bytes.
 #[derive(Debug, Default)]
 struct Announced {
@@ -78,8 +86,17 @@ struct Announced {
 }
 
 impl Fleet {
-    /// What `name`, `name@version` or `name@sha256:…` means.
+    /// What `name`, `name@version` or `name@sha256:…` means. What is built in is taken into the registry with that.
     pub(super) async fn resolve(&self, reference: &str) -> Result<Resolved, FleetError> {
+        self.find(reference, Use::Deploy).await
+    }
+
+    /// The same for a dry run, which writes nothing.
+    pub(super) async fn resolve_untouched(&self, reference: &str) -> Result<Resolved, FleetError> {
+        self.find(reference, Use::DryRun).await
+    }
+
+    async fn find(&self, reference: &str, purpose: Use) -> Result<Resolved, FleetError> {
         let (name, wanted) = match reference.split_once('@') {
             Some((name, wanted)) => (name, Some(wanted)),
             None => (reference, None),
@@ -95,7 +112,7 @@ impl Fleet {
                 Release { module: name.to_owned(), version: String::new(), digest: digest.to_owned() };
             return self.release(&release).await;
         }
-        let mut records = self.releases_of(name).await?;
+        let mut records = self.releases_for(name, purpose).await?;
         records.sort_by_key(precedence);
         let unknown = |version: &str| FleetError::NoSuchVersion {
             module: name.to_owned(),
@@ -238,33 +255,54 @@ impl Fleet {
 
     /// All releases of one module: added ones, and the built-in one, which is taken into the registry on first use.
     async fn releases_of(&self, name: &str) -> Result<Vec<ModuleRecord>, FleetError> {
-        if let Some(module) = self.built_in(name) {
-            let known = get_json::<ModuleRecord>(
-                self.store.as_ref(),
-                &keys::module_version(name, &module.spec.version.to_string()),
-            )
-            .await?;
-            let package = module.pack().map_err(bad_package)?;
-            let digest = package.digest;
-            let is_known = known.is_some_and(|kept| {
-                kept.value.release.digest == digest.to_string() || !kept.value.is_builtin
-            });
-            if !is_known || !self.blobs.has(&digest).await? {
-                let (spec, size) = (package.spec.clone(), package.size);
-                let bytes = package.into_bytes().map_err(unwritable)?;
-                let containers = containers(&spec, bytes.as_slice())?;
-                let record = self.record_of(spec, containers, digest, size, true);
-                self.blobs.put(&digest, bytes.as_slice()).await?;
-                self.register(&record).await?;
-            }
-        }
+        self.releases_for(name, Use::Deploy).await
+    }
+
+    async fn releases_for(&self, name: &str, purpose: Use) -> Result<Vec<ModuleRecord>, FleetError> {
+        let built_in = match self.built_in(name) {
+            Some(module) => self.take_in(name, module, purpose).await?,
+            None => None,
+        };
         self.finish_journal().await?;
         let kept = list_json::<ModuleRecord>(self.store.as_ref(), &keys::module(name)).await?.entries;
         let mut records: Vec<ModuleRecord> = kept.into_iter().map(|kept| kept.value).collect();
+        if let Some(built_in) = built_in {
+            // What a former program had under this version gives way, as it does when it is deployed.
+            records.retain(|record| record.release.version != built_in.release.version);
+            records.push(built_in);
+        }
         if records.is_empty() {
             records = self.of_registries(name).await?;
         }
         Ok(records)
+    }
+
+    /// Registers what is built in, where that is new; for a dry run it gives what would be registered instead.
+    async fn take_in(
+        &self,
+        name: &str,
+        module: &CatalogModule,
+        purpose: Use,
+    ) -> Result<Option<ModuleRecord>, FleetError> {
+        let key = keys::module_version(name, &module.spec.version.to_string());
+        let known = get_json::<ModuleRecord>(self.store.as_ref(), &key).await?;
+        let package = module.pack().map_err(bad_package)?;
+        let digest = package.digest;
+        let is_known = known
+            .is_some_and(|kept| kept.value.release.digest == digest.to_string() || !kept.value.is_builtin);
+        if is_known && (purpose == Use::DryRun || self.blobs.has(&digest).await?) {
+            return Ok(None);
+        }
+        let (spec, size) = (package.spec.clone(), package.size);
+        let bytes = package.into_bytes().map_err(unwritable)?;
+        let containers = containers(&spec, bytes.as_slice())?;
+        let record = self.record_of(spec, containers, digest, size, true);
+        if purpose == Use::DryRun {
+            return Ok(Some(record));
+        }
+        self.blobs.put(&digest, bytes.as_slice()).await?;
+        self.register(&record).await?;
+        Ok(None)
     }
 
     fn built_in(&self, name: &str) -> Option<&'static CatalogModule> {

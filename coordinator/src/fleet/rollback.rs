@@ -4,7 +4,7 @@ use proto::ids::DeploymentName;
 use proto::v1;
 use proto::v1::deploy_event::Finished;
 
-use super::deploy::wait;
+use super::deploy::{note_if_it_stops_first, wait};
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, keys};
 use crate::domain::deployment::{Action, HistoryEntry, OutcomeWord, Wish};
@@ -55,6 +55,7 @@ impl Fleet {
                 // Removed by somebody else meanwhile.
                 return Err(self.no_such_deployment(name, &snapshot));
             }
+            note_if_it_stops_first(&snapshot, name, &module, &wish, progress)?;
             let proposal = Proposal::new(&snapshot, name, wish.clone(), &module)?;
             fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));

@@ -43,6 +43,11 @@ impl Snapshot {
         self.observed.get(node).and_then(Observed::report)
     }
 
+    /// All instances, as their nodes are to run them.
+    pub fn wanted(&self) -> impl Iterator<Item = &v1::InstanceSpec> {
+        self.desired.values().flat_map(|kept| &kept.value.instances)
+    }
+
     /// Whether the node has taken its last spec and reports the instance no more.
     pub fn has_left(&self, id: &InstanceId, node: &NodeName) -> bool {
         let wanted = self.desired.get(node).map_or(0, |kept| kept.value.generation);
@@ -55,8 +60,7 @@ impl Snapshot {
 
     /// Deployments that nodes are still to run and that nobody wants any more.
     pub fn orphaned(&self) -> BTreeSet<DeploymentName> {
-        let instances = self.desired.values().flat_map(|kept| &kept.value.instances);
-        let names = instances.filter_map(|instance| DeploymentName::parse(&instance.deployment).ok());
+        let names = self.wanted().filter_map(|instance| DeploymentName::parse(&instance.deployment).ok());
         names.filter(|name| !self.deployments.contains_key(name)).collect()
     }
 

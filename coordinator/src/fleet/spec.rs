@@ -7,7 +7,6 @@ use modules::spec::ModuleSpec;
 use modules::spec::network::{Port, PortNumber, Protocol};
 use modules::spec::resolve::{ConfigErrors, Secret};
 use modules::spec::runtime::Runtime;
-use modules::spec::update::Strategy;
 use proto::ids::{DeploymentName, InstanceId};
 use proto::v1;
 
@@ -16,8 +15,9 @@ use super::{FleetError, depends, secrets, wire};
 use crate::domain::deployment::{DeploymentRecord, Footprint, Release, SecretRef, Wish};
 use crate::domain::placement::HostPort;
 
-mod action;
+pub mod action;
 mod runtime;
+mod start_first;
 
 /// A release and what its MODULE.yaml says.
 #[derive(Debug, Clone)]
@@ -64,6 +64,16 @@ fn plain_config(
 
 fn invalid(name: &DeploymentName, errors: &ConfigErrors) -> FleetError {
     FleetError::Config { deployment: name.clone(), problems: errors.to_string(), hint: errors.hint() }
+}
+
+/// Why what runs of it stops first although the module asks for start-first; none where it asks for nothing.
+pub fn why_stops_first(
+    snapshot: &Snapshot,
+    name: &DeploymentName,
+    module: &Resolved,
+    wish: &Wish,
+) -> Result<Option<String>, FleetError> {
+    Ok(start_first::obstacle(snapshot.wanted(), name, module, &plain_config(name, module, wish)?))
 }
 
 /// Stands for a secret that a dry run does not store.
@@ -121,10 +131,7 @@ pub fn instance(
         runtime: runtime::runtime(module),
         health: spec.health.as_ref().map(runtime::health),
         update: Some(v1::Update {
-            strategy: match spec.update.strategy {
-                Strategy::StopFirst => v1::update::Strategy::StopFirst.into(),
-                Strategy::StartFirst => v1::update::Strategy::StartFirst.into(),
-            },
+            strategy: start_first::strategy(snapshot.wanted(), &record.name, module, &values).into(),
             health_deadline_ms: millis(spec.update.health_deadline),
         }),
         limits: Some(v1::Limits {

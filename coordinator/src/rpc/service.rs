@@ -109,6 +109,7 @@ impl Coordinator for CoordinatorService {
     type DrainStream = Events<v1::DeployEvent>;
     type LogsStream = Events<v1::LogLine>;
     type ExecStream = Events<v1::ExecOutput>;
+    type ActStream = Events<v1::ExecOutput>;
     type AddNodeStream = Events<v1::NodeEvent>;
     type RemoveNodeStream = Events<v1::NodeEvent>;
     type GetPackageStream = Events<v1::PackageChunk>;
@@ -180,6 +181,16 @@ impl Coordinator for CoordinatorService {
 
     async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Answer<v1::ListNodesReply> {
         answer(self.fleet.list_nodes(request.get_ref()).await.map(|nodes| v1::ListNodesReply { nodes }))
+    }
+
+    async fn show_actions(&self, request: Request<v1::ShowActionsRequest>) -> Answer<v1::ShowActionsReply> {
+        let reply = self.fleet.show_actions(request.get_ref()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(reply))
+    }
+
+    async fn act(&self, request: Request<v1::FleetActRequest>) -> Answer<Self::ActStream> {
+        let output = self.fleet.act(request.get_ref()).await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(output.map_err(|error| to_status(&error)).boxed()))
     }
 
     async fn exec(&self, request: Request<v1::FleetExecRequest>) -> Answer<Self::ExecStream> {

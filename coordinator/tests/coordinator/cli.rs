@@ -73,6 +73,7 @@ const LEAVES: &[&str] = &[
     "access add",
     "access list",
     "access remove",
+    "action",
     "serve",
     "doctor",
     "completion",
@@ -104,6 +105,7 @@ fn the_first_help_shows_the_way() {
       remove      Stops a deployment and takes it off its nodes
       status      Shows what runs where, and how well
       logs        Shows what a deployment says
+      action      Runs what a module offers to run on its instances, or lists that
       history     Shows every change to a deployment, newest first
       node        The machines of the fleet
       module      What can be deployed

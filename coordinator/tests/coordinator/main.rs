@@ -11,5 +11,8 @@ mod models;
 mod plans;
 mod program;
 mod registry;
+mod repository;
+mod signed;
 mod store;
+mod untouched;
 mod web;

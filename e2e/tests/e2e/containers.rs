@@ -130,7 +130,7 @@ fn containers_are_adopted_never_doubled_and_come_back_after_power_loss() {
     assert!(!a.exists(&format!("{DATA}/volumes/box.0")));
 }
 
-fn docker_scene() -> Scene {
+pub fn docker_scene() -> Scene {
     let scene = Scene::bare(1).unwrap();
     let a = scene.fleet.host("a");
     a.start_docker().unwrap();
@@ -152,7 +152,7 @@ fn write_module(desk: &Host, version: &str, image: &str) {
     desk.write("/root/box/MODULE.yaml", &module).unwrap();
 }
 
-fn url(deployment: &Value) -> String {
+pub fn url(deployment: &Value) -> String {
     let instance = &instances(deployment)[0];
     instance["url"].as_str().unwrap_or_else(|| panic!("no url in {instance}")).to_owned()
 }
@@ -307,7 +307,7 @@ fn an_image_for_another_processor_is_refused_and_one_in_the_package_is_loaded() 
 }
 
 /// A registry on the desk that wants a login: me, secret. Gives its address.
-fn start_registry(desk: &Host) -> String {
+pub fn start_registry(desk: &Host) -> String {
     let config = "\
 version: 0.1
 storage: {filesystem: {rootdirectory: /var/lib/registry-test}}

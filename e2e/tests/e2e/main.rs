@@ -1,16 +1,20 @@
 //! The end-to-end tests: everything here runs on real hosts with real sshd, etcd and binaries.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod actions;
 mod bad_input;
 mod catalog;
 mod catalog_servers;
 mod containers;
+mod engines;
 mod exclusive;
 mod fleet;
+mod imported;
 mod kills;
 mod offline;
 mod pi;
 mod plans;
 mod spine;
+mod start_first;
 mod systemd;
 mod units;

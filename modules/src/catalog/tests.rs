@@ -6,11 +6,12 @@ use super::*;
 use crate::compose::model::{Condition, HostPort, MountSource, Project, Service};
 use crate::compose::{self, Source};
 use crate::image::ImageName;
-use crate::spec::config::{ConfigItem, ValueType};
+use crate::spec::config::ConfigItem;
 use crate::spec::container::ContainerNetwork;
 use crate::spec::install::InstallStep;
 use crate::spec::network::{PortNumber, Protocol};
 use crate::spec::runtime::{Compose, Runtime};
+use crate::value::ValueType;
 
 mod safety;
 mod table;

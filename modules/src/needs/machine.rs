@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::arch::Arch;
-use crate::spec::units::ByteSize;
+use crate::units::ByteSize;
 
 /// Takes what is said of the machine out of the sentence. The longest names come first.
 const MODELS: &[(&str, &str, Arch)] = &[

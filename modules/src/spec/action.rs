@@ -7,13 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Value, ValueType};
+use super::config::Value;
 use super::error::Report;
 use super::read::Spot;
 use super::schema::{DurationText, Scalar};
-use super::units;
 use crate::effect::Effect;
 use crate::item_name::ItemName;
+use crate::units;
+use crate::value::ValueType;
 
 /// A named command of the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::ModuleSpec;
-use super::config::ValueType;
 use super::error::Report;
 use super::health::Check;
 use super::install::InstallStep;
@@ -13,6 +12,7 @@ use super::runtime::Runtime;
 use super::update::Strategy;
 use crate::item_name::ItemName;
 use crate::suggest::closest;
+use crate::value::ValueType;
 
 mod containers;
 

@@ -11,9 +11,9 @@ use super::read::{Fields, Spot};
 use super::requires::read_size;
 use super::runtime::{STOP_TIMEOUT, read_stop_timeout, stop_timeout};
 use super::schema::{DurationText, Scalar};
-use super::units::{self, ByteSize};
 use crate::image::ImageName;
 use crate::item_name::ItemName;
+use crate::units::{self, ByteSize};
 
 /// A container of Docker or Podman.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Report;
 use super::read::{Fields, Spot};
 use super::schema::{DurationText, Scalar};
-use super::units;
 use crate::item_name::ItemName;
+use crate::units;
 
 /// A health check and its pace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

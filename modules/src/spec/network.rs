@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Report;
 use super::read::Spot;
 use crate::item_name::ItemName;
+use crate::value::parse_port;
 
 /// A port the module listens on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,11 +110,6 @@ impl PortNumber {
         }
         parse_port(text).map(PortNumber::Number)
     }
-}
-
-/// A port number from 1 to 65535, written plainly.
-pub fn parse_port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|port: &u16| *port != 0 && port.to_string() == text)
 }
 
 impl fmt::Display for PortNumber {

@@ -6,10 +6,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::{Place, Report};
-use super::units::{format_duration, parse_duration};
 use super::yaml::{Entry, Node, Value, join};
 use crate::item_name::ItemName;
 use crate::suggest::closest;
+use crate::units::{format_duration, parse_duration};
 
 /// A node and the path that leads to it.
 pub struct Spot<'n> {

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Report;
 use super::read::Spot;
-use super::units::ByteSize;
 use crate::arch::Arch;
 use crate::capability::Capability;
 use crate::name::ModuleName;
+use crate::units::ByteSize;
 use crate::version::Requirement;
 
 /// What a node must offer to run the module.

@@ -10,7 +10,7 @@ use super::container::Container;
 use super::error::Report;
 use super::read::{Fields, Spot};
 use super::schema::{DurationText, Scalar};
-use super::units;
+use crate::units;
 
 /// How an instance is executed; exactly one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

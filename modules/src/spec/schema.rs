@@ -6,11 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::ModuleSpec;
 use super::network::PortNumber;
-use super::units::ByteSize;
 use crate::arch::Arch;
 use crate::capability::Capability;
 use crate::item_name::ItemName;
 use crate::name::ModuleName;
+use crate::units::ByteSize;
 use crate::version::{Requirement, Version};
 
 /// The JSON Schema of MODULE.yaml.

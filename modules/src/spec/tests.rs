@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::config::ValueType;
 use super::health::Check;
 use super::network::PortNumber;
 use super::resolve::Secret;
 use super::*;
 use crate::arch::Arch;
+use crate::value::ValueType;
 
 const FULL: &str = include_str!("../../tests/full.yaml");
 const SMALL: &str = "name: m\nversion: 1.0.0\nruntime: {process: {command: [./run]}}\n";

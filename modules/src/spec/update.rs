@@ -10,7 +10,7 @@ use super::error::Report;
 use super::read::Spot;
 use super::requires::{read_size, read_some_cores};
 use super::schema::DurationText;
-use super::units::{self, ByteSize};
+use crate::units::{self, ByteSize};
 
 /// How a new release replaces the running one. It is always rolled back when it does not become healthy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

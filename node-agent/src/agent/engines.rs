@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proto::ids::InstanceId;
 
 use crate::agent::Agent;
+use crate::lane::Lane;
 use crate::log;
 use crate::runtime::engine::Kind;
 use crate::runtime::group;
@@ -18,8 +19,10 @@ impl Agent {
                 let Some(engine) = self.engines.of(kind) else { continue };
                 let is_known =
                     |id: &str| InstanceId::parse(id).is_ok_and(|id| self.wishes().contains_key(&id));
-                if let Err(error) = group::sweep(&engine, &self.token, is_known).await {
-                    tracing::warn!(engine = %kind, error = log::chain(&error), "left containers stay");
+                for lane in Lane::BOTH {
+                    if let Err(error) = group::sweep(&engine, self.token(lane), is_known).await {
+                        tracing::warn!(engine = %kind, error = log::chain(&error), "left containers stay");
+                    }
                 }
             }
             self.board.touch();

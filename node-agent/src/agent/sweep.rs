@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::DataDir;
 use crate::disk::{self, DiskError, Durability};
 use crate::install;
+use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::log;
 use crate::logs;
@@ -72,14 +73,20 @@ impl Agent {
     pub(super) fn end_strangers(&self) {
         let mut known = BTreeSet::new();
         for id in left_instances(&self.data) {
-            if let Some(process) = Process::adopt(&self.data.instance(&id)) {
-                known.insert(id);
-                drop(process);
+            for lane in Lane::BOTH {
+                if Process::adopt(&lane.dir(&self.data, &id)).is_some() {
+                    known.insert((lane, id.clone()));
+                }
             }
         }
-        let install = kill::install_token(&self.token);
-        let left = kill::marked(&self.token).into_iter().filter(|(_, id)| !known.contains(id));
-        for (pid, id) in left.chain(kill::marked(&install)) {
+        let marked = |lane: Lane| {
+            let token = self.token(lane);
+            let known = &known;
+            let left =
+                kill::marked(token).into_iter().filter(move |(_, id)| !known.contains(&(lane, id.clone())));
+            left.chain(kill::marked(&kill::install_token(token)))
+        };
+        for (pid, id) in Lane::in_use(&self.data).into_iter().flat_map(marked) {
             tracing::warn!(pid, instance = %id, "ending a process that is on no record");
             kill::signal(pid, libc::SIGKILL);
         }
@@ -87,8 +94,10 @@ impl Agent {
 
     /// Removes what an instance leaves behind, but for its volumes.
     pub(super) fn remove_traces(&self, id: &InstanceId) {
-        if let Err(error) = disk::remove_tree(&self.data.instance(id)) {
-            tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
+        for dir in Lane::BOTH.map(|lane| lane.dir(&self.data, id)) {
+            if let Err(error) = disk::remove_tree(&dir) {
+                tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
+            }
         }
         for log in [self.data.instance_log(id), self.data.instance_agent_log(id)] {
             for file in [logs::previous(&log), log] {
@@ -154,14 +163,9 @@ impl Agent {
 
 /// Instances that have a folder.
 pub fn left_instances(data: &DataDir) -> Vec<InstanceId> {
-    entries(&data.instances())
-        .into_iter()
-        .filter_map(|path| {
-            let name = name(&path);
-            let (deployment, index) = name.rsplit_once('.')?;
-            InstanceId::parse(&format!("{deployment}/{index}")).ok()
-        })
-        .collect()
+    let folders = entries(&data.instances());
+    let ids = folders.into_iter().filter_map(|path| Some(Lane::parse(&name(&path))?.0));
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Names this data folder in the environment of its processes.

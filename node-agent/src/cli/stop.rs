@@ -9,6 +9,7 @@ use crate::agent;
 use crate::cli::CliError;
 use crate::config::DataDir;
 use crate::disk::{Lock, Locked};
+use crate::lane::Lane;
 use crate::runtime::cgroup::Cgroups;
 use crate::runtime::kill::{self, Family};
 use crate::runtime::process::{Place, Process};
@@ -55,13 +56,17 @@ async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
     let token = agent::token(data)?;
     let cgroups = Cgroups::probe(&token);
     let mut ids = agent::left_instances(data);
-    ids.extend(kill::marked(&token).into_iter().map(|(_, id)| id));
+    let lanes = Lane::in_use(data);
+    let marked = lanes.iter().flat_map(|lane| kill::marked(&lane.token(&token)));
+    ids.extend(marked.map(|(_, id)| id));
     ids.sort();
     ids.dedup();
-    let all = ids.iter().map(|id| stop_instance(data, id, &token, cgroups.as_ref()));
+    let all = ids.iter().map(|id| stop_instance(data, id, &lanes, &token, cgroups.as_ref()));
     let is_clean = join_all(all).await;
-    for (pid, _) in kill::marked(&kill::install_token(&token)) {
-        kill::signal(pid, libc::SIGKILL);
+    for lane in &lanes {
+        for (pid, _) in kill::marked(&kill::install_token(&lane.token(&token))) {
+            kill::signal(pid, libc::SIGKILL);
+        }
     }
     if let Some(cgroups) = &cgroups {
         cgroups.close();
@@ -71,11 +76,22 @@ async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
     if left.is_empty() { Ok(()) } else { Err(CliError::InstancesLeft(left.join(", "))) }
 }
 
-async fn stop_instance(data: &DataDir, id: &InstanceId, token: &str, cgroups: Option<&Cgroups>) -> bool {
-    let family = Family { id, token, cgroups };
-    let dir = data.instance(id);
-    match Process::adopt(&dir) {
-        Some(process) => process.stop(None, Place { dir: &dir, family: &family }, &[]).await,
-        None => family.end(&[]).await,
+async fn stop_instance(
+    data: &DataDir,
+    id: &InstanceId,
+    lanes: &[Lane],
+    token: &str,
+    cgroups: Option<&Cgroups>,
+) -> bool {
+    let mut is_clean = true;
+    for &lane in lanes {
+        let token = lane.token(token);
+        let family = Family { id, lane, token: &token, cgroups };
+        let dir = lane.dir(data, id);
+        is_clean &= match Process::adopt(&dir) {
+            Some(process) => process.stop(None, Place { dir: &dir, family: &family }, &[]).await,
+            None => family.end(&[]).await,
+        };
     }
+    is_clean
 }

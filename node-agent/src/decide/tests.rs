@@ -39,6 +39,7 @@ fn the_old_content_runs_until_the_new_one_is_ready() {
         prepared: None,
         is_settled_present: true,
         is_pausing: false,
+        is_leading: true,
     };
     let prepare = || Some(new.clone());
     let ready = Some(new.content);
@@ -57,8 +58,45 @@ fn the_old_content_runs_until_the_new_one_is_ready() {
     check(View { goal: &Goal::Gone, ..base }, Act::Stay, None);
 }
 
+#[test]
+fn with_start_first_what_was_healthy_serves_until_the_new_one_is() {
+    let (old, plain) = (candidate("1", 1), candidate("2", 2));
+    let update = Update { strategy: Strategy::StartFirst.into(), ..Default::default() };
+    let new = Candidate::new(InstanceSpec { update: Some(update), ..(*plain.spec).clone() });
+    let wish = Goal::Run { candidate: new.clone(), role: Role::Wanted };
+    let base = View {
+        goal: &wish,
+        settled: Some(&old),
+        running: Some(old.content),
+        prepared: None,
+        is_settled_present: true,
+        is_pausing: false,
+        is_leading: true,
+    };
+    let check = |view: View<'_>, process, beside: bool| {
+        let beside = beside.then(|| new.clone());
+        assert_eq!(step(&view), Step { process, prepare: None, beside }, "{view:?}");
+    };
+    check(View { ..base }, Act::Stay, true);
+    check(View { running: Some(plain.content), ..base }, Act::Stop, true);
+    check(View { running: None, ..base }, Act::Start(old.clone()), true);
+    check(View { running: None, is_pausing: true, ..base }, Act::Stay, true);
+    check(View { running: Some(new.content), ..base }, Act::Stay, false);
+    let back = Goal::Run { candidate: old.clone(), role: Role::Previous };
+    check(View { goal: &back, ..base }, Act::Stay, false);
+    // What stands beside is alone in its place.
+    check(
+        View { is_leading: false, prepared: Some(new.content), running: None, ..base },
+        Act::Start(new.clone()),
+        false,
+    );
+    // The first release has nobody to stand beside.
+    let first = View { settled: None, running: None, prepared: Some(new.content), ..base };
+    check(first, Act::Start(new.clone()), false);
+}
+
 fn check(view: View<'_>, process: Act, prepare: Option<Candidate>) {
-    assert_eq!(step(&view), Step { process, prepare }, "{view:?}");
+    assert_eq!(step(&view), Step { process, prepare, beside: None }, "{view:?}");
 }
 
 #[test]

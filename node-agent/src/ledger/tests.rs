@@ -31,7 +31,9 @@ fn memories_survive_a_restart_and_end_with_their_instance() {
     };
     ledger.remember("a/0", |memory| {
         memory.failed = Some(failure.clone());
-        memory.ports.insert("web".to_owned(), 20_001);
+        for (lane, port) in [(Lane::First, 20_001), (Lane::Second, 20_002)] {
+            memory.ports.insert(lane, BTreeMap::from([("web".to_owned(), port)]));
+        }
     });
     ledger.remember("stranger/0", |memory| memory.failed = Some(failure.clone()));
     ledger.flush().expect("written");

@@ -28,13 +28,13 @@ struct Sample {
     at: Instant,
     busy_ticks: u64,
     load: NodeLoad,
-    /// By instance: pid, CPU ticks, and what was reported.
+    /// By instance: its processes, their CPU ticks, and what was reported.
     instances: BTreeMap<String, Usage>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Usage {
-    pid: i32,
+    pids: Vec<i32>,
     ticks: u64,
     memory_bytes: u64,
     cpu_cores: f64,
@@ -42,17 +42,23 @@ struct Usage {
 
 impl Meter {
     /// The node's load; also fills in what each instance uses.
-    pub fn read(&self, data: &Path, instances: &mut [InstanceReport]) -> NodeLoad {
+    pub fn read(
+        &self,
+        data: &Path,
+        instances: &mut [InstanceReport],
+        pids: &BTreeMap<String, Vec<i32>>,
+    ) -> NodeLoad {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = last.as_ref().is_some_and(|last| clock::now() - last.at < SHORTEST);
         if !is_fresh {
-            *last = Some(sample(data, instances, last.as_ref()));
+            *last = Some(sample(data, pids, last.as_ref()));
         }
         let Some(sample) = last.as_mut() else { return NodeLoad::default() };
-        for report in instances.iter_mut().filter(|report| report.pid > 0) {
+        for report in instances.iter_mut() {
+            let Some(pids) = pids.get(&report.id).filter(|pids| !pids.is_empty()) else { continue };
             let usage = sample.instances.entry(report.id.clone()).or_default();
-            if usage.pid != report.pid {
-                *usage = measure(report.pid, None, 0.0);
+            if usage.pids != *pids {
+                *usage = measure(pids, None, 0.0);
             }
             report.memory_bytes = usage.memory_bytes;
             report.cpu_cores = usage.cpu_cores;
@@ -61,14 +67,14 @@ impl Meter {
     }
 }
 
-fn sample(data: &Path, instances: &[InstanceReport], last: Option<&Sample>) -> Sample {
+fn sample(data: &Path, pids: &BTreeMap<String, Vec<i32>>, last: Option<&Sample>) -> Sample {
     let at = clock::now();
     let seconds = last.map_or(0.0, |last| (at - last.at).as_secs_f64());
     let busy_ticks = busy_ticks();
-    let running = instances.iter().filter(|report| report.pid > 0);
-    let usage = |report: &InstanceReport| {
-        let before = last.and_then(|last| last.instances.get(&report.id));
-        (report.id.clone(), measure(report.pid, before.filter(|usage| usage.pid == report.pid), seconds))
+    let running = pids.iter().filter(|(_, pids)| !pids.is_empty());
+    let usage = |(id, pids): (&String, &Vec<i32>)| {
+        let before = last.and_then(|last| last.instances.get(id));
+        (id.clone(), measure(pids, before.filter(|usage| usage.pids == *pids), seconds))
     };
     let load = NodeLoad {
         cpu_busy_cores: last.map_or(0.0, |last| cores(busy_ticks, last.busy_ticks, seconds)),
@@ -80,10 +86,12 @@ fn sample(data: &Path, instances: &[InstanceReport], last: Option<&Sample>) -> S
     Sample { at, busy_ticks, load, instances: running.map(usage).collect() }
 }
 
-fn measure(pid: i32, before: Option<&Usage>, seconds: f64) -> Usage {
-    let (memory_bytes, ticks) = Process::usage(pid);
+/// All of them together: an instance may be several containers.
+fn measure(pids: &[i32], before: Option<&Usage>, seconds: f64) -> Usage {
+    let used = pids.iter().map(|pid| Process::usage(*pid));
+    let (memory_bytes, ticks) = used.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     let cpu_cores = before.map_or(0.0, |before| cores(ticks, before.ticks, seconds));
-    Usage { pid, ticks, memory_bytes, cpu_cores }
+    Usage { pids: pids.to_vec(), ticks, memory_bytes, cpu_cores }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "ticks between two reports are few")]
@@ -144,4 +152,37 @@ fn listening() -> Vec<u32> {
     ports.sort_unstable();
     ports.dedup();
     ports
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_an_instance_uses_is_the_sum_over_its_processes() {
+        let start = || Command::new("sleep").arg("1000").spawn().expect("spawned");
+        let mut children = [start(), start()];
+        let pids = children.each_ref().map(|child| i32::try_from(child.id()).expect("a pid"));
+        let meter = Meter::default();
+        let mut instances = [
+            InstanceReport { id: "both/0".to_owned(), ..Default::default() },
+            InstanceReport { id: "one/0".to_owned(), ..Default::default() },
+            InstanceReport { id: "none/0".to_owned(), ..Default::default() },
+        ];
+        let by_id = BTreeMap::from([
+            ("both/0".to_owned(), pids.to_vec()),
+            ("one/0".to_owned(), pids[..1].to_vec()),
+            ("none/0".to_owned(), Vec::new()),
+        ]);
+        meter.read(Path::new("/"), &mut instances, &by_id);
+        let [both, one, none] = instances.map(|report| report.memory_bytes);
+        let (first, second) = (Process::usage(pids[0]).0, Process::usage(pids[1]).0);
+        for child in &mut children {
+            child.kill().and_then(|()| child.wait()).expect("ended");
+        }
+        assert!(one > 0 && first > 0 && none == 0);
+        assert_eq!((both, one), (first + second, first));
+    }
 }

@@ -18,18 +18,18 @@ use crate::rpc::{QUEUE, Stream};
 use crate::runtime::once::Running;
 use crate::runtime::spawn::{self, Launch, SpawnError};
 
-type Sender = mpsc::Sender<Result<ExecOutput, Status>>;
+pub type Sender = mpsc::Sender<Result<ExecOutput, Status>>;
 
 const BLOCK: usize = 16 << 10;
 /// As coreutils' `timeout` says it.
-const TIMED_OUT: i32 = 124;
+pub const TIMED_OUT: i32 = 124;
+/// As shells say that a command could not be begun.
+pub const NOT_RUN: i32 = 126;
 /// How long output is still read after the command has ended, for what it left behind holds the pipes open.
 const DRAIN: Duration = Duration::from_millis(500);
 
 pub fn exec(request: &ExecRequest) -> Result<Stream<ExecOutput>, SpawnError> {
-    let pipe = || spawn::pipe().map_err(|cause| SpawnError::System { action: "open a pipe", cause });
-    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
-    let launch = Launch {
+    let launch = |stdout, stderr| Launch {
         argv: request.argv.clone(),
         env: std::env::vars().filter(|(name, _)| !name.starts_with("ORCHESTRATOR_")).collect(),
         cwd: std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
@@ -39,12 +39,23 @@ pub fn exec(request: &ExecRequest) -> Result<Stream<ExecOutput>, SpawnError> {
         limits: Vec::new(),
         may_gain_privileges: true,
     };
-    let running = Running::start(&launch)?;
-    drop(launch);
     let limit = match request.timeout_ms {
         0 => Duration::MAX,
         ms => Duration::from_millis(u64::from(ms)),
     };
+    stream(launch, limit)
+}
+
+/// What a command writes, as it comes, and how it ends.
+pub fn stream(
+    launch: impl FnOnce(OwnedFd, OwnedFd) -> Launch,
+    limit: Duration,
+) -> Result<Stream<ExecOutput>, SpawnError> {
+    let pipe = || spawn::pipe().map_err(|cause| SpawnError::System { action: "open a pipe", cause });
+    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    let launch = launch(stdout, stderr);
+    let running = Running::start(&launch)?;
+    drop(launch);
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         tokio::select! {
@@ -97,6 +108,6 @@ fn nonblocking(fd: OwnedFd) -> std::io::Result<Receiver> {
     Receiver::from_owned_fd(fd)
 }
 
-fn output(event: Event) -> ExecOutput {
-    ExecOutput { event: Some(event), node: String::new() }
+pub fn output(event: Event) -> ExecOutput {
+    ExecOutput { event: Some(event), ..Default::default() }
 }

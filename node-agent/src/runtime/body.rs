@@ -53,6 +53,16 @@ impl Body {
         }
     }
 
+    /// The processes that stand for all of it: what descends from them is what it uses.
+    pub fn pids(&self) -> Vec<i32> {
+        match self {
+            Body::Containers(group, _) => group.pids(),
+            Body::Process(_) | Body::Unit(..) => {
+                Some(self.pid()).filter(|pid| *pid > 0).into_iter().collect()
+            }
+        }
+    }
+
     /// For the log.
     pub fn describe(&self) -> String {
         match self {

@@ -5,8 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use proto::ids::InstanceId;
-
 use crate::runtime::procfs;
 
 /// The folder below which instances get theirs.
@@ -34,37 +32,33 @@ impl Cgroups {
         is_ours.then_some(Self { root })
     }
 
-    /// Moves a process that does nothing yet into the instance's cgroup.
+    /// Moves a process that does nothing yet into the cgroup of an instance, which is named by its folder.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn enter(&self, id: &InstanceId, pid: i32) -> io::Result<()> {
-        let dir = self.dir(id);
+    pub fn enter(&self, instance: &str, pid: i32) -> io::Result<()> {
+        let dir = self.root.join(instance);
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("cgroup.procs"), pid.to_string())
     }
 
-    pub fn members(&self, id: &InstanceId) -> Vec<i32> {
-        let text = fs::read_to_string(self.dir(id).join("cgroup.procs")).unwrap_or_default();
+    pub fn members(&self, instance: &str) -> Vec<i32> {
+        let text = fs::read_to_string(self.root.join(instance).join("cgroup.procs")).unwrap_or_default();
         text.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    pub fn kill(&self, id: &InstanceId) {
-        let _ = fs::write(self.dir(id).join("cgroup.kill"), "1");
+    pub fn kill(&self, instance: &str) {
+        let _ = fs::write(self.root.join(instance).join("cgroup.kill"), "1");
     }
 
     /// Fails quietly while something lives in it; the next stop tries again.
-    pub fn remove(&self, id: &InstanceId) {
-        let _ = fs::remove_dir(self.dir(id));
+    pub fn remove(&self, instance: &str) {
+        let _ = fs::remove_dir(self.root.join(instance));
     }
 
     /// Gives the folder back when no instance is in it.
     pub fn close(&self) {
         let _ = fs::remove_dir(&self.root);
-    }
-
-    fn dir(&self, id: &InstanceId) -> PathBuf {
-        self.root.join(id.file_name())
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Shared {
     states: watch::Sender<States>,
     end: watch::Sender<Option<End>>,
     is_stopping: AtomicBool,
+    /// Held by the task that makes networks and volumes, which several services may share.
+    making: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -119,8 +121,10 @@ impl Group {
         };
         let Setting { kind, engines, images, dir, log, agent_log } = setting;
         let is_stopping = AtomicBool::new(false);
+        let making = tokio::sync::Mutex::default();
         let shared =
-            Arc::new(Shared { plan, kind, engines, images, dir, log, agent_log, states, end, is_stopping });
+            Shared { plan, kind, engines, images, dir, log, agent_log, states, end, is_stopping, making };
+        let shared = Arc::new(shared);
         group.tasks.spawn(service::run_all(shared.clone()));
         group.shared = Some(shared);
         group
@@ -150,6 +154,16 @@ impl Group {
             Some(_) | None => None,
         });
         running.into_iter().next().unwrap_or(0)
+    }
+
+    /// The main processes of all containers that run.
+    pub fn pids(&self) -> Vec<i32> {
+        let states = self.states.borrow();
+        let running = states.values().filter_map(|state| match state {
+            State::Running(running) => Some(running.pid).filter(|pid| *pid > 0),
+            State::Waiting(_) | State::Down(_) | State::Completed => None,
+        });
+        running.collect()
     }
 
     /// Returns when the group has come to an end by itself; may be called again and again.

@@ -4,9 +4,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use modules::image::ImageName;
+use tokio::time::timeout;
 
 use crate::disk::{self, Durability};
+use crate::log;
 use crate::runtime::engine::images::{Image, Wanted, unfit};
 use crate::runtime::engine::{Engine, EngineError, Engines, Kind};
 
@@ -42,7 +48,8 @@ impl ImageBook {
     }
 
     /// The image a release runs from: the one it ran from before, or what its name means now; brought if it has
-    /// to be, and told apart from one for another processor.
+    /// to be, and told apart from one for another processor. `tell` hears how far it is, `warn` what a person should
+    /// know afterwards, too.
     ///
     /// # Errors
     /// Why it cannot be had, or cannot run here.
@@ -52,6 +59,7 @@ impl ImageBook {
         release: &str,
         wanted: Wanted<'_>,
         tell: &(dyn Fn(String) + Sync),
+        warn: &(dyn Fn(String) + Sync),
     ) -> Result<Image, EngineError> {
         if let Some(image) = self.known(engine, release, wanted.image).await? {
             return Ok(image);
@@ -62,6 +70,7 @@ impl ImageBook {
         }
         let found = if wanted.archive.is_some() { None } else { engine.image(wanted.image).await? };
         let (image, is_ours) = match found {
+            Some(image) if moves(wanted.image) => self.renewed(engine, wanted, image, tell, warn).await,
             Some(image) => (image, self.brought(engine, wanted.image)),
             None => (engine.bring(wanted, tell).await?, true),
         };
@@ -79,6 +88,32 @@ impl ImageBook {
             is_ours,
         });
         Ok(image)
+    }
+
+    /// What a name means that may mean another image by now: that of its registry, else the one that is here.
+    async fn renewed(
+        &self,
+        engine: &Engine,
+        wanted: Wanted<'_>,
+        here: Image,
+        tell: &(dyn Fn(String) + Sync),
+        warn: &(dyn Fn(String) + Sync),
+    ) -> (Image, bool) {
+        let was_ours = self.brought(engine, wanted.image);
+        match attempt(engine, wanted, tell).await {
+            Ok(image) => {
+                let is_ours = was_ours || image.id != here.id;
+                (image, is_ours)
+            }
+            Err(why) => {
+                warn(format!(
+                    "image {} is taken as it is here, as it could not be pulled again: {why}",
+                    wanted.image
+                ));
+                tracing::warn!(image = wanted.image, why, "image not pulled again");
+                (here, was_ours)
+            }
+        }
     }
 
     async fn known(&self, engine: &Engine, release: &str, name: &str) -> Result<Option<Image>, EngineError> {
@@ -153,5 +188,55 @@ impl ImageBook {
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A registry that is not heard of for this long is away. One that sends is waited for.
+const AWAY: Duration = Duration::from_secs(20);
+
+async fn attempt(
+    engine: &Engine,
+    wanted: Wanted<'_>,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<Image, String> {
+    let told = AtomicUsize::new(0);
+    let listen = |text: String| {
+        told.fetch_add(1, Ordering::Relaxed);
+        tell(text);
+    };
+    let mut bringing = std::pin::pin!(engine.bring(wanted, &listen));
+    let brought = match timeout(AWAY, &mut bringing).await {
+        Ok(brought) => brought,
+        // The first word is ours: that it is pulled.
+        Err(_) if told.load(Ordering::Relaxed) > 1 => bringing.await,
+        Err(_) => return Err(format!("its registry says nothing for {AWAY:?}")),
+    };
+    brought.map_err(|error| log::chain(&error))
+}
+
+/// Whether a name means whatever is newest: `latest`, said or not.
+fn moves(image: &str) -> bool {
+    ImageName::parse(image)
+        .is_ok_and(|name| name.digest.is_none() && name.tag.as_deref().is_none_or(|tag| tag == "latest"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_latest_moves() {
+        let digest = format!("web@sha256:{}", "a".repeat(64));
+        for (image, expected) in [
+            ("web", true),
+            ("web:latest", true),
+            ("ghcr.io/kettle/web:latest", true),
+            ("localhost:5000/web", true),
+            ("web:1.2", false),
+            ("web:stable", false),
+            (digest.as_str(), false),
+        ] {
+            assert_eq!(moves(image), expected, "{image}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::ids::InstanceId;
 
+use crate::lane::Lane;
 use crate::runtime::cgroup::Cgroups;
 use crate::runtime::procfs;
 
@@ -20,6 +21,8 @@ const ROUND: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct Family<'a> {
     pub id: &'a InstanceId,
+    pub lane: Lane,
+    /// The agent's for this lane.
     pub token: &'a str,
     pub cgroups: Option<&'a Cgroups>,
 }
@@ -31,7 +34,7 @@ impl Family<'_> {
         let instance = format!("{INSTANCE_VARIABLE}={}", self.id);
         let marks = [token.as_bytes(), instance.as_bytes()];
         let mut members: BTreeSet<i32> = procfs::pids().filter(|pid| procfs::carries(*pid, &marks)).collect();
-        members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(self.id)));
+        members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(&self.folder())));
         let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
         members.extend(with_children);
         members.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
@@ -44,7 +47,7 @@ impl Family<'_> {
         let mut targets: BTreeSet<i32> = also.iter().copied().collect();
         for _ in 0..ROUNDS {
             if let Some(cgroups) = self.cgroups {
-                cgroups.kill(self.id);
+                cgroups.kill(&self.folder());
             }
             targets.extend(self.members());
             targets.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
@@ -60,9 +63,14 @@ impl Family<'_> {
         false
     }
 
+    /// The name of its cgroup.
+    pub fn folder(&self) -> String {
+        self.lane.folder(self.id)
+    }
+
     fn close(&self) {
         if let Some(cgroups) = self.cgroups {
-            cgroups.remove(self.id);
+            cgroups.remove(&self.folder());
         }
     }
 }
@@ -119,7 +127,7 @@ mod tests {
         let token = format!("kill-test-{}", std::process::id());
         let [mut ours, mut other, mut sibling] =
             [start(&token, "web/0"), start("other", "web/0"), start(&token, "web/1")];
-        let family = Family { id: &id, token: &token, cgroups: None };
+        let family = Family { id: &id, lane: Lane::First, token: &token, cgroups: None };
         while family.members().len() < 4 {
             tokio::time::sleep(ROUND).await;
         }

@@ -170,7 +170,7 @@ fn describe(pid: i32, candidate: &Candidate, restarts: u32) -> io::Result<Record
 
 /// Without its cgroup the instance is still found by its mark, so that a refusal is no reason not to start.
 fn enter(cgroups: Option<&Cgroups>, family: &Family<'_>, pid: i32) {
-    if let Some(Err(error)) = cgroups.map(|cgroups| cgroups.enter(family.id, pid)) {
+    if let Some(Err(error)) = cgroups.map(|cgroups| cgroups.enter(&family.folder(), pid)) {
         tracing::warn!(instance = %family.id, %error, "no cgroup for the instance");
     }
 }

@@ -86,7 +86,7 @@ impl Stage {
     fn resolve(&self, spec: &InstanceSpec) -> Result<Scene, SceneError> {
         let node = NodeName::parse("pi").expect("a name");
         let ports = PortBook::default();
-        let ground = Ground { data: &self.data, node: &node, token: "t", ports: &ports };
+        let ground = Ground { data: &self.data, node: &node, token: "t", lane: Lane::First, ports: &ports };
         let id = InstanceId::parse(&spec.id).expect("an id");
         Scene::resolve(ground, &id, spec, &BTreeMap::new())
     }

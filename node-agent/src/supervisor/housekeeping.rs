@@ -16,7 +16,9 @@ const ROUND: Duration = Duration::from_millis(500);
 impl Supervisor {
     pub(super) async fn keep_house(&mut self, goal: &Goal) {
         self.next_housekeeping = clock::now() + ROUND;
-        logs::rotate(&self.agent.data.instance_log(&self.id));
+        if self.is_leading() {
+            logs::rotate(&self.agent.data.instance_log(&self.id));
+        }
         self.mark_log();
         let Some(running) = &mut self.running else { return };
         running.look_at_kin();

@@ -14,7 +14,9 @@ use crate::clock;
 use crate::content::{Candidate, Content};
 use crate::decide;
 use crate::install::{self, InstallError};
+use crate::lane::Lane;
 use crate::log;
+use crate::logs;
 use crate::runtime::group::plan::Plan;
 use crate::scene::Scene;
 use crate::supervisor::{Supervisor, Work};
@@ -116,11 +118,11 @@ impl Supervisor {
         pause: Duration,
         teller: &Arc<watch::Sender<String>>,
     ) -> Work<Result<Progress, Trouble>> {
-        let (agent, id, teller) = (self.agent.clone(), self.id.clone(), teller.clone());
+        let (agent, id, lane, teller) = (self.agent.clone(), self.id.clone(), self.lane, teller.clone());
         let is_judged = self.is_judged(candidate.content);
         Box::pin(async move {
             sleep(pause).await;
-            install(&agent, &id, &candidate, is_judged, &teller)
+            install(&agent, &id, lane, &candidate, is_judged, &teller)
                 .await
                 .map(|()| Progress::Ready)
                 .map_err(trouble)
@@ -131,16 +133,18 @@ impl Supervisor {
 async fn install(
     agent: &Arc<Agent>,
     id: &InstanceId,
+    lane: Lane,
     candidate: &Candidate,
     is_judged: bool,
     teller: &watch::Sender<String>,
 ) -> Result<(), InstallError> {
     let spec = &candidate.spec;
     let name = id.to_string();
-    let scene = Scene::draft(agent.ground(), id, spec, &agent.memory(&name).ports)?;
+    let kept = agent.memory(&name).ports(lane);
+    let scene = Scene::draft(agent.ground(lane), id, spec, &kept)?;
     let ports = scene.automatic.clone();
-    if agent.memory(&name).ports != ports {
-        agent.remember(&name, move |memory| memory.ports = ports).await;
+    if kept != ports {
+        agent.remember(&name, move |memory| drop(memory.ports.insert(lane, ports))).await;
     }
     crate::disk::make_dir(&scene.instance_dir, 0o700)?;
     if !install::is_done(&scene.release_dir, &spec.install) {
@@ -148,12 +152,12 @@ async fn install(
         install::install(&scene, &spec.install, &agent.data.instance_agent_log(id)).await?;
     }
     if let Some(plan) = scene.plan(candidate)? {
-        bring_images(agent, &plan, teller).await?;
+        bring_images(agent, id, &plan, teller).await?;
     }
     // What was healthy before must come back also when a failed release has filled the disk.
     if is_judged {
         // Anew: what was installed may have brought the user and what the commands find.
-        let scene = Scene::resolve(agent.ground(), id, spec, &agent.memory(&name).ports)?;
+        let scene = Scene::resolve(agent.ground(lane), id, spec, &agent.memory(&name).ports(lane))?;
         scene.rehearse(spec)?;
     }
     Ok(())
@@ -162,6 +166,7 @@ async fn install(
 /// While the former release still runs: the line may be slow.
 async fn bring_images(
     agent: &Arc<Agent>,
+    id: &InstanceId,
     plan: &Plan,
     teller: &watch::Sender<String>,
 ) -> Result<(), InstallError> {
@@ -170,10 +175,12 @@ async fn bring_images(
     }
     let engine = agent.engines.wait(None).await;
     for service in &plan.services {
-        let tell = |text: String| {
+        let tell = |text: String| drop(teller.send_replace(text));
+        let warn = |text: String| {
+            logs::say(&agent.data.instance_agent_log(id), &text);
             teller.send_replace(text);
         };
-        agent.images.ensure(&engine, &plan.digest, service.wanted(), &tell).await?;
+        agent.images.ensure(&engine, &plan.digest, service.wanted(), &tell, &warn).await?;
     }
     Ok(())
 }

@@ -42,6 +42,9 @@ impl Supervisor {
             Goal::Nothing { reason } => return (Phase::Failed, reason.clone()),
             Goal::Run { role, .. } => *role,
         };
+        if let Some(beside) = &self.beside {
+            return beside.phase();
+        }
         if let Some(preparing) = &self.preparing {
             let told = preparing.told.borrow().clone();
             let note = if told.is_empty() { preparing.note.clone() } else { told };
@@ -65,7 +68,7 @@ impl Supervisor {
         }
     }
 
-    fn failed_reason(&self) -> String {
+    pub(super) fn failed_reason(&self) -> String {
         self.memory.failed.as_ref().map_or_else(String::new, |failed| failed.reason.clone())
     }
 
@@ -82,7 +85,7 @@ impl Supervisor {
         };
         let has_failed = matches!(goal, Goal::Nothing { .. } | Goal::Run { role: Role::Previous, .. });
         let failed = self.memory.failed.as_ref().filter(|_| has_failed);
-        self.agent.board.set(InstanceReport {
+        self.tell(InstanceReport {
             id: self.id.to_string(),
             deployment: self.id.deployment.to_string(),
             release: recorded.or(tried),

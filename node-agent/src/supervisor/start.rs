@@ -7,6 +7,7 @@ use proto::v1::Phase;
 use crate::clock;
 use crate::content::Candidate;
 use crate::decide::{Goal, Rules, Trial};
+use crate::lane::Lane;
 use crate::log;
 use crate::ports::{self, Busy};
 use crate::runtime::body::Body;
@@ -52,7 +53,7 @@ impl Supervisor {
             Ok(running) => {
                 self.say(&format!("started {}", running.body.describe()));
                 tracing::info!(instance = %self.id, what = running.body.describe(), "instance started");
-                self.agent.use_release(&self.id, Some(candidate.release_digest()));
+                self.agent.use_release(&self.id, self.lane, Some(candidate.release_digest()));
                 self.running = Some(running);
                 if let Some(trial) = &mut self.trial {
                     trial.started();
@@ -82,7 +83,7 @@ impl Supervisor {
         self.say(&format!("adopted {}", body.describe()));
         self.restarts = body.record().restarts;
         let digest = body.record().release.as_ref().map(|release| release.digest.clone());
-        self.agent.use_release(&self.id, digest.as_deref());
+        self.agent.use_release(&self.id, self.lane, digest.as_deref());
         if let Some(candidate) = &candidate {
             let mut trial = Trial::new(candidate, self.is_judged(candidate.content));
             trial.started();
@@ -104,7 +105,7 @@ impl Supervisor {
         let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.plan(candidate).ok().flatten());
         let group = match plan {
             Some(plan) => Group::start(plan, self.setting(kind)),
-            None => Group::unknown(self.agent.owner(&self.id), kind, self.agent.engines.clone()),
+            None => Group::unknown(self.agent.owner(&self.id, self.lane), kind, self.agent.engines.clone()),
         };
         Body::Containers(Box::new(group), record)
     }
@@ -152,7 +153,7 @@ impl Supervisor {
             return Ok(running(body, Some(candidate.clone()), Some(scene)));
         }
         let launch = scene.launch()?;
-        let family = self.agent.family(&self.id);
+        let family = self.agent.family(&self.id, self.lane);
         let place = Place { dir: &self.dir, family: &family };
         let process = Process::start(&launch, candidate, self.restarts, place)?;
         Ok(running(Body::Process(process), Some(candidate.clone()), Some(scene)))
@@ -177,7 +178,8 @@ impl Supervisor {
     }
 
     fn resolve(&self, candidate: &Candidate) -> Result<Scene, SceneError> {
-        Scene::resolve(self.agent.ground(), &self.id, &candidate.spec, &self.memory.ports)
+        let kept = self.memory.ports(self.lane);
+        Scene::resolve(self.agent.ground(self.lane), &self.id, &candidate.spec, &kept)
     }
 
     /// A new release that cannot be started has failed, but for what passes: a port that another instance is
@@ -202,8 +204,8 @@ impl Supervisor {
 
     /// Whether a process belongs to any instance of this agent.
     fn is_ours(&self, pid: i32) -> bool {
-        let mark = format!("{TOKEN_VARIABLE}={}", self.agent.token);
-        procfs::carries(pid, &[mark.as_bytes()])
+        let marks = Lane::BOTH.map(|lane| format!("{TOKEN_VARIABLE}={}", self.agent.token(lane)));
+        marks.iter().any(|mark| procfs::carries(pid, &[mark.as_bytes()]))
             || procfs::name(pid).is_some_and(|name| PROXIES.contains(&name.as_str()))
     }
 }

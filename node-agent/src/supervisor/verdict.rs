@@ -39,14 +39,17 @@ impl Supervisor {
             self.agent.remember(&self.id.to_string(), move |memory| memory.settled = Some(remembered)).await;
             fault::point("settle.after");
             tracing::info!(instance = %self.id, release = candidate.release_digest(), "healthy");
-            self.agent.use_release(&self.id, Some(candidate.release_digest()));
+            self.agent.use_release(&self.id, self.lane, Some(candidate.release_digest()));
         }
     }
 
     /// The candidate has failed for good in this attempt. The next look at the goal finds what to do instead.
     pub(super) async fn fail(&mut self, content: Option<Content>, reason: String) {
         let wanted = self.wish.borrow().clone();
-        self.trial = None;
+        // What runs may be another, and goes on being looked at.
+        if self.trial.as_ref().is_some_and(|trial| Some(trial.content) == content) {
+            self.trial = None;
+        }
         self.pause = None;
         let Some(wanted) = wanted.filter(|wanted| content == Some(wanted.content)) else { return };
         tracing::warn!(instance = %self.id, reason, "release failed");

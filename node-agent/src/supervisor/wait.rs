@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::health;
 use crate::runtime::body::{Body, End};
-use crate::supervisor::{Running, Supervisor, Work, prepare};
+use crate::supervisor::{Running, Supervisor, Work, beside, prepare};
 
 /// What woke the supervisor.
 pub enum Event {
-    /// The wish or the time: look again.
+    /// The wish, the time, or the one beside: look again.
     Look,
     Prepared(Result<prepare::Progress, prepare::Trouble>),
     Ended(End),
@@ -47,6 +47,8 @@ impl Supervisor {
             result = done(probing) => Event::Probed(result),
             result = done(preparing) => Event::Prepared(result),
             () = changed(told) => Event::Look,
+            () = beside::told(self.beside.as_mut()) => Event::Look,
+            () = beside::ordered(&mut self.stand) => Event::Look,
             () = until(tick) => Event::Ticked,
             () = until(next_probe) => Event::Look,
             () = until(pause) => Event::Look,

@@ -82,6 +82,26 @@ async fn a_release_that_fails_its_check_is_rolled_back_within_two_seconds() {
 }
 
 #[tokio::test]
+async fn a_release_that_cannot_be_installed_leaves_the_former_one_healthy_and_looked_at() {
+    let (node, mut client) = Node::running().await;
+    let well = node.path("well");
+    let check = format!("#!/bin/sh\ntest -e {}\n", well.display());
+    std::fs::write(&well, "").expect("written");
+    let (good, bad) = (package("1", &[SLEEP, ("health.sh", &check)]), package("2", &[SLEEP, HEALTHY]));
+    node.receive(&good);
+    node.receive(&bad);
+    apply(&mut client, 1, &[spec(&good, 1)]).await;
+    let before = wait_phase(&mut client, Phase::Running, 1).await;
+    let mut wish = spec(&bad, 2);
+    wish.install = vec![run_step(&["false"])];
+    apply(&mut client, 2, &[wish]).await;
+    let back = wait_phase(&mut client, Phase::RolledBack, 2).await;
+    assert_eq!((back.pid, back.restarts), (before.pid, 0));
+    std::fs::remove_file(&well).expect("was there");
+    wait(&mut client, "its check still counts", |now| now.restarts > 0 && now.pid != before.pid).await;
+}
+
+#[tokio::test]
 async fn a_first_release_that_fails_ends_and_says_why() {
     let (node, mut client) = Node::running().await;
     let exits = package("1", &[("run.sh", "#!/bin/sh\nexit 3\n"), HEALTHY]);

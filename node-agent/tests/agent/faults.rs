@@ -2,6 +2,7 @@
 //! bring the node to exactly one of: old release healthy, new release healthy. Built with feature `fault`.
 
 use proto::v1::apply_reply::Verdict;
+use proto::v1::update::Strategy;
 use proto::v1::{ApplyRequest, NodeSpec, Phase};
 
 use crate::node::{Node, apply, node_spec, observe, until, wait};
@@ -42,7 +43,21 @@ async fn the_agent_may_die_at_any_point_of_a_deploy_that_fails() {
     }
 }
 
+/// With start-first there are two more points, and both releases run for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_agent_may_die_at_any_point_while_two_releases_run() {
+    for point in IN_AGENT.into_iter().chain(["handover.before", "handover.stopped"]) {
+        for is_good in [true, false] {
+            check_with(point, is_good, Strategy::StartFirst).await;
+        }
+    }
+}
+
 async fn check(point: &str, is_good: bool) {
+    check_with(point, is_good, Strategy::StopFirst).await;
+}
+
+async fn check_with(point: &str, is_good: bool, strategy: Strategy) {
     let node = Node::enrolled();
     let start = ["start", "--listen", "127.0.0.1:0"];
     node.ok(&start, b"");
@@ -57,12 +72,16 @@ async fn check(point: &str, is_good: bool) {
     std::fs::write(node.path("fault"), point).expect("written");
     let mut wish = spec(&new, 2);
     wish.install = vec![run_step(&["sh", "-c", "echo x >> count"])];
+    wish.update.get_or_insert_default().strategy = strategy.into();
     let sent = node_spec(2, std::slice::from_ref(&wish));
     let _ = client.apply(proto::v1::ApplyRequest { spec: Some(sent) }).await;
     if point.starts_with("start.") {
         node.signal_agent(libc::SIGKILL);
     }
-    let is_passed = if is_good { point != "fail.after" } else { !point.starts_with("settle.") };
+    let is_passed = match is_good {
+        true => point != "fail.after",
+        false => !point.starts_with("settle.") && !point.starts_with("handover."),
+    };
     if is_passed {
         until(&format!("it dies at {point}"), || !node.path("fault").exists());
     }
@@ -75,7 +94,15 @@ async fn check(point: &str, is_good: bool) {
     let now = wait(&mut client, &what, |now| now.phase() == expected && now.attempt == 2).await;
     let runs = if is_good { &new } else { &old };
     assert_eq!(now.release.expect("runs").digest, runs.digest, "{point}");
-    assert_eq!(node.processes(), [now.pid], "nothing runs twice after dying at {point}");
+    match strategy {
+        Strategy::StopFirst => {
+            assert_eq!(node.processes(), [now.pid], "nothing runs twice after dying at {point}");
+        }
+        // It is told as healthy just before the former one is stopped.
+        Strategy::StartFirst => {
+            until(&format!("the other one ends after {point}"), || node.processes() == [now.pid]);
+        }
+    }
     assert_clean(&node, point);
     assert_eq!(observe(&mut client).await.generation, 2);
     node.ok(&["stop", "--instances"], b"");

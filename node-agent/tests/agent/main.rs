@@ -5,6 +5,7 @@ mod fleet;
 mod node;
 mod package;
 
+mod actions;
 mod adoption;
 mod adversary;
 mod deploy;
@@ -21,6 +22,7 @@ mod runs;
 #[cfg(feature = "fault")]
 mod runs_killed;
 mod sandbox;
+mod start_first;
 mod steps;
 
 /// Not a test: what instances of these tests run, as every machine that runs tests has this very binary.

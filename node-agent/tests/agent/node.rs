@@ -139,13 +139,16 @@ impl Node {
     /// All processes that carry the mark of this node.
     pub fn processes(&self) -> Vec<i32> {
         let token = std::fs::read_to_string(self.path("token")).unwrap_or_default();
-        let mark = format!("ORCHESTRATOR_AGENT={token}");
+        let marks = ["", "-second"].map(|lane| format!("ORCHESTRATOR_AGENT={token}{lane}"));
         let entries = std::fs::read_dir("/proc").expect("proc").flatten();
         entries
             .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
             .filter(|pid| {
                 let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                !token.is_empty() && environ.split(|byte| *byte == 0).any(|var| var == mark.as_bytes())
+                !token.is_empty()
+                    && environ
+                        .split(|byte| *byte == 0)
+                        .any(|var| marks.iter().any(|mark| var == mark.as_bytes()))
             })
             .collect()
     }

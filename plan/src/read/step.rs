@@ -6,8 +6,8 @@ use std::time::Duration;
 use modules::effect::Effect;
 use modules::spec::error::Report;
 use modules::spec::read::Spot;
-use modules::spec::units::ByteSize;
 use modules::spec::yaml::Value as Yaml;
+use modules::units::ByteSize;
 
 use super::{millis, predicate, set, value};
 use crate::fault::did_you_mean;

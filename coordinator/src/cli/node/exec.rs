@@ -43,7 +43,16 @@ pub async fn run(context: &Context, args: ExecArgs) -> Result<u8, Failure> {
         timeout_ms: units::to_millis(args.timeout),
     };
     let is_single = request.nodes.len() == 1 && request.selector.is_empty();
-    let mut outputs = context.connect().await?.exec(request).await?.into_inner();
+    let outputs = context.connect().await?.exec(request).await?.into_inner();
+    print(context, outputs, is_single).await
+}
+
+/// Prints what comes, until it has ended everywhere. What a single one says is passed on byte for byte.
+pub async fn print(
+    context: &Context,
+    mut outputs: tonic::Streaming<ExecOutput>,
+    is_single: bool,
+) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen();
     let mut printer = Printer { context, is_single, lines: OpenLines::default(), failed: Vec::new() };
     loop {
@@ -64,6 +73,8 @@ pub async fn run(context: &Context, args: ExecArgs) -> Result<u8, Failure> {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     node: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
     #[serde(flatten)]
     event: ShownEvent,
 }
@@ -73,6 +84,14 @@ struct Shown<'a> {
 enum ShownEvent {
     Text { stream: &'static str, text: String },
     Exit { exit_code: i32 },
+}
+
+/// `who` is a node, or an instance on one.
+fn shown(who: &str, event: ShownEvent) -> Shown<'_> {
+    match who.split_once('@') {
+        Some((instance, node)) => Shown { node, instance: Some(instance), event },
+        None => Shown { node: who, instance: None, event },
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,11 +135,13 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn show(&mut self, output: ExecOutput) -> Result<(), Failure> {
-        let ExecOutput { event, node } = output;
+        let ExecOutput { event, node, instance } = output;
+        // Two instances on one node are two who speak.
+        let who = if instance.is_empty() { node } else { format!("{instance}@{node}") };
         match event {
-            Some(Event::Stdout(bytes)) => self.bytes(&node, Stream::Stdout, &bytes),
-            Some(Event::Stderr(bytes)) => self.bytes(&node, Stream::Stderr, &bytes),
-            Some(Event::ExitCode(code)) => self.exit(node, code),
+            Some(Event::Stdout(bytes)) => self.bytes(&who, Stream::Stdout, &bytes),
+            Some(Event::Stderr(bytes)) => self.bytes(&who, Stream::Stderr, &bytes),
+            Some(Event::ExitCode(code)) => self.exit(who, code),
             None => Ok(()),
         }
     }
@@ -143,7 +164,7 @@ impl Printer<'_> {
                 Stream::Stderr => "stderr",
             };
             let text = String::from_utf8_lossy(line).into_owned();
-            return console.print_json_line(&Shown { node, event: ShownEvent::Text { stream: name, text } });
+            return console.print_json_line(&shown(node, ShownEvent::Text { stream: name, text }));
         }
         let look = match stream {
             Stream::Stdout => &console.out,
@@ -172,7 +193,7 @@ impl Printer<'_> {
         }
         if self.context.console.format == Format::Json {
             let event = ShownEvent::Exit { exit_code };
-            self.context.console.print_json_line(&Shown { node: &node, event })?;
+            self.context.console.print_json_line(&shown(&node, event))?;
         }
         if exit_code != 0 {
             self.failed.push((node, exit_code));

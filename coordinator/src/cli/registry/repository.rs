@@ -12,6 +12,7 @@ use crate::sources::git::{Address, Copy, Entry, write_folder};
 
 /// Largest folder of a module that is taken from a repository.
 const MODULE_BYTES: u64 = 256 << 20;
+const SIGNATURE_BYTES: u64 = 64 << 10;
 const MODULES: usize = 10_000;
 
 /// What a repository has.
@@ -137,5 +138,20 @@ async fn module(copy: &Copy, entries: &[Entry], folder: &str) -> Result<Result<F
         tempfile::tempdir().map_err(|cause| Failure::io("could not make a temporary folder", &cause))?;
     write_folder(copy, entries, folder, target.path()).await?;
     let top = target.path().display().to_string();
-    Ok(pack(folder, target.path()).map_err(|why| why.replace(&format!("{top}/"), "")))
+    match pack(folder, target.path()) {
+        Ok(found) => Ok(Ok(Found { signature: signature(copy, entries, folder).await?, ..found })),
+        Err(why) => Ok(Err(why.replace(&format!("{top}/"), ""))),
+    }
+}
+
+/// Beside the folder, where `module sign` puts it; empty where nobody signed.
+async fn signature(copy: &Copy, entries: &[Entry], folder: &str) -> Result<Vec<u8>, Failure> {
+    let beside = format!("{folder}.minisig");
+    match entries.iter().find(|entry| !folder.is_empty() && entry.path == beside) {
+        Some(entry) if entry.size > SIGNATURE_BYTES => {
+            Err(Failure::invalid(format!("{beside} has more than {SIGNATURE_BYTES} bytes")))
+        }
+        Some(entry) => Ok(copy.content(entry).await?),
+        None => Ok(Vec::new()),
+    }
 }

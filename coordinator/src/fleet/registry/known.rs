@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use modules::spec::ModuleSpec;
 use proto::v1::module_summary::Source;
 
-use super::registries::RegistryRecord;
 use super::{ModuleRecord, Origin, precedence_of};
 use crate::domain::deployment::Release;
 use crate::fleet::{Fleet, FleetError, keys};
@@ -68,7 +67,7 @@ impl Fleet {
     }
 
     async fn known_to_registries(&self) -> Result<Vec<Known>, FleetError> {
-        let registries = list_json::<RegistryRecord>(self.store.as_ref(), keys::REGISTRIES).await?.entries;
+        let registries = self.registries().await?;
         if registries.is_empty() {
             return Ok(Vec::new());
         }

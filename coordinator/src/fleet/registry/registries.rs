@@ -7,12 +7,12 @@ use modules::name::ModuleName;
 use proto::v1;
 use serde::{Deserialize, Serialize};
 
-use super::ModuleRecord;
+use super::{ModuleRecord, parts};
 use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
 use crate::fault;
 use crate::fleet::{Fleet, FleetError, keys, wire};
-use crate::store::json::{Stored, get_json, list_json, put_json};
+use crate::store::json::{Stored, get_json, put_json};
 use crate::store::{Op, Precondition, Txn};
 
 /// Kept under `/registries/<name>`.
@@ -24,12 +24,29 @@ pub struct RegistryRecord {
     /// The state that `releases` are of.
     pub commit: String,
     pub synced_at: UnixMillis,
+    /// As many as it has room for.
     pub releases: Vec<Release>,
+    /// The others.
+    #[serde(default, skip_serializing_if = "Parts::is_none")]
+    pub parts: Parts,
+}
+
+/// Where releases are that a record has no room for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Parts {
+    pub digest: String,
+    pub count: u32,
+}
+
+impl Parts {
+    fn is_none(&self) -> bool {
+        self.count == 0
+    }
 }
 
 impl Fleet {
     pub async fn list_registries(&self) -> Result<Vec<v1::Registry>, FleetError> {
-        let kept = list_json::<RegistryRecord>(self.store.as_ref(), keys::REGISTRIES).await?.entries;
+        let kept = self.registries().await?;
         Ok(kept.into_iter().map(|kept| v1::Registry::from(&kept.value)).collect())
     }
 
@@ -60,23 +77,26 @@ impl Fleet {
             releases.push(self.staged(release).await?.release);
         }
         fault::point("registry.staged");
-        let record = RegistryRecord {
+        let mut record = RegistryRecord {
             name: asked.name,
             url: asked.url,
             revision: asked.revision,
             commit: asked.commit,
             synced_at: self.clock.now(),
             releases,
+            parts: Parts::default(),
         };
+        let shown = v1::Registry::from(&record);
+        parts::set_apart(self.store.as_ref(), &mut record).await?;
         let seen = Precondition::as_seen(key.clone(), kept.map(|kept| kept.revision));
         self.store.commit(Txn::new().when(seen).then(put_json(key, &record)?)).await?;
-        Ok(v1::Registry::from(&record))
+        parts::sweep(self.store.as_ref(), &record.name, &record.parts.digest).await?;
+        Ok(shown)
     }
 
     /// Forgets a registry and what only it has.
     pub async fn remove_registry(&self, name: &str) -> Result<v1::Registry, FleetError> {
-        let kept = get_json::<RegistryRecord>(self.store.as_ref(), &keys::registry(name)).await?;
-        let Some(kept) = kept else {
+        let Some(kept) = self.registry(name).await? else {
             let message = format!("no registry is named {name}");
             let hint = Some("`orchestrator registry list` shows all".to_owned());
             return Err(FleetError::Invalid { message, hint });
@@ -87,6 +107,7 @@ impl Fleet {
         }
         let txn = Txn::new().when(kept.unchanged()).then(Op::delete(kept.key.clone()));
         self.store.commit(txn).await?;
+        parts::sweep(self.store.as_ref(), name, "none").await?;
         Ok(v1::Registry::from(&kept.value))
     }
 
@@ -108,7 +129,7 @@ impl Fleet {
 
     /// The releases that registries have of one module.
     pub(super) async fn of_registries(&self, module: &str) -> Result<Vec<ModuleRecord>, FleetError> {
-        let registries = list_json::<RegistryRecord>(self.store.as_ref(), keys::REGISTRIES).await?.entries;
+        let registries = self.registries().await?;
         let releases = registries.iter().flat_map(|kept| &kept.value.releases);
         let mut records = Vec::new();
         for release in releases.filter(|release| release.module == module) {

@@ -4,7 +4,7 @@
 use modules::needs::{self, Machine, Needs};
 use modules::search::{Field, Hit, Index, Kind, Match, Searchable};
 use modules::spec::ModuleSpec;
-use modules::spec::units::ByteSize;
+use modules::units::ByteSize;
 use proto::ids::DeploymentName;
 use proto::v1;
 use proto::v1::suggest_reply::{Need, Suggestion};
@@ -270,7 +270,7 @@ struct Place {
 
 /// Stands for what a person will have to set: only its being there matters here.
 fn example(item: &modules::spec::config::ConfigItem) -> Option<(String, String)> {
-    use modules::spec::config::ValueType;
+    use modules::value::ValueType;
     if item.secret || item.default.is_some() || !item.required {
         return None;
     }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::{Errand, Outcome};
+use crate::lane::Lane;
 use crate::log;
 use crate::runs::live::Printed;
 use crate::runs::resume::execute_token;
@@ -161,7 +162,7 @@ impl Process {
             Process::Confined(child) => drop(child.kill_tree().await),
             Process::Plain { pid, id, token, .. } => {
                 crate::runtime::kill::signal_group(*pid, libc::SIGKILL);
-                let family = Family { id, token, cgroups: None };
+                let family = Family { id, lane: Lane::First, token, cgroups: None };
                 if !family.end(&[]).await {
                     tracing::error!(pid, "processes of a step cannot be ended");
                 }

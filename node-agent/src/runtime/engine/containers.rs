@@ -134,9 +134,15 @@ impl Engine {
             let extra = written.len().saturating_sub(KEPT);
             written.drain(..extra);
         }
-        let ended = self.get(&format!("/exec/{id}/json")).await?;
-        let code = ended["ExitCode"].as_i64().unwrap_or(-1);
-        Ok((code, String::from_utf8_lossy(&written).trim().to_owned()))
+        let code = self.exec_code(&id).await?;
+        Ok((code.into(), String::from_utf8_lossy(&written).trim().to_owned()))
+    }
+
+    /// How a command in a container has ended.
+    pub async fn exec_code(&self, exec: &str) -> Result<i32, EngineError> {
+        let ended = self.get(&format!("/exec/{exec}/json")).await?;
+        let code = ended["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
+        Ok(code.unwrap_or(-1))
     }
 
     /// Makes a network unless it is there.

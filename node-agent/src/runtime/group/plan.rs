@@ -10,6 +10,7 @@ use proto::v1::{ContainerService, DependsOn, Health, NetworkOptions};
 use serde_json::{Map, Value, json};
 
 use crate::content::Content;
+use crate::lane::Lane;
 use crate::runtime::engine::images::Wanted;
 
 pub const OWNER: &str = "orchestrator.agent";
@@ -35,7 +36,11 @@ impl Owner {
 
     /// A name for something of the instance: readable first, unique by its end.
     pub fn name(&self, what: &str) -> String {
-        format!("{}.{what}-{}", self.id.file_name(), &self.token[..self.token.len().min(6)])
+        let (agent, lane) = self
+            .token
+            .split_once('-')
+            .map_or((&*self.token, ""), |(agent, _)| (agent, Lane::Second.suffix()));
+        format!("{}.{what}-{}{lane}", self.id.file_name(), &agent[..agent.len().min(6)])
     }
 
     pub fn labels(&self) -> Map<String, Value> {

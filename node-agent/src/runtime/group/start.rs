@@ -27,7 +27,8 @@ impl Shared {
         service: &ServicePlan,
     ) -> Result<Container, EngineError> {
         let tell = |text: String| self.set(&service.name, State::Waiting(text));
-        let image = self.images.ensure(engine, &self.plan.digest, service.wanted(), &tell).await?;
+        let warn = |text: String| self.say(&text);
+        let image = self.images.ensure(engine, &self.plan.digest, service.wanted(), &tell, &warn).await?;
         let image_health = image.healthcheck.clone();
         let mut filters = self.plan.owner.filters();
         filters.push(format!("{SERVICE}={}", service.name));
@@ -64,6 +65,8 @@ impl Shared {
     }
 
     async fn make_surroundings(&self, engine: &Engine, service: &ServicePlan) -> Result<(), EngineError> {
+        // Docker makes two networks of one name, and neither can be used then.
+        let _turn = self.making.lock().await;
         let used = |name: &str| service.networks.iter().any(|(network, _)| network == name);
         for network in self.plan.networks.iter().filter(|network| used(&network.name)) {
             if network.options.external.is_empty() {

@@ -1,0 +1,110 @@
+//! Running an action of an instance's module for the coordinator, with its output as it comes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::code::Code;
+use proto::ids::InstanceId;
+use proto::v1::exec_output::Event;
+use proto::v1::{ActRequest, ExecOutput};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::action::{Call, Place};
+use crate::agent::Agent;
+use crate::lane::Lane;
+use crate::log;
+use crate::rpc::exec::{self, Sender, TIMED_OUT, output};
+use crate::rpc::{QUEUE, Stream, status};
+use crate::runtime::engine::{Engine, EngineError, Kind};
+use crate::runtime::group::plan::SERVICE;
+use crate::runtime::record;
+use crate::runtime::spawn::Launch;
+use crate::scene::Scene;
+
+pub fn act(agent: &Arc<Agent>, request: &ActRequest) -> Result<Stream<ExecOutput>, Status> {
+    let id = InstanceId::parse(&request.instance)
+        .map_err(|error| status(Code::InvalidInput, error.to_string()))?;
+    let call = agent.action(&id, &request.action, &request.args);
+    let call = call.map_err(|error| status(error.code(), log::chain(&error)))?;
+    call.check_accepted(&request.action, request.accepts())
+        .map_err(|error| status(error.code(), error.to_string()))?;
+    tracing::info!(instance = %id, action = request.action, effect = %call.effect, "action");
+    let Call { timeout, argv, place, .. } = call;
+    match place {
+        Place::Beside(scene) => beside(&scene, argv, timeout),
+        Place::Inside { service, lane } => inside(agent, id, &service, lane, argv, timeout),
+    }
+}
+
+fn beside(scene: &Scene, argv: Vec<String>, limit: Duration) -> Result<Stream<ExecOutput>, Status> {
+    let launch = scene.command(argv, Path::new("/dev/null"));
+    let launch = launch.map_err(|error| status(Code::Failed, log::chain(&error)))?;
+    let launch = |stdout, stderr| Launch { stdout, stderr, ..launch };
+    exec::stream(launch, limit).map_err(|error| status(Code::InvalidInput, log::chain(&error)))
+}
+
+fn inside(
+    agent: &Arc<Agent>,
+    id: InstanceId,
+    service: &str,
+    lane: Lane,
+    argv: Vec<String>,
+    limit: Duration,
+) -> Result<Stream<ExecOutput>, Status> {
+    let record = record::read(&lane.dir(&agent.data, &id));
+    let kind = record.and_then(|record| Kind::parse(&record.engine));
+    let engine = kind.and_then(|kind| agent.engines.of(kind));
+    let engine = engine.ok_or_else(|| status(Code::Failed, format!("{id} is not running in a container")))?;
+    let mut labels = agent.owner(&id, lane).filters();
+    labels.push(format!("{SERVICE}={service}"));
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        let ran = async {
+            match timeout(limit, run(&engine, &labels, &argv, &sender)).await {
+                Ok(Ok(code)) => code,
+                Ok(Err(error)) => {
+                    let text = format!("{}\n", log::chain(&error));
+                    let _ = sender.send(Ok(output(Event::Stderr(text.into_bytes())))).await;
+                    exec::NOT_RUN
+                }
+                Err(_) => {
+                    // No engine ends a command that was begun in a container.
+                    let text = format!("took longer than {limit:?}, and may still run in the container\n");
+                    let _ = sender.send(Ok(output(Event::Stderr(text.into_bytes())))).await;
+                    TIMED_OUT
+                }
+            }
+        };
+        tokio::select! {
+            () = sender.closed() => {}
+            code = ran => {
+                let _ = sender.send(Ok(output(Event::ExitCode(code)))).await;
+            }
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}
+
+async fn run(
+    engine: &Engine,
+    labels: &[String],
+    argv: &[String],
+    sender: &Sender,
+) -> Result<i32, EngineError> {
+    let containers = engine.list(labels).await?;
+    let running = containers.iter().find(|container| container["State"] == "running");
+    let container = running.and_then(|container| container["Id"].as_str());
+    let container = container.ok_or_else(|| EngineError::Image("its container is not running".to_owned()))?;
+    let (id, mut stream) = engine.exec(container, argv).await?;
+    while let Some((is_stderr, piece)) = stream.next().await.map_err(|cause| engine.unreachable(cause))? {
+        let event = if is_stderr { Event::Stderr(piece) } else { Event::Stdout(piece) };
+        if sender.send(Ok(output(event))).await.is_err() {
+            break;
+        }
+    }
+    engine.exec_code(&id).await
+}
