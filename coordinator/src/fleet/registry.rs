@@ -5,8 +5,8 @@ mod commands;
 mod curation;
 pub(in crate::fleet) mod known;
 mod load;
-mod propose;
 mod parts;
+mod propose;
 mod registries;
 mod suggest;
 pub mod vetting;
@@ -260,7 +260,7 @@ impl Fleet {
 
     async fn releases_for(&self, name: &str, purpose: Use) -> Result<Vec<ModuleRecord>, FleetError> {
         let built_in = match self.built_in(name) {
-            Some(module) => self.take_in(name, module, purpose).await?,
+            Some(module) => self.take_built_in(name, module, purpose).await?,
             None => None,
         };
         self.finish_journal().await?;
@@ -278,7 +278,7 @@ impl Fleet {
     }
 
     /// Registers what is built in, where that is new; for a dry run it gives what would be registered instead.
-    async fn take_in(
+    async fn take_built_in(
         &self,
         name: &str,
         module: &CatalogModule,
