@@ -53,7 +53,7 @@ fn a_key_in_the_configuration_is_refused_and_not_shown() {
         "[[llm.high]]\nprovider = 'openai'\nurl = 'http://x'\nmodel = 'm'\nkey = 'sk-proj-topsecret'\n",
     );
     let ran = program.run(&["budget"]);
-    ran.fails(2, "line 5");
+    ran.fails(2, "config.toml:5: ");
     assert!(
         ran.stderr.contains("orchestrator secret set") && !ran.stderr.contains("topsecret"),
         "{}",

@@ -34,7 +34,7 @@ async fn requests_are_answered_throughout_an_update_and_the_way_back() {
     }
     assert_eq!(before.ports[0].port, first.ports[0].port, "each place keeps its port");
     let answers = visitor.stop().await;
-    assert!(answers > 20, "{answers} requests were made");
+    assert!(answers > 4, "{answers} requests were made"); // At least one for each update.
     apply(&mut client, 6, &[]).await;
     until("nothing is left", || std::fs::read_dir(node.path("instances")).expect("list").count() == 0);
     assert_eq!(node.processes(), Vec::<i32>::new());
