@@ -1,6 +1,7 @@
 //! The sweep over a node's joining and leaving: whoever dies wherever, asking again completes it.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,6 +16,9 @@ use crate::scene::DATA;
 const ADD: &str = "node add a --ssh a";
 const REMOVE: &str = "node remove a";
 const TRACE: &str = "trace:/root/reached";
+/// What is still ending may end for so long.
+const SETTLES: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Kills the coordinator at every point of both, and the agent at every point of its joining.
 pub fn sweep_enrolment() -> Result<()> {
@@ -95,19 +99,32 @@ impl Ground {
         ensure!(nodes.as_array().is_some_and(Vec::is_empty), "{nodes}");
         let left = self.host().run(&format!("ls -A {DATA} 2>/dev/null || :"))?;
         ensure!(left.is_empty(), "left behind: {left}");
-        let processes = inventory::processes(self.host());
-        ensure!(!processes.iter().any(|it| it.command.contains("node-agent")), "{processes:#?}");
-        Ok(())
+        let end = Instant::now() + SETTLES;
+        loop {
+            let processes = inventory::processes(self.host());
+            if !processes.iter().any(|it| it.command.contains("node-agent")) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "{processes:#?}");
+            std::thread::sleep(POLL);
+        }
     }
 
     fn is_ready(&self) -> Result<()> {
         let nodes = self.run("node list -o json", "none")?.exits(0).json();
         ensure!(nodes.as_array().is_some_and(|nodes| nodes.len() == 1), "{nodes}");
         ensure!(nodes[0]["state"] == "ready", "{nodes}");
-        let mut found = inventory::untidy(self.host(), &[], false)?;
-        found.extend(inventory::untidy_desk(self.fleet.desk())?);
-        ensure!(found.is_empty(), "left behind: {found:#?}");
-        Ok(())
+        // An agent that has just started tries its sandboxes, and takes away what it needs for that.
+        let end = Instant::now() + SETTLES;
+        loop {
+            let mut found = inventory::untidy(self.host(), &[], false)?;
+            found.extend(inventory::untidy_desk(self.fleet.desk())?);
+            if found.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "left behind: {found:#?}");
+            std::thread::sleep(POLL);
+        }
     }
 
     /// As on the first day.

@@ -62,13 +62,21 @@ pub fn copies(processes: &[Process]) -> BTreeMap<String, usize> {
     copies
 }
 
+/// How many agents run; the canaries that one sends into its sandboxes begin as copies of it and are none.
+fn agents(processes: &[Process]) -> usize {
+    let is_agent = |it: &Process| it.command.contains("node-agent run");
+    let is_canary = |it: &Process| processes.iter().any(|other| other.pid == it.parent && is_agent(other));
+    processes.iter().filter(|it| is_agent(it) && !is_canary(it)).count()
+}
+
 /// Whatever is wrong with an idle node, in words: its agent, uploads under way, files that should have gone.
 pub fn untidy(host: &Host, instances: &[String], is_deployed: bool) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let processes = processes(host);
     let run = |what: &str| processes.iter().filter(|it| it.command.contains(what)).count();
-    if run("node-agent run") != 1 {
-        found.push(format!("{} agents run", run("node-agent run")));
+    let agents = agents(&processes);
+    if agents != 1 {
+        found.push(format!("{agents} agents run"));
     }
     if run("node-agent start") > 1 || run("node-agent receive") > 0 {
         found.push(format!("{} supervisors, {} uploads", run("node-agent start"), run("node-agent receive")));
