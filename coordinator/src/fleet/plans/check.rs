@@ -1,6 +1,7 @@
 //! A plan against the fleet as it is now: on which nodes it would run, and whether it may there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use plan::cost::{Estimate, estimate};
 use plan::plan::Plan;
@@ -10,12 +11,17 @@ use proto::ids::{DeploymentName, NodeName};
 use proto::v1;
 
 use super::PlansError;
+use crate::domain::node::NodeRecord;
 use crate::domain::placement::{Condition, Selector};
 use crate::domain::plan_check::{self, Actions, Checked, Known};
 use crate::fleet::nodes::no_such_node;
 use crate::fleet::observe::Observed;
 use crate::fleet::snapshot::Snapshot;
 use crate::fleet::{Fleet, FleetError, views};
+
+/// How often a node is asked that has not tried its sandboxes yet, and how long the pause is between.
+const LOOKS: usize = 25;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What was found out about a plan.
 pub struct Against {
@@ -53,7 +59,8 @@ impl Fleet {
             Err(error) => (BTreeSet::new(), Some(error)),
         };
         let records = snapshot.nodes.values().map(|kept| &kept.value);
-        let observed = self.observe_all(records.filter(|record| chosen.contains(&record.name))).await;
+        let records: Vec<&NodeRecord> = records.filter(|record| chosen.contains(&record.name)).collect();
+        let observed = self.observe_tried(&records).await;
         snapshot.observed = observed;
         let actions = self.actions(plan, &snapshot).await?;
         let remembered = self.remembered().await?;
@@ -76,6 +83,23 @@ impl Fleet {
         }
         let count = u64::try_from(nodes.len().max(1)).unwrap_or(u64::MAX);
         Ok(Against { nodes, nowhere, estimate: estimate(plan, &self.models.prices(), count) })
+    }
+
+    /// The nodes as they are now. An agent that has just started has not tried its sandboxes yet: it is asked again.
+    async fn observe_tried(&self, records: &[&NodeRecord]) -> BTreeMap<NodeName, Observed> {
+        let mut observed = self.observe_all(records.iter().copied()).await;
+        for _ in 0..LOOKS {
+            let facts = |record: &&&NodeRecord| observed.get(&record.name)?.report()?.facts.as_ref();
+            let is_untried =
+                |record: &&&NodeRecord| facts(record).is_some_and(|facts| facts.sandbox.is_empty());
+            let untried: Vec<&NodeRecord> = records.iter().filter(is_untried).copied().collect();
+            if untried.is_empty() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            observed.extend(self.observe_all(untried.into_iter()).await);
+        }
+        observed
     }
 
     /// The actions of the deployments that the plan speaks of.
