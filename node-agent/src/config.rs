@@ -45,6 +45,8 @@ pub struct Try {
     pub env: Vec<(String, String)>,
     pub writable: Vec<PathBuf>,
     pub domains: Vec<String>,
+    /// Hosts and networks in private ranges that may be spoken to all the same.
+    pub private: Vec<String>,
     pub memory: Option<u64>,
     /// How often to start it, to see what that costs; 0: once, with its output.
     pub rounds: usize,
@@ -88,6 +90,7 @@ struct Options {
     env: Vec<String>,
     writable: Vec<String>,
     domains: Vec<String>,
+    private: Vec<String>,
     argv: Vec<String>,
 }
 
@@ -139,7 +142,7 @@ fn options(command: &str, mut args: impl Iterator<Item = String>) -> Result<Opti
             ("sandbox", "--tier") => &mut options.tier,
             ("sandbox", "--memory") => &mut options.memory,
             ("sandbox", "--rounds") => &mut options.rounds,
-            ("sandbox", "--env" | "--writable" | "--domain") => {
+            ("sandbox", "--env" | "--writable" | "--domain" | "--private") => {
                 let value =
                     inline.or_else(|| args.next()).ok_or_else(|| UsageError::NoValue(name.clone()))?;
                 options.many(&name).push(value);
@@ -161,6 +164,7 @@ impl Options {
         match option {
             "--env" => &mut self.env,
             "--writable" => &mut self.writable,
+            "--private" => &mut self.private,
             _ => &mut self.domains,
         }
     }
@@ -181,6 +185,7 @@ fn sandbox(options: Options) -> Result<Try, UsageError> {
         env: options.env.into_iter().map(pair).collect::<Result<_, _>>()?,
         writable: options.writable.into_iter().map(PathBuf::from).collect(),
         domains: options.domains,
+        private: options.private,
         memory: options.memory.map(|text| number("--memory", text)).transpose()?,
         rounds: options.rounds.map_or(Ok(0), |text| number("--rounds", text))?,
     })

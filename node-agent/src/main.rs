@@ -19,6 +19,7 @@ mod log;
 mod logs;
 mod ports;
 mod report;
+mod resolve;
 mod rpc;
 mod runs;
 mod runtime;

@@ -13,11 +13,13 @@ use tokio::sync::{oneshot, watch};
 use crate::runtime::reaper::Exit;
 use crate::runtime::spawn::SpawnError;
 use crate::sandbox::child::Stage;
+use crate::sandbox::egress::Egress;
 
 mod account;
 mod bubblewrap;
 mod cgroup;
 mod child;
+pub mod egress;
 mod keeper;
 mod landlock;
 mod launch;
@@ -42,6 +44,8 @@ pub struct Confined {
     pub writable: Vec<PathBuf>,
     /// As [`Offer::decide`] has said.
     pub sandbox: Sandbox,
+    /// Whom it may speak to, where its network is [`plan::sandbox::Network::Named`].
+    pub egress: Option<Egress>,
     pub caps: Caps,
 }
 
@@ -79,7 +83,7 @@ pub enum SandboxError {
     Refused(#[from] Refused),
     #[error("this node cannot cut the network by a namespace: {0}")]
     NoNamespace(String),
-    #[error("named domains cannot be let through yet")]
+    #[error("the network is for named domains, and none are named")]
     Domains,
     #[error("the variable {0:?} may not be set for a program in a sandbox")]
     Variable(String),
@@ -102,8 +106,8 @@ pub enum SandboxError {
 impl SandboxError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Refused(_) | Self::NoNamespace(_) | Self::Domains => Code::Denied,
-            Self::Variable(_) | Self::Command(_) => Code::InvalidInput,
+            Self::Refused(_) | Self::NoNamespace(_) => Code::Denied,
+            Self::Domains | Self::Variable(_) | Self::Command(_) => Code::InvalidInput,
             Self::System { .. } | Self::Child { .. } => Code::Failed,
         }
     }
@@ -200,13 +204,33 @@ impl Sandboxes {
         prepare::check(confined, &offer)?;
         let rig = prepare::Rig::of(confined.sandbox.tier, confined.sandbox.network);
         let prepared = prepare::prepare(self, rig, &prepare::Goal::Program(confined))?;
-        let output = Some((prepared.stdout, prepared.stderr));
-        let started = launch::launch(prepared.orders, &prepared.place)?;
+        let prepare::Prepared { orders, place, stdout, stderr, proxy } = prepared;
+        let started = match launch::launch(orders, &place) {
+            Ok(started) => started,
+            Err(error) => {
+                place.clear(false).await;
+                return Err(error);
+            }
+        };
+        let way_out = proxy.map(|proxy| egress::listen(&proxy)).transpose();
+        let (listener, failed) = match way_out {
+            Ok(listener) => (listener, None),
+            Err(cause) => (None, Some(SandboxError::System { action: "open the way out", cause })),
+        };
         let (sender, end) = oneshot::channel();
         let (kill, killed) = oneshot::channel();
-        let kept =
-            keeper::Kept { place: prepared.place, pid: started.pid, exit: started.exit, caps: confined.caps };
+        let kept = keeper::Kept {
+            place,
+            pid: started.pid,
+            exit: started.exit,
+            caps: confined.caps,
+            way_out: listener.zip(confined.egress.clone()),
+        };
         tokio::spawn(kept.keep(killed, sender));
-        Ok(Child { output, end, ended: None, kill: Some(kill) })
+        match failed {
+            // With this, the way to kill it goes, and so it is killed.
+            Some(error) => Err(error),
+            None => Ok(Child { output: Some((stdout, stderr)), end, ended: None, kill: Some(kill) }),
+        }
     }
 }

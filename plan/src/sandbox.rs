@@ -159,7 +159,9 @@ impl Offer {
         let refused = || Refused { tier: need.tier, missing: self.missing(need.tier) };
         let tier = tier.ok_or_else(refused)?;
         let network = match (need.is_offline, self.lacks(Part::NetworkNamespace)) {
-            (false, _) => Network::Named,
+            (false, None) => Network::Named,
+            // Without a namespace around the program, its way out could not be watched.
+            (false, Some(lacking)) => return Err(Refused { tier: need.tier, missing: vec![lacking] }),
             (true, None) => Network::CutByNamespace,
             (true, Some(_)) => Network::CutBySeccomp,
         };
@@ -252,6 +254,10 @@ mod tests {
             };
             assert_eq!(got, expected);
         }
+        let online = Need { tier: Tier::T1, is_offline: false };
+        assert_eq!(server.decide(online).map(|sandbox| sandbox.network), Ok(Network::Named));
+        let refused = pi.decide(online).expect_err("no namespace").to_string();
+        assert_eq!(refused, "needs sandbox t1; missing: network namespaces (not probed)");
         assert_eq!(
             (pi.best(), ubuntu.best(), server.best()),
             (Some(Tier::T1), Some(Tier::T2), Some(Tier::T3))

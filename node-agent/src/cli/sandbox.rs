@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use plan::sandbox::{Need, Probed, Sandbox, Tier};
+use plan::policy::Policy;
+use plan::sandbox::{Need, Network, Probed, Sandbox, Tier};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::config::{DataDir, Try};
 use crate::runtime::reaper;
 use crate::runtime::spawn::{self, Launch};
+use crate::sandbox::egress::Egress;
 use crate::sandbox::{Caps, Confined, Ended, Over, SandboxError, Sandboxes};
 
 /// More than this per start, and a plan of many small steps feels it.
@@ -160,6 +162,13 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
 }
 
+/// Nothing is private that is not named.
+fn egress(wanted: &Try) -> Egress {
+    let mut policy = Policy::closed();
+    policy.private = wanted.private.iter().cloned().collect();
+    Egress { policy, domains: wanted.domains.clone() }
+}
+
 async fn confined(sandboxes: &Sandboxes, wanted: &Try) -> Result<Confined, SandboxError> {
     let tier = wanted.tier.unwrap_or(Tier::T1);
     let decided = sandboxes.offer().await.decide(Need { tier, is_offline: wanted.domains.is_empty() })?;
@@ -171,6 +180,7 @@ async fn confined(sandboxes: &Sandboxes, wanted: &Try) -> Result<Confined, Sandb
         writable: wanted.writable.clone(),
         // The very rung, as this is for looking at it.
         sandbox: Sandbox { tier, network: decided.network },
+        egress: (decided.network == Network::Named).then(|| egress(wanted)),
         caps: Caps { memory_bytes: wanted.memory.unwrap_or(Caps::default().memory_bytes), ..Caps::default() },
     })
 }

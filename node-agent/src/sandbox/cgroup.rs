@@ -73,7 +73,6 @@ impl Base {
         for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
             if name.starts_with(&prefix) {
                 Cgroup { base: self.below(&name) }.kill();
-                Cgroup { base: self.below(&name) }.remove();
             }
         }
     }
@@ -149,6 +148,13 @@ impl Cgroup {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
             Ok(()) => true,
         })
+    }
+}
+
+impl Drop for Cgroup {
+    /// For when nothing ever ran in it.
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -1,13 +1,16 @@
 //! Keeps one program until nothing of it is left: watches what it uses, ends it when it is told to or its cap is
 //! passed, then clears away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::clock;
 use crate::runtime::reaper::Exit;
+use crate::sandbox::egress::{self, Egress};
 use crate::sandbox::prepare::Place;
 use crate::sandbox::scratch::Scratch;
 use crate::sandbox::tree::Tree;
@@ -24,16 +27,19 @@ pub struct Kept {
     pub pid: i32,
     pub exit: oneshot::Receiver<Exit>,
     pub caps: Caps,
+    /// The port inside, and whom it leads to.
+    pub way_out: Option<(TcpListener, Egress)>,
 }
 
 impl Kept {
     /// Ends, and says so, when all of the program has ended.
     pub async fn keep(self, killed: oneshot::Receiver<()>, sender: oneshot::Sender<Ended>) {
-        let Self { place, pid, mut exit, caps } = self;
+        let Self { place, pid, mut exit, caps, way_out } = self;
         let mark = place.mark.clone();
         let mut tree = Tree::new(pid, place.account.as_ref(), place.cgroup.as_ref(), &mark);
         let over = tokio::select! {
             over = watch(&mut tree, &place, &caps) => Some(over),
+            () = let_out(way_out) => None,
             _ = killed => None,
             found = &mut exit => {
                 // Its own receiver must not be asked twice.
@@ -51,6 +57,14 @@ impl Kept {
         // Whoever started it may have lost interest.
         let _ = sender.send(Ended { exit, over, is_stuck });
     }
+}
+
+/// Never returns.
+async fn let_out(way_out: Option<(TcpListener, Egress)>) {
+    if let Some((listener, egress)) = way_out {
+        egress::serve(listener, Arc::new(egress)).await;
+    }
+    std::future::pending().await
 }
 
 /// Returns only when a cap is passed.

@@ -154,3 +154,27 @@ unsafe fn send(to: i32, fd: i32) -> i32 {
         i32::from(libc::sendmsg(to, &raw const message, libc::MSG_NOSIGNAL) == 1) - 1
     }
 }
+
+/// Takes the descriptor that the child handed over, if it did before it went on.
+pub fn receive(from: &OwnedFd) -> std::io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: message, control and data live to the end of the call; the descriptor is fresh and nobody else's.
+    unsafe {
+        let mut byte = 0u8;
+        let mut data = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        let mut control = Control([0; 64]);
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut data;
+        message.msg_iovlen = 1;
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<Control>() as _;
+        if libc::recvmsg(from.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) != 1 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        Ok(OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()))
+    }
+}

@@ -6,6 +6,7 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plan::sandbox::{Network, Offer, Part, Probed, Refused, Tier};
 use tokio::net::unix::pipe;
@@ -19,7 +20,7 @@ use crate::sandbox::cgroup::{Base, Cgroup};
 use crate::sandbox::child::{Last, Orders, Pointers};
 use crate::sandbox::landlock::{Access, Ruleset};
 use crate::sandbox::launch::{Ends, Line};
-use crate::sandbox::network::Cut;
+use crate::sandbox::network::{Cut, PROXY_PORT};
 use crate::sandbox::scratch::Scratch;
 use crate::sandbox::seccomp::{Filter, Sockets};
 use crate::sandbox::{Caps, Confined, SandboxError, Sandboxes};
@@ -39,7 +40,12 @@ pub struct Prepared {
     pub place: Place,
     pub stdout: pipe::Receiver,
     pub stderr: pipe::Receiver,
+    /// Where the child hands over the socket that listens inside.
+    pub proxy: Option<OwnedFd>,
 }
+
+const ROUNDS: u32 = 100;
+const ROUND: Duration = Duration::from_millis(3);
 
 /// What of the sandbox's parts are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,8 @@ pub struct Rig {
     pub bubblewrap: bool,
     pub namespace: bool,
     pub rlimits: bool,
+    /// A port in the namespace, behind which the agent waits.
+    pub proxy: bool,
 }
 
 /// What is done at the end: the program, or a canary.
@@ -66,6 +74,7 @@ impl Rig {
             bubblewrap: tier == Tier::T3,
             namespace: network != Network::CutBySeccomp,
             rlimits: true,
+            proxy: network == Network::Named,
         }
     }
 }
@@ -86,16 +95,18 @@ impl Place {
     /// Clears away what was the program's.
     pub async fn clear(self, is_stuck: bool) {
         let Self { account, cgroup, scratch, mark: _ } = self;
-        let cleared = tokio::task::spawn_blocking(move || {
-            scratch.remove();
-            if let Some(cgroup) = cgroup
-                && !cgroup.remove()
-            {
-                tracing::warn!("the cgroup of a sandbox could not be removed");
+        for _ in 0..ROUNDS {
+            // What has just ended may still be in it.
+            if cgroup.as_ref().is_none_or(Cgroup::remove) {
+                break;
             }
-        });
-        if cleared.await.is_err() {
-            tracing::warn!("a sandbox could not be cleared away");
+            tokio::time::sleep(ROUND).await;
+        }
+        // Most programs leave it empty, and then another thread would take longer than the removal.
+        if std::fs::remove_dir(&scratch.0).is_err()
+            && tokio::task::spawn_blocking(move || scratch.remove()).await.is_err()
+        {
+            tracing::warn!("a scratch folder could not be cleared away");
         }
         // What hangs may still come back to life, so its account stays marked as used.
         if let Some(account) = account.filter(|_| !is_stuck) {
@@ -114,7 +125,7 @@ pub fn check(confined: &Confined, offer: &Offer) -> Result<(), SandboxError> {
     if !missing.is_empty() {
         return Err(Refused { tier, missing }.into());
     }
-    if confined.sandbox.network == Network::Named {
+    if confined.sandbox.network == Network::Named && confined.egress.is_none() {
         return Err(SandboxError::Domains);
     }
     if confined.sandbox.network != Network::CutBySeccomp {
@@ -160,6 +171,8 @@ pub fn prepare(sandboxes: &Sandboxes, rig: Rig, goal: &Goal<'_>) -> Result<Prepa
     let inherited = rig.bubblewrap.then(|| memory_file(&filter.bytes())).transpose();
     let inherited = inherited.map_err(system("hand over the seccomp filter"))?;
     let folder = goal.folder().unwrap_or(&place.scratch.0);
+    let pair = rig.proxy.then(pair).transpose().map_err(system("open a socket"))?;
+    let (proxy, inside) = pair.unzip();
     let orders = Orders {
         last: last(sandboxes, goal, &place, inherited.as_ref())?,
         stdin: input(goal.stdin()).map_err(system("hand over its input"))?,
@@ -167,7 +180,7 @@ pub fn prepare(sandboxes: &Sandboxes, rig: Rig, goal: &Goal<'_>) -> Result<Prepa
         stderr,
         gate,
         errors,
-        network: cut(rig),
+        network: cut(rig, inside),
         limits: if rig.rlimits { limits(&caps, uid) } else { Vec::new() },
         uid,
         landlock: rig
@@ -182,7 +195,7 @@ pub fn prepare(sandboxes: &Sandboxes, rig: Rig, goal: &Goal<'_>) -> Result<Prepa
         identity: c_string(sandboxes.data.join("identity").as_os_str())?,
     };
     let receiver = |fd| pipe::Receiver::from_owned_fd(fd).map_err(system("read its output"));
-    Ok(Prepared { orders: (orders, ends), place, stdout: receiver(out)?, stderr: receiver(err)? })
+    Ok(Prepared { orders: (orders, ends), place, stdout: receiver(out)?, stderr: receiver(err)?, proxy })
 }
 
 impl Goal<'_> {
@@ -245,13 +258,19 @@ fn last(
     })
 }
 
-fn cut(rig: Rig) -> Cut {
+/// The agent's end and the child's.
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (own, inside) = std::os::unix::net::UnixStream::pair()?;
+    Ok((own.into(), inside.into()))
+}
+
+fn cut(rig: Rig, proxy: Option<OwnedFd>) -> Cut {
     if !rig.namespace {
         return Cut::BySeccomp;
     }
     // SAFETY: neither call has preconditions.
     let own = unsafe { (libc::geteuid(), libc::getegid()) };
-    Cut::Namespace { through_user: (!is_root()).then_some(own), proxy: None }
+    Cut::Namespace { through_user: (!is_root()).then_some(own), proxy }
 }
 
 /// Nothing of the agent's own.
@@ -265,7 +284,11 @@ fn environment(confined: &Confined, place: &Place) -> Vec<(String, String)> {
         ("TMPDIR", scratch),
         (TOKEN_VARIABLE, place.mark.clone()),
     ];
-    let own = own.into_iter().filter(|(name, _)| !confined.env.contains_key(*name));
+    let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
+    let names = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
+    let names = names.into_iter().filter(|_| confined.egress.is_some());
+    let own = own.into_iter().chain(names.map(|name| (name, proxy.clone())));
+    let own = own.filter(|(name, _)| !confined.env.contains_key(*name));
     let own = own.map(|(name, value)| (name.to_owned(), value));
     own.chain(confined.env.clone()).collect()
 }

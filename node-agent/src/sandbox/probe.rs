@@ -30,7 +30,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 
-const BARE: Rig = Rig { cgroup: false, landlock: false, bubblewrap: false, namespace: false, rlimits: true };
+const BARE: Rig =
+    Rig { cgroup: false, landlock: false, bubblewrap: false, namespace: false, rlimits: true, proxy: false };
 
 /// Enough for a canary, which begins as a copy of the agent.
 const SMALL: Caps = Caps {
@@ -108,6 +109,7 @@ async fn in_bubblewrap(sandboxes: &Sandboxes) -> Probed {
         stdin: Vec::new(),
         dir: None,
         writable: Vec::new(),
+        egress: None,
         sandbox: Sandbox { tier: Tier::T3, network: Network::CutBySeccomp },
         caps: Caps { processes: 16, ..SMALL },
     };
@@ -152,7 +154,8 @@ fn start(
     let (sender, end) = oneshot::channel();
     let (kill, killed) = oneshot::channel();
     let caps = Caps { memory_bytes: watched, ..SMALL };
-    let kept = keeper::Kept { place: prepared.place, pid: started.pid, exit: started.exit, caps };
+    let (pid, exit) = (started.pid, started.exit);
+    let kept = keeper::Kept { place: prepared.place, pid, exit, caps, way_out: None };
     tokio::spawn(kept.keep(killed, sender));
     Ok(((end, kill), prepared.stdout, prepared.stderr))
 }

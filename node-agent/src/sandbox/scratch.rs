@@ -55,6 +55,13 @@ impl Scratch {
     }
 }
 
+impl Drop for Scratch {
+    /// For when nothing ever ran in it.
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
 /// Removes those that an agent with this token left when it was killed.
 pub fn sweep(token: &str) {
     let prefix = prefix(token);

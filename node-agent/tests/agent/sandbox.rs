@@ -76,6 +76,45 @@ fn a_fork_bomb_is_small_and_ends_with_its_sandbox() {
 }
 
 #[test]
+fn named_domains_are_the_only_way_out() {
+    let Some(scene) = Scene::set() else { return };
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("bound");
+    let (named, other) = (listen(), listen());
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port().to_string();
+    let (named_port, other_port) = (port(&named), port(&other));
+    let echo = std::thread::spawn(move || {
+        for mut stream in named.incoming().take(TIERS.len()).flatten() {
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut stream, &mut said).expect("read");
+            std::io::Write::write_all(&mut stream, format!("{said} back").as_bytes()).expect("written");
+        }
+    });
+    let tiers = scene.offered();
+    for tier in &tiers {
+        let options =
+            ["--domain", "localhost", "--private", "127.0.0.1", "--private", "::1", "--private", "localhost"];
+        let env = [("ATTACK", "way out"), ("ATTACK_PORT", &named_port), ("ATTACK_OTHER", &other_port)];
+        let output = scene.attack(tier, &env, &options);
+        let told = told(&output);
+        assert!(
+            told.contains(&format!("localhost:{named_port}: HTTP/1.1 200 Connected  hello back")),
+            "{told}"
+        );
+        assert!(told.contains(&format!("127.0.0.1:{other_port}: HTTP/1.1 403 ")), "{told}");
+        assert!(told.contains("169.254.169.254:80: HTTP/1.1 403 "), "{told}");
+        assert!(
+            told.contains("around the proxy: stopped") && !told.contains("GOT THROUGH"),
+            "{tier}: {told}"
+        );
+    }
+    if tiers.len() == TIERS.len() {
+        echo.join().expect("all were served");
+    }
+    other.set_nonblocking(true).expect("set");
+    assert!(other.accept().is_err(), "nobody came to the other");
+}
+
+#[test]
 fn a_preloaded_library_is_refused() {
     let node = Node::enrolled();
     for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "ORCHESTRATOR_AGENT"] {

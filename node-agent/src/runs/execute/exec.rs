@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use plan::policy::look::Look;
-use plan::sandbox::{self as ladder, Need, Tier};
+use plan::sandbox::{self as ladder, Need, Network, Tier};
 use plan::tool::Tool;
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use super::program::Finished;
 use super::{Errand, Outcome};
 use crate::log;
 use crate::runs::look::Node;
+use crate::sandbox::egress::Egress;
 use crate::sandbox::{Caps, Confined, Over};
 
 const SHELL: &str = "/bin/sh";
@@ -57,6 +58,8 @@ async fn confined(errand: &Errand) -> Result<Confined, String> {
         writable: dir.iter().filter(|_| writes).cloned().collect(),
         dir,
         sandbox,
+        egress: (sandbox.network == Network::Named)
+            .then(|| Egress { policy: errand.terms.policy.clone(), domains: errand.texts("domains") }),
         caps: Caps::default(),
     })
 }

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{Errand, Outcome};
+use crate::resolve;
 
 pub mod message;
-mod resolve;
 mod tls;
 
 use message::{Message, Stream};

@@ -1,7 +1,7 @@
 //! What a hostile program tries from inside. It is this very binary, started in the sandbox by the tests.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
@@ -88,6 +88,7 @@ pub fn go(attack: &str) {
             while file.write_all(&[1; 1 << 20]).is_ok() {}
         }
         "daemon" => daemon(),
+        "way out" => go_out(),
         other => panic!("{other} is no attack"),
     }
 }
@@ -109,6 +110,28 @@ fn take_memory() {
         }
     }
     println!("it took all");
+}
+
+/// By the proxy to whom it is let, and not by it, nor around it, to anybody else.
+fn go_out() {
+    let (port, other) = (env("ATTACK_PORT"), env("ATTACK_OTHER"));
+    for target in [format!("localhost:{port}"), format!("127.0.0.1:{other}"), "169.254.169.254:80".to_owned()]
+    {
+        println!("{target}: {}", connect_by_proxy(&target));
+    }
+    say("around the proxy", connect(&format!("127.0.0.1:{port}")));
+    say("around the proxy to the internet", connect("1.1.1.1:443"));
+}
+
+fn connect_by_proxy(target: &str) -> String {
+    let proxy = env("https_proxy");
+    let proxy = proxy.strip_prefix("http://").expect("a proxy");
+    let mut stream = TcpStream::connect(proxy).expect("the proxy is there");
+    write!(stream, "CONNECT {target} HTTP/1.1\r\n\r\nhello").expect("written");
+    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("read");
+    answer.replace("\r\n", " ")
 }
 
 fn fill_disk() {
