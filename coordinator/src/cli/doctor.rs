@@ -1,6 +1,7 @@
 //! `doctor`: whether all that the coordinator needs is there.
 
 mod checks;
+mod sandboxes;
 
 use serde::Serialize;
 

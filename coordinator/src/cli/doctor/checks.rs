@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proto::v1::{ListNodesRequest, ModelStatus, ModelsRequest, Node, VersionRequest, node};
 
-use super::{Check, State};
+use super::{Check, State, sandboxes};
 use crate::cli::Context;
 use crate::cli::problem::Failure;
 use crate::cli::state;
@@ -113,7 +113,8 @@ async fn nodes(context: &Context, client: &mut Client) -> Vec<Check> {
                     "none yet; the first deploy enrols this machine",
                 )];
             }
-            nodes.iter().map(node).collect()
+            let of = |each: &Node| std::iter::once(node(each)).chain(sandboxes::check(each));
+            nodes.iter().flat_map(of).collect()
         }
         Err(status) => vec![failed("nodes", &status.into())],
     }
