@@ -4,6 +4,7 @@ mod counter;
 mod fleet;
 mod node;
 mod package;
+mod programs;
 
 mod actions;
 mod adoption;
