@@ -144,7 +144,8 @@ fn judge_address(policy: &Policy, host: &str, address: IpAddr) -> Verdict {
 }
 
 /// `*.example.org` is everything below; anything else is the host itself.
-fn is_under(host: &str, domain: &str) -> bool {
+/// Whether a host is the one that is named, or below one that is named as `*.example.org`.
+pub fn is_under(host: &str, domain: &str) -> bool {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
     match domain.strip_prefix("*.") {
         Some(parent) => host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),

@@ -89,7 +89,7 @@ impl Run {
             Err(error) => return Gate::Shut(error.to_string()),
         };
         let mut faults = Faults::default();
-        step.call.tool.signature().check("args", &args, &mut faults);
+        step.call.tool.signature().check_values("args", &args, &mut faults);
         if !faults.is_empty() {
             return Gate::Shut(faults.to_string());
         }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use modules::digest::Digest;
 use modules::effect::Effect;
+use serde_json::Value;
 
 use crate::canonical::canonical_json;
 use crate::fault::Faults;
+use crate::policy::web::{Url, is_under};
 use crate::step::Call;
 use crate::tool::{Kind, Tool};
 
@@ -23,6 +25,8 @@ const SAME_CALLS: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Loop {
     tools: Vec<Tool>,
+    /// Hosts that the plan names: the model chooses no others.
+    domains: Vec<String>,
     effect: Effect,
     rounds: u32,
     used: u32,
@@ -41,9 +45,10 @@ pub enum Ruling {
 }
 
 impl Loop {
-    pub fn new(tools: &[Tool], effect: Effect, rounds: u32) -> Self {
+    pub fn new(tools: &[Tool], domains: &[String], effect: Effect, rounds: u32) -> Self {
         Self {
             tools: tools.to_vec(),
+            domains: domains.to_vec(),
             effect,
             rounds: rounds.clamp(1, MAX_ROUNDS),
             used: 0,
@@ -68,7 +73,7 @@ impl Loop {
 
     /// Rules on one call; its arguments are those of the model and hold no references.
     pub fn rule(&mut self, call: &Call) -> Ruling {
-        let args = canonical_json(&serde_json::Value::Object(call.args.clone().into_iter().collect()));
+        let args = canonical_json(&Value::Object(call.args.clone().into_iter().collect()));
         let times = self.seen.entry(Digest::of(format!("{} {args}", call.tool).as_bytes())).or_default();
         *times += 1;
         if *times >= SAME_CALLS {
@@ -99,8 +104,11 @@ impl Loop {
                 self.effect
             ));
         }
+        if let Some(host) = self.beyond(call) {
+            return Ruling::Refuse(format!("{host} is not among the hosts that this step names"));
+        }
         let mut faults = Faults::default();
-        call.tool.signature().check("args", &call.args, &mut faults);
+        call.tool.signature().check_values("args", &call.args, &mut faults);
         if args.contains("${") {
             faults.add("args", "a reference", "values", None);
         }
@@ -108,6 +116,19 @@ impl Loop {
             true => Ruling::Do,
             false => Ruling::Refuse(faults.to_string()),
         }
+    }
+
+    /// A host that the call would speak to and the step does not name.
+    fn beyond(&self, call: &Call) -> Option<String> {
+        let asked = call.args.get("domains").and_then(Value::as_array).into_iter().flatten();
+        let asked = asked.filter_map(Value::as_str).map(str::to_owned);
+        let url = call.args.get("url").and_then(Value::as_str);
+        // What is no URL is refused for that.
+        let host = url.and_then(|url| Url::parse(url).ok()).map(|url| url.host);
+        asked.chain(host).find(|host| {
+            let host = host.to_ascii_lowercase();
+            !self.domains.iter().any(|domain| is_under(&host, domain))
+        })
     }
 }
 
@@ -119,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_model_that_loops_or_reaches_further_is_stopped() {
-        let mut low = Loop::new(&[Tool::FileRead, Tool::FileList, Tool::FileWrite], Effect::Read, 99);
+        let mut low = Loop::new(&[Tool::FileRead, Tool::FileList, Tool::FileWrite], &[], Effect::Read, 99);
         let cases = [
             ("file.read", json!({"path": "/a"}), "Do"),
             ("file.read", json!({"path": "/b"}), "Do"),
@@ -152,6 +173,31 @@ mod tests {
             assert_eq!(low.begin_round(1), Ok(()), "{round}");
         }
         assert_eq!(low.begin_round(1), Err("no answer after 5 rounds of tools".to_owned()));
-        assert!(Loop::new(&[], Effect::Read, 1).begin_round(9).is_err());
+        assert!(Loop::new(&[], &[], Effect::Read, 1).begin_round(9).is_err());
+    }
+
+    #[test]
+    fn a_model_speaks_to_no_host_that_the_plan_does_not_name() {
+        let domains = ["example.org", "*.example.net"].map(str::to_owned);
+        let cases = [
+            (json!({"url": "https://example.org/x"}), true),
+            (json!({"url": "https://EXAMPLE.org:8443/x", "domains": ["example.org"]}), true),
+            (json!({"url": "https://a.example.net/", "domains": ["a.example.net"]}), true),
+            (json!({"url": "https://a.example.org/"}), false),
+            (json!({"url": "https://example.net/"}), false),
+            (json!({"url": "https://example.org.evil.test/"}), false),
+            (json!({"url": "https://example.org/", "domains": ["evil.test"]}), false),
+            (json!({"url": "https://example.org/", "domains": ["*.example.org"]}), false),
+        ];
+        for (args, is_named) in cases {
+            let call =
+                Call { tool: Tool::HttpGet, args: serde_json::from_value(args.clone()).expect("a map") };
+            let rule = |domains: &[String]| Loop::new(&[Tool::HttpGet], domains, Effect::Read, 5).rule(&call);
+            assert_eq!(rule(&domains) == Ruling::Do, is_named, "{args}: {:?}", rule(&domains));
+            assert!(
+                matches!(rule(&[]), Ruling::Refuse(why) if why.contains("not among the hosts")),
+                "{args}"
+            );
+        }
     }
 }

@@ -75,12 +75,22 @@ impl Signature {
         self.out.iter().find(|(name, _)| *name == field).map(|(_, kind)| *kind)
     }
 
-    /// Checks names, presence and types; `field` is where the arguments are, such as `steps[2].args`.
+    /// Checks names, presence and types of arguments as they are written, references and all; `field` is where they are,
+    /// such as `steps[2].args`.
     pub fn check(&self, field: &str, args: &Args, faults: &mut Faults) {
+        self.check_all(field, args, Form::Written, faults);
+    }
+
+    /// The same of the values that they have when the step begins: what looks like a reference is none any more.
+    pub fn check_values(&self, field: &str, args: &Args, faults: &mut Faults) {
+        self.check_all(field, args, Form::Values, faults);
+    }
+
+    fn check_all(&self, field: &str, args: &Args, form: Form, faults: &mut Faults) {
         for (name, value) in args {
             let place = format!("{field}.{name}");
             match self.arg(name) {
-                Some(arg) => check_value(&place, arg.kind, value, faults),
+                Some(arg) => check_value(&place, arg.kind, value, form, faults),
                 None => {
                     let names = || self.args.iter().map(|arg| arg.name);
                     let expected = match self.args {
@@ -98,8 +108,15 @@ impl Signature {
     }
 }
 
-fn check_value(place: &str, kind: Type, value: &Value, faults: &mut Faults) {
-    if kind != Type::Argv && value.as_str().and_then(whole_reference).is_some() {
+/// Whether references in arguments still stand for what they will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Written,
+    Values,
+}
+
+fn check_value(place: &str, kind: Type, value: &Value, form: Form, faults: &mut Faults) {
+    if form == Form::Written && kind != Type::Argv && value.as_str().and_then(whole_reference).is_some() {
         return; // Its type is compared with that of the output it refers to.
     }
     let fits = match (kind, value) {
@@ -107,7 +124,7 @@ fn check_value(place: &str, kind: Type, value: &Value, faults: &mut Faults) {
         (Type::Texts | Type::Paths | Type::Domains | Type::Tools, Value::Array(items)) => {
             let item = kind.item();
             for (index, text) in items.iter().enumerate() {
-                check_value(&format!("{place}[{index}]"), item, text, faults);
+                check_value(&format!("{place}[{index}]"), item, text, form, faults);
             }
             if matches!(kind, Type::Tools) {
                 check_tools(place, items, faults);
@@ -120,8 +137,8 @@ fn check_value(place: &str, kind: Type, value: &Value, faults: &mut Faults) {
         }
         (Type::Flag, Value::Bool(_)) | (Type::Any, _) => true,
         (Type::Text, Value::String(text)) => text.len() <= MAX_TEXT,
-        (Type::Name, Value::String(text)) => is_name(text),
-        (Type::Path, Value::String(text)) => is_path(text),
+        (Type::Name, Value::String(text)) => is_name(&form.plain(text)),
+        (Type::Path, Value::String(text)) => is_path(text, form),
         (Type::Url, Value::String(text)) => text.starts_with("https://") || text.starts_with("http://"),
         _ => false,
     };
@@ -146,19 +163,27 @@ fn check_tools(place: &str, items: &[Value], faults: &mut Faults) {
     }
 }
 
-/// A name, where references stand for some.
-fn is_name(text: &str) -> bool {
-    let plain = reference::without(text, "x");
+impl Form {
+    /// The text with what could stand in the place of its references.
+    fn plain(self, text: &str) -> String {
+        match self {
+            Form::Written => reference::without(text, "x"),
+            Form::Values => text.to_owned(),
+        }
+    }
+}
+
+fn is_name(plain: &str) -> bool {
     !plain.is_empty()
         && plain.len() <= 256
         && !plain.starts_with('-')
         && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@:-".contains(&byte))
 }
 
-fn is_path(text: &str) -> bool {
-    let plain = reference::without(text, "x");
+fn is_path(text: &str, form: Form) -> bool {
+    let plain = form.plain(text);
     text.len() <= 4096
-        && (plain.starts_with('/') || text.starts_with("${"))
+        && (plain.starts_with('/') || (form == Form::Written && text.starts_with("${")))
         && !plain.split('/').any(|part| part == "..")
         && !plain.contains('\0')
 }

@@ -33,7 +33,7 @@ pub async fn run(errand: &Errand) -> Outcome {
 async fn ask(errand: &Errand) -> Result<Outcome, Outcome> {
     let tools: Vec<Tool> = errand.texts("tools").iter().filter_map(|name| Tool::parse(name).ok()).collect();
     let rounds = errand.number("rounds").and_then(|rounds| u32::try_from(rounds).ok()).unwrap_or(MAX_ROUNDS);
-    let mut bounds = Loop::new(&tools, errand.step.effect, rounds);
+    let mut bounds = Loop::new(&tools, &errand.texts("domains"), errand.step.effect, rounds);
     let most = errand.number("max_tokens").unwrap_or(MAX_TOKENS);
     let mut talk = Conversation::new(errand.text("prompt").unwrap_or_default(), &tools, Form::Text, most);
     let mut work = Work { errand, has_changed: false };

@@ -76,6 +76,12 @@ async fn a_model_gets_nothing_that_its_step_was_not_given() {
             path("/root/.bash_history"),
             "would have to approve",
         ),
+        (
+            "a host of its own choice",
+            "http__get",
+            json!({"url": "http://example.org/"}).to_string(),
+            "not among the hosts",
+        ),
         ("metadata", "http__get", json!({"url": "http://169.254.169.254/"}).to_string(), "forbidden:"),
         (
             "this machine",
@@ -220,7 +226,7 @@ async fn what_a_model_answers_is_a_value_and_no_command() {
         ("passwords", "/etc/shadow".to_owned(), "is protected"),
         ("../", format!("{}/../../etc/shadow", bench.folder.display()), "expected an absolute path"),
         ("no path", "rm -rf /".to_owned(), "expected an absolute path"),
-        ("a reference", "${node}".to_owned(), "is no plain path"),
+        ("a reference", "${node}".to_owned(), "expected an absolute path"),
         ("a reference within a path", format!("{}/${{node}}", bench.folder.display()), "is not there"),
         ("a NUL", "/etc/hostname\u{0}".to_owned(), ""),
     ];
@@ -248,7 +254,8 @@ fn is_over(follower: &Follower) -> bool {
 }
 
 fn ask(tools: &[&str]) -> Value {
-    json!({"id": "a", "tool": "llm.ask", "tier": "low", "args": {"prompt": "how full is it?", "tools": tools}})
+    json!({"id": "a", "tool": "llm.ask", "tier": "low", "args": {"prompt": "how full is it?", "tools": tools,
+        "domains": ["169.254.169.254", "127.0.0.1"]}})
 }
 
 /// Answers for a model; what it was asked.
