@@ -165,6 +165,17 @@ mod tests {
         let start = || Command::new("sleep").arg("1000").spawn().expect("spawned");
         let mut children = [start(), start()];
         let pids = children.each_ref().map(|child| i32::try_from(child.id()).expect("a pid"));
+        // Until they sleep, they are being loaded, and use more with every look.
+        let sleeps = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains("(sleep) S"))
+                && std::fs::read_to_string(format!("/proc/{pid}/wchan"))
+                    .is_ok_and(|at| at.contains("nanosleep"))
+        };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !pids.iter().all(sleeps) {
+            assert!(std::time::Instant::now() < end, "they sleep");
+            std::thread::yield_now();
+        }
         let meter = Meter::default();
         let mut instances = [
             InstanceReport { id: "both/0".to_owned(), ..Default::default() },
