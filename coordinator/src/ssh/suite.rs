@@ -222,7 +222,7 @@ async fn a_dead_port_a_silent_server_and_an_unknown_name_are_told_apart() {
     let port = silent.local_addr().expect("bound").port();
     let start = Instant::now();
     assert_eq!(failure(at("127.0.0.1", port)).await, ConnectFailure::TimedOut);
-    assert!(start.elapsed() < Duration::from_secs(6));
+    assert!(start.elapsed() < Duration::from_secs(15));
     assert_eq!(failure(at("no-such-host.invalid", 22)).await, ConnectFailure::UnknownName);
     assert!(matches!(
         failure(at("-oProxyCommand=touch /tmp/x", 22)).await,

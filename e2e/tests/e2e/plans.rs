@@ -249,6 +249,7 @@ fn whoever_dies_and_whenever_nothing_is_appended_twice() {
         let mark = format!("r{round}");
         write(&scene, "plan.yaml", &APPEND.replace("MARK", &mark));
         cli.ok("plan approve plan.yaml");
+        let before = runs(&scene).len();
         let running = cli.start("plan run plan.yaml");
         let pause = Duration::from_millis(next(&mut random) % 2500);
         std::thread::sleep(pause);
@@ -263,6 +264,12 @@ fn whoever_dies_and_whenever_nothing_is_appended_twice() {
             }
         };
         comes_to_rest(&scene);
+        if runs(&scene).len() == before {
+            // Killed before the run was recorded: then nobody has begun it.
+            let begun = ["a", "b", "c"].into_iter().find(|name| lines(&scene, name).contains(&mark));
+            assert_eq!(begun, None, "{told}");
+            continue;
+        }
         appended_once_everywhere(&scene, &mark, &told);
     }
 }
@@ -280,14 +287,18 @@ fn comes_to_rest(scene: &Scene) {
             let step = open["step"].as_str().unwrap();
             cli.run(&format!("run answer {run} {step} {answer} --node {node}"));
         }
-        let runs = cli.run("run list -o json").json();
-        runs.as_array().is_some_and(|runs| runs.iter().all(|run| run["ended"].is_string()))
+        runs(scene).iter().all(|run| run["ended"].is_string())
     });
 }
 
+/// The newest first.
+fn runs(scene: &Scene) -> Vec<serde_json::Value> {
+    let listed = scene.orchestrator.ok("run list -o json").json();
+    listed.as_array().expect("a list").clone()
+}
+
 fn appended_once_everywhere(scene: &Scene, mark: &str, told: &Outcome) {
-    let runs = scene.orchestrator.ok("run list -o json").json();
-    let newest = &runs[0];
+    let newest = &runs(scene)[0];
     for name in ["a", "b", "c"] {
         let count = lines(scene, name).iter().filter(|line| *line == mark).count();
         assert!(count <= 1, "{name} has {mark} {count} times\n{newest}\n{told}");

@@ -206,7 +206,7 @@ fn a_file_that_is_no_module_is_a_clear_error() {
         let begun = Instant::now();
         let errors = errors(text);
         assert!(errors.contains(says), "{:?}: {errors}", &text[..text.len().min(80)]);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?} took too long", &text[..text.len().min(80)]);
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?} took too long", &text[..text.len().min(80)]);
     }
     let error = ModuleSpec::parse_bytes("MODULE.yaml", b"name: a\nversion: \xff\n")
         .expect_err("not UTF-8")

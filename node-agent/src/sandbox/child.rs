@@ -148,11 +148,22 @@ unsafe fn last(orders: &Orders) -> i32 {
             for fd in 3..64 {
                 libc::close(fd);
             }
-            // It outlives no agent that ends meanwhile: not for long.
-            libc::signal(libc::SIGALRM, libc::SIG_DFL);
-            libc::alarm(6);
+            end_with_parent();
             libc::_exit(canary(orders))
         },
+    }
+}
+
+/// For canaries, which are not to outlive an agent that ends meanwhile: killed with it, or else soon.
+///
+/// # Safety
+/// For a forked child.
+pub unsafe fn end_with_parent() {
+    // SAFETY: plain numbers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::alarm(6);
     }
 }
 

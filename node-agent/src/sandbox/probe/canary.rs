@@ -1,6 +1,6 @@
 //! The canaries: each tries what one part must stop, in a forked child that may do nothing but system calls.
 
-use crate::sandbox::child::Orders;
+use crate::sandbox::child::{self, Orders};
 
 /// What a canary says that was not stopped.
 pub const GOT_THROUGH: i32 = 1;
@@ -99,12 +99,15 @@ pub unsafe fn takes_memory(_: &Orders) -> i32 {
 /// By bare calls, which run none of the C library's own code for forks.
 pub unsafe fn starts_processes(_: &Orders) -> i32 {
     for _ in 0..32 {
-        // SAFETY: the child waits to be killed.
+        // SAFETY: the child waits to be killed, or for its own alarm.
         unsafe {
             match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
-                0 => loop {
-                    libc::pause();
-                },
+                0 => {
+                    child::end_with_parent();
+                    loop {
+                        libc::pause();
+                    }
+                }
                 -1 if last_error() == libc::EAGAIN => return STOPPED,
                 _ => {}
             }

@@ -33,9 +33,22 @@ pub async fn secure(tcp: TcpStream, host: &str) -> Result<Stream, String> {
     let connector = TlsConnector::from(Arc::new(config));
     match timeout(HANDSHAKE, connector.connect(name, tcp)).await {
         Ok(Ok(stream)) => Ok(Wire::Tls(Box::new(stream)).buffered()),
-        Ok(Err(error)) => Err(format!("{host}: {error}")),
+        Ok(Err(error)) => Err(format!("{host}: {error}{}", hint(&error))),
         Err(_) => Err(format!("{host} did not shake hands within {HANDSHAKE:?}")),
     }
+}
+
+/// The agent speaks TLS 1.3 alone.
+fn hint(error: &std::io::Error) -> &'static str {
+    let is_old =
+        error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()).is_some_and(|error| {
+            matches!(
+                error,
+                rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)
+                    | rustls::Error::PeerIncompatible(_)
+            )
+        });
+    if is_old { "; hint: the agent speaks TLS 1.3 alone, and the server does not" } else { "" }
 }
 
 fn roots() -> Result<RootCertStore, String> {
