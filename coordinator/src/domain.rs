@@ -9,3 +9,4 @@ pub mod plan_check;
 pub mod plans;
 pub mod rollout;
 pub mod runs;
+pub mod verdict;

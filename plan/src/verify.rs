@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use modules::effect::Effect;
 
 use crate::money::Money;
-use crate::plan::{Budget, Plan};
+use crate::plan::{Budget, Plan, Rollout};
 use crate::predicate::Predicate;
 use crate::reference;
 use crate::step::{OnFailure, Step, StepId, Tier};
@@ -20,7 +20,19 @@ pub struct Looking {
     pub decisive: BTreeSet<StepId>,
 }
 
-/// The part of the plan that only looks; nothing where no step of it does.
+/// Whether the end of all its steps does not show yet that a plan did what it is for: it changes something, or a model, a
+/// person or another program has a say in it. A plan of code that only looks is its own evidence.
+pub fn needs_showing(plan: &Plan) -> bool {
+    !plan.steps.iter().all(only_looks)
+}
+
+/// Whether some check of the plan can show that its goal is reached.
+pub fn can_be_shown(plan: &Plan) -> bool {
+    looking(plan).is_some_and(|looking| !looking.decisive.is_empty())
+}
+
+/// The part of the plan that only looks; nothing where no step of it does. Its steps wait for nothing but what they refer
+/// to: one that cannot look keeps no other from it.
 pub fn looking(plan: &Plan) -> Option<Looking> {
     let kept = kept(plan);
     let steps: Vec<Step> = plan
@@ -28,7 +40,7 @@ pub fn looking(plan: &Plan) -> Option<Looking> {
         .iter()
         .filter(|step| kept.contains(&step.id))
         .map(|step| Step {
-            needs: step.needs.intersection(&kept).cloned().collect(),
+            needs: referred(step).intersection(&kept).cloned().collect(),
             success: step.success.iter().filter(|claim| is_told(claim, &kept)).cloned().collect(),
             on_failure: OnFailure::Continue,
             key: None,
@@ -38,10 +50,23 @@ pub fn looking(plan: &Plan) -> Option<Looking> {
     if steps.is_empty() {
         return None;
     }
-    let begun = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    let begun = u32::try_from(steps.len()).unwrap_or(u32::MAX).saturating_mul(ATTEMPTS);
     let budget = Budget { money: Money::ZERO, tokens: 0, steps: begun, ..plan.budget };
+    let rollout = Rollout { canary: 0, batch: 0, max_failures: u32::MAX, ..plan.rollout };
     let decisive = decisive(plan, &steps);
-    Some(Looking { plan: Plan { steps, budget, ..plan.clone() }, decisive })
+    Some(Looking { plan: Plan { steps, budget, rollout, ..plan.clone() }, decisive })
+}
+
+/// Looks that a crash of the agent takes are made again.
+const ATTEMPTS: u32 = 3;
+
+/// The steps that a step refers to.
+fn referred(step: &Step) -> BTreeSet<StepId> {
+    let names = reference::references(&step.call.args).unwrap_or_default();
+    let in_args = names.iter().filter_map(|found| StepId::parse(found.name.split_once('.')?.0).ok());
+    let claims = step.when.iter().chain(&step.success);
+    let in_claims = claims.filter_map(|claim| claim.subject()?.step.clone());
+    in_args.chain(in_claims).collect()
 }
 
 /// Steps that look, and know all that they look with. What another step gave that is not run again is not there.
@@ -129,13 +154,21 @@ mod tests {
         assert_eq!(ids(looking.decisive.iter().collect()), ["after", "gone"]);
         assert_eq!(looking.plan.steps[2].success.len(), 1, "what delete gave is not there");
         assert!(looking.plan.steps.iter().all(|step| step.effect == Effect::Read));
+        assert!(looking.plan.steps.iter().all(|step| step.needs.is_empty()), "nothing keeps it from looking");
         validate(&looking.plan, &Surroundings::default()).expect("it holds together");
     }
 
     #[test]
     fn a_plan_that_never_looks_shows_nothing_and_one_that_only_looks_is_its_own_evidence() {
-        assert_eq!(looking(&plan("{id: a, tool: service.restart, args: {name: x}}")), None);
-        let own = looking(&plan("{id: a, tool: collect.disk, success: [{present: out.used_percent}]}"));
+        let change = plan("{id: a, tool: service.restart, args: {name: x}}");
+        assert_eq!((looking(&change), needs_showing(&change), can_be_shown(&change)), (None, true, false));
+        let think = plan(
+            "{id: a, tool: llm.ask, tier: low, args: {prompt: x}, success: [{contains: {of: out.text, text: done}}]}",
+        );
+        assert!(needs_showing(&think) && !can_be_shown(&think), "a model's own word shows nothing");
+        let own = plan("{id: a, tool: collect.disk, success: [{present: out.used_percent}]}");
+        assert!(!needs_showing(&own));
+        let own = looking(&own);
         assert_eq!(own.expect("it looks").decisive.len(), 1);
     }
 

@@ -11,6 +11,7 @@ use proto::ids::NodeName;
 use serde::{Deserialize, Serialize};
 
 use super::deployment::Carrier;
+use super::verdict::Verdict;
 use crate::clock::UnixMillis;
 
 /// The name of a run, unique in the fleet for ever.
@@ -85,6 +86,15 @@ pub struct RunRecord {
     pub carrier: Carrier,
     pub cancelled_by: Option<String>,
     pub ended: Option<Ended>,
+    /// The plan whose outcome this run looks at anew, where that is what it is for. Its own plan follows from that one.
+    #[serde(default)]
+    pub looks_after: Option<Digest>,
+    /// The run that looks whether this one reached its goal.
+    #[serde(default)]
+    pub looked_at_by: Option<RunId>,
+    /// Whether it did.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
 }
 
 /// The end of a run, over all its nodes.
@@ -99,6 +109,14 @@ pub struct Ended {
 #[serde(rename_all = "snake_case")]
 pub enum How {
     Done,
+    /// Every step ended well, and nothing that was seen afterwards shows that the goal is reached.
+    Unverified {
+        why: String,
+    },
+    /// Every step ended well, and what was seen afterwards shows that the goal is not reached.
+    NotReached {
+        why: String,
+    },
     /// Done, although nodes failed: not more than the plan lives with.
     DoneExcept {
         failed: BTreeSet<NodeName>,
@@ -267,6 +285,9 @@ mod tests {
             carrier: Carrier::default(),
             cancelled_by: is_cancelled.then(|| "ann".to_owned()),
             ended: None,
+            looks_after: None,
+            looked_at_by: None,
+            verdict: None,
         }
     }
 }

@@ -32,7 +32,6 @@ use plan::plan::Plan;
 use proto::ids::NodeName;
 
 pub use error::ModelsError;
-pub use verify::{Achieved, Check, Seen, Verdict};
 
 use super::keyring::Keyring;
 use super::{keys, secrets};
@@ -151,6 +150,13 @@ impl Models {
     pub fn worst(&self, tier: Tier, request: &Request) -> llm::money::Money {
         let prices = self.models(tier).first().map(Model::prices).unwrap_or_default();
         prices.worst(request).cost
+    }
+
+    /// The most that an answer to a request can take at the first model of a tier.
+    pub fn most(&self, tier: Tier, request: &Request) -> Amount {
+        let prices = self.models(tier).first().map(Model::prices).unwrap_or_default();
+        let worst = prices.worst(request);
+        Amount { money: worst.cost, tokens: worst.tokens }
     }
 
     /// The first model of a tier, by name.

@@ -14,6 +14,7 @@ mod receipts;
 mod records;
 mod shown;
 mod start;
+mod verify;
 mod words;
 
 use std::collections::BTreeMap;
@@ -47,7 +48,9 @@ impl Fleet {
     pub async fn list_runs(self: &Arc<Self>) -> Result<Vec<v1::RunSummary>, FleetError> {
         self.carry_on_runs().await?;
         let kept = list_json::<RunRecord>(self.store.as_ref(), keys::RUNS).await?.entries;
-        let mut records: Vec<RunRecord> = kept.into_iter().map(|kept| kept.value).collect();
+        // Runs that look for another one are shown with that.
+        let own = kept.into_iter().map(|kept| kept.value).filter(|record| record.looks_after.is_none());
+        let mut records: Vec<RunRecord> = own.collect();
         records.sort_by(|a, b| (b.begun_at, &b.id).cmp(&(a.begun_at, &a.id)));
         let mut runs = Vec::with_capacity(records.len());
         for record in &records {

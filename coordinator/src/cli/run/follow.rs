@@ -121,6 +121,7 @@ fn tell(context: &Context, finished: v1::run_event::Finished) -> Result<u8, Fail
         RunState::Failed => (format!("failed, done on {count}"), 1),
         RunState::Cancelled => (format!("cancelled, done on {count}"), 1),
         RunState::Unknown => (format!("not all is known, done on {count}"), 1),
+        RunState::Unverified => (format!("unverified, carried out on {count}"), 1),
     };
     let dry = if run.dry_run { "dry run, nothing was changed: " } else { "" };
     context.console.say(&format!("run {}: {dry}{word}{message}", run.run));

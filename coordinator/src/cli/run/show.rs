@@ -60,6 +60,7 @@ fn state(state: RunState) -> (&'static str, Style) {
         RunState::Done => ("done", Style::Good),
         RunState::Failed => ("failed", Style::Bad),
         RunState::Cancelled => ("cancelled", Style::Warn),
+        RunState::Unverified => ("unverified", Style::Warn),
     }
 }
 
@@ -68,8 +69,18 @@ fn state(state: RunState) -> (&'static str, Style) {
 pub struct Detail<'a> {
     #[serde(flatten)]
     summary: Option<Summary<'a>>,
+    verdict: Option<Verdict<'a>>,
     nodes: Vec<Node<'a>>,
     questions: Vec<Shown<'a>>,
+}
+
+/// Whether the goal was reached, by what was seen afterwards.
+#[derive(Debug, Serialize)]
+struct Verdict<'a> {
+    achieved: &'a str,
+    by: &'a str,
+    reasons: &'a [String],
+    run: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +116,12 @@ impl<'a> From<&'a v1::RunDetail> for Detail<'a> {
     fn from(detail: &'a v1::RunDetail) -> Self {
         Self {
             summary: detail.run.as_ref().map(Into::into),
+            verdict: detail.verdict.as_ref().map(|verdict| Verdict {
+                achieved: &verdict.achieved,
+                by: &verdict.by,
+                reasons: &verdict.reasons,
+                run: (!verdict.run.is_empty()).then_some(&verdict.run),
+            }),
             nodes: detail.nodes.iter().map(Node::from).collect(),
             questions: detail.questions.iter().map(Shown::from).collect(),
         }
@@ -261,6 +278,9 @@ pub fn text(detail: &v1::RunDetail, look: &Look) -> String {
         text += &format!("state  {}{message}\n", look.paint(style, word));
         text += &format!("by     {}, {}\n", run.by, rfc3339(run.begun_unix_ms).unwrap_or_default());
     }
+    if let Some(verdict) = &detail.verdict {
+        text += &judged(verdict);
+    }
     for node in &detail.nodes {
         text += &on_node(node, look);
     }
@@ -268,6 +288,25 @@ pub fn text(detail: &v1::RunDetail, look: &Look) -> String {
         text += &format!("\nPeople are asked:\n{}", approval::table(&detail.questions, look));
     }
     text
+}
+
+/// What was seen when it was looked anew, and who judged it.
+fn judged(verdict: &v1::GoalVerdict) -> String {
+    let word = match verdict.achieved.as_str() {
+        "yes" => "reached",
+        "no" => "not reached",
+        _ => "nobody can tell",
+    };
+    let by = match verdict.by.as_str() {
+        "code" => "its predicates".to_owned(),
+        model => printable(model),
+    };
+    let run = match verdict.run.as_str() {
+        "" => String::new(),
+        run => format!(", from what run {run} saw afterwards"),
+    };
+    let reasons = verdict.reasons.iter().map(|reason| format!("       {}\n", printable(reason)));
+    format!("shown  {word}, by {by}{run}\n{}", reasons.collect::<String>())
 }
 
 fn on_node(node: &v1::RunOnNode, look: &Look) -> String {

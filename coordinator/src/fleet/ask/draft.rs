@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use llm::budget::Cap;
+use llm::budget::{Amount, Cap};
 use llm::message::{Request, Response};
 use llm::router::Decision;
 use llm::tier::Tier;
@@ -136,7 +136,10 @@ impl Fleet {
             Err(error) => return Ok(Err(vec![format!("nodes: {error}")])),
         };
         let mut problems = outside(&nodes, &asked.allowed);
-        problems.extend(set_budget(plan, self.models.prices(), nodes.len(), &self.left(asked).await?));
+        problems.extend(unshown(plan));
+        let verdict = self.models.most(Tier::High, &prompt::longest_verdict(plan));
+        let left = self.left(asked).await?;
+        problems.extend(set_budget(plan, self.models.prices(), nodes.len(), &left, &verdict));
         if problems.is_empty() {
             let found = self.check_plan(plan).await?.nodes;
             problems = on_nodes(found.iter().map(|(node, finding)| (node, &finding.checked.problems)));
@@ -196,12 +199,32 @@ fn names<'n>(nodes: impl Iterator<Item = &'n NodeName>) -> String {
     nodes.take(20).map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// A plan may use what it can come to at worst, which must be left.
-fn set_budget(plan: &mut Plan, prices: plan::cost::Prices, nodes: usize, left: &Cap) -> Vec<String> {
+/// A plan must be able to show what it reached.
+fn unshown(plan: &Plan) -> Option<String> {
+    (plan::verify::needs_showing(plan) && !plan::verify::can_be_shown(plan)).then(|| {
+        "steps: nothing in the plan can show that its goal is reached; after the steps that change something there must \
+         be a collect or verify step with `success` predicates that refer to its own output"
+            .to_owned()
+    })
+}
+
+/// A plan may use what it can come to at worst, which must be left, and a verdict on it as far as there is more.
+fn set_budget(
+    plan: &mut Plan,
+    prices: plan::cost::Prices,
+    nodes: usize,
+    left: &Cap,
+    verdict: &Amount,
+) -> Vec<String> {
     let count = u64::try_from(nodes.max(1)).unwrap_or(u64::MAX);
     let worst = estimate(plan, &prices, count).worst;
-    plan.budget.money = worst.money;
-    plan.budget.tokens = worst.tokens;
+    let dearer = worst.money.plus(Money::micros(verdict.money.as_micros()));
+    plan.budget.money = match left.money {
+        Some(left) => dearer.min(Money::micros(left.as_micros()).max(worst.money)),
+        None => dearer,
+    };
+    let longer = worst.tokens.saturating_add(verdict.tokens);
+    plan.budget.tokens = left.tokens.map_or(longer, |left| longer.min(left.max(worst.tokens)));
     let mut problems = Vec::new();
     if let Some(money) =
         left.money.map(|money| Money::micros(money.as_micros())).filter(|left| worst.money > *left)

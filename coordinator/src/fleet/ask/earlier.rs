@@ -89,6 +89,12 @@ impl Fleet {
         Ok(())
     }
 
+    /// Whether a run of the plan ended well before, and none badly since.
+    pub(in crate::fleet) async fn has_run_well(&self, plan: &Digest) -> Result<bool, FleetError> {
+        let kept = get_json::<Remembered>(self.store.as_ref(), &keys::earlier(plan)).await?;
+        Ok(kept.is_some_and(|kept| kept.value.ran_well))
+    }
+
     /// The earlier requests that are most like this one, of those whose plan ran well.
     pub(super) async fn similar_to(
         &self,

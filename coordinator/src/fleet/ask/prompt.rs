@@ -81,6 +81,12 @@ pub fn corrected(mut request: Request, answer: &str, problems: &[String]) -> Req
     request
 }
 
+/// The dearest verdict that can be asked for on a plan.
+pub fn longest_verdict(plan: &Plan) -> Request {
+    let most = Value::String("x".repeat(EVIDENCE));
+    verify(plan, &most, &most)
+}
+
 /// Asks whether the evidence shows that the goal was reached.
 pub fn verify(plan: &Plan, checks: &Value, evidence: &Value) -> Request {
     let schema = json!({
@@ -95,7 +101,7 @@ pub fn verify(plan: &Plan, checks: &Value, evidence: &Value) -> Request {
     let told = json!({
         "goal": plan.goal,
         "plan": plan.to_file(),
-        "predicates": checks,
+        "predicates": capped(&checks.to_string(), EVIDENCE),
         "evidence": capped(&evidence.to_string(), EVIDENCE),
     });
     let mut request = Request::new("", prompts::VERIFY, &told.to_string(), VERDICT_TOKENS);

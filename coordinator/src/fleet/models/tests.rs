@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,6 +8,7 @@ use plan::step::Tier as StepTier;
 
 use super::*;
 use crate::clock::UnixMillis;
+use crate::domain::verdict::{Achieved, Check, Seen};
 use crate::store::sqlite::SqliteStore;
 
 /// Goes on by a second each time it is asked, so that no quota is ever waited for.
@@ -148,18 +150,22 @@ async fn predicates_decide_first_and_high_can_only_say_no_where_they_say_yes() {
         let config =
             config(&format!("[[high]]\nprovider = 'openai'\nurl = '{}'\nmodel = 'm'", scripted.url()));
         let models = models(folder.path(), &config).await;
-        let verdict = models.verify(&asker("v"), &plan, Some(&seen(holds))).await;
+        let verdict = models.verify(&asker("v"), &plan, &seen(holds)).await;
         assert_eq!((verdict.achieved, verdict.by.as_str()), (achieved, by), "{say}: {verdict:?}");
         assert_eq!(scripted.count(), calls, "{say}");
     }
     let alone = models(folder.path(), &Llm::default()).await;
-    let verdict = alone.verify(&asker("v"), &plan, Some(&seen(true))).await;
+    let verdict = alone.verify(&asker("v"), &plan, &seen(true)).await;
     assert_eq!(verdict.achieved, Achieved::Yes);
     assert!(verdict.reasons.iter().any(|reason| reason.contains("predicates alone")), "{verdict:?}");
-    for nothing in [None, Some(Seen::default())] {
-        let verdict = alone.verify(&asker("v"), &plan, nothing.as_ref()).await;
+    let scripted = high(yes);
+    let eager = config(&format!("[[high]]\nprovider = 'openai'\nurl = '{}'\nmodel = 'm'", scripted.url()));
+    let eager = models(folder.path(), &eager).await;
+    for nothing in [BTreeMap::new(), on_pi(Seen::default())] {
+        let verdict = eager.verify(&asker("v"), &plan, &nothing).await;
         assert_eq!(verdict.achieved, Achieved::Unknown, "what nobody looked at is not called done");
     }
+    assert_eq!(scripted.count(), 0, "and no model can say so instead");
 }
 
 #[tokio::test]
@@ -201,7 +207,7 @@ fn plan(text: &str) -> Plan {
     Plan::parse("plan.yaml", text.as_bytes(), &nothing).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn seen(holds: bool) -> Seen {
+fn seen(holds: bool) -> BTreeMap<NodeName, Seen> {
     let step = plan::step::StepId::parse("disk").expect("an id");
     let why = if holds { "" } else { "found 91" };
     let check = Check {
@@ -210,7 +216,11 @@ fn seen(holds: bool) -> Seen {
         holds,
         why: why.to_owned(),
     };
-    Seen { checks: vec![check], outputs: [(step, serde_json::json!({"used_percent": 61}))].into() }
+    on_pi(Seen { checks: vec![check], outputs: [(step, serde_json::json!({"used_percent": 61}))].into() })
+}
+
+fn on_pi(seen: Seen) -> BTreeMap<NodeName, Seen> {
+    [(NodeName::parse("pi-1").expect("a name"), seen)].into()
 }
 
 fn config(text: &str) -> Llm {

@@ -1,6 +1,7 @@
 //! Which nodes of a run begin now, which are left out, and whether it has ended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -20,7 +21,11 @@ const AGAIN: Duration = Duration::from_secs(4);
 
 impl Fleet {
     /// One round of the rollout. Whether the run has ended.
-    pub(super) async fn advance(&self, live: &LiveRun, run: &Stored<RunRecord>) -> Result<bool, FleetError> {
+    pub(super) async fn advance(
+        self: &Arc<Self>,
+        live: &LiveRun,
+        run: &Stored<RunRecord>,
+    ) -> Result<bool, FleetError> {
         self.ask_the_rest(live, &run.value).await?;
         let decision = self.decision(live, &run.value);
         let (begin, out) = (&decision.begin, left_out(live, &run.value, &decision, self.clock.now()));
@@ -41,13 +46,10 @@ impl Fleet {
             let kept = state.nodes.iter().filter_map(|(name, node)| Some((name.clone(), node.kept.clone()?)));
             kept.collect()
         });
-        match run.value.ending(&nodes, &decision.verdict) {
-            Some(how) => {
-                self.conclude_run(live, how).await?;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
+        let Some(how) = run.value.ending(&nodes, &decision.verdict) else { return Ok(false) };
+        let Some((how, verdict)) = self.weigh_ending(live, run, how).await? else { return Ok(false) };
+        self.conclude_run(live, how, verdict).await?;
+        Ok(true)
     }
 
     fn decision(&self, live: &LiveRun, run: &RunRecord) -> Decision {

@@ -25,8 +25,13 @@ const BREATH: Duration = Duration::from_millis(50);
 
 type Watch = BoxStream<'static, Result<Event, StoreError>>;
 
+/// Drives it beside whatever else is done. No future here holds the driver's own, which may begin further runs.
+pub fn begin(fleet: &Arc<Fleet>, live: &Arc<LiveRun>, hold: Option<Hold>) {
+    tokio::spawn(drive(Arc::clone(fleet), Arc::clone(live), hold));
+}
+
 /// Until the run has ended, and all its nodes have been heard out.
-pub async fn drive(fleet: Arc<Fleet>, live: Arc<LiveRun>, hold: Option<Hold>) {
+async fn drive(fleet: Arc<Fleet>, live: Arc<LiveRun>, hold: Option<Hold>) {
     let id = live.record().id;
     let mut driver = Driver { fleet, live, hold, tasks: JoinSet::new(), attended: BTreeSet::new() };
     let mut changes = driver.live.changes();

@@ -161,6 +161,9 @@ fn hint(run: &v1::RunSummary, live: &LiveRun) -> String {
         v1::RunState::Failed | v1::RunState::Unknown => {
             format!("`orchestrator run show {}` shows every step", run.run)
         }
+        v1::RunState::Unverified => {
+            "let the plan end with a step that looks whether it worked (verify.* or collect.*, with `success`)".to_owned()
+        }
         _ => String::new(),
     }
 }

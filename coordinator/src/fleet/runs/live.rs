@@ -39,6 +39,8 @@ pub struct State {
     pub nodes: BTreeMap<NodeName, Node>,
     /// The store was read once, at least.
     pub is_loaded: bool,
+    /// What the run that looks whether the goal is reached waits for.
+    pub held_up: Option<String>,
 }
 
 /// What is known of one node.
@@ -62,7 +64,7 @@ impl LiveRun {
         let nodes = record.nodes.iter().map(node).collect();
         Self {
             plan,
-            state: Mutex::new(State { record, nodes, is_loaded: false }),
+            state: Mutex::new(State { record, nodes, is_loaded: false, held_up: None }),
             changes: watch::Sender::new(0),
             printed: broadcast::Sender::new(PRINTED),
             is_ours: AtomicBool::new(false),
@@ -130,7 +132,7 @@ impl State {
         let asks = |node: &Node| self.record.cancelled_by.is_none() && !node.questions().is_empty();
         let waits = |node: &Node| !node.is_over() && (node.away.is_some() || asks(node));
         let is_waiting = self.nodes.values().any(waits) && self.nodes.values().all(Node::is_settled);
-        self.record.ended.is_some() || (is_waiting && !self.may_begin())
+        self.record.ended.is_some() || self.held_up.is_some() || (is_waiting && !self.may_begin())
     }
 
     /// A node that answers was not begun and may be.

@@ -9,6 +9,7 @@ use super::start::is_conflict;
 use crate::domain::deployment::Carrier;
 use crate::domain::node::NodeRecord;
 use crate::domain::runs::{Archived, Ended, How, NodeRun, RunId, RunRecord, Stage};
+use crate::domain::verdict::Verdict;
 use crate::fault;
 use crate::fleet::{Fleet, FleetError, carrier, keys};
 use crate::store::json::{Stored, get_json, list_json, put_json};
@@ -123,7 +124,12 @@ impl Fleet {
     }
 
     /// Writes down how the run ended.
-    pub(super) async fn conclude_run(&self, live: &LiveRun, how: How) -> Result<(), FleetError> {
+    pub(super) async fn conclude_run(
+        &self,
+        live: &LiveRun,
+        how: How,
+        verdict: Option<Verdict>,
+    ) -> Result<(), FleetError> {
         let id = live.see(|state| state.record.id.clone());
         loop {
             let kept = self.find_run(id.as_str()).await?;
@@ -133,7 +139,7 @@ impl Fleet {
                 return Ok(());
             }
             let ended = Some(Ended { how: how.clone(), at: self.clock.now() });
-            let record = RunRecord { ended, ..kept.value.clone() };
+            let record = RunRecord { ended, verdict: verdict.clone(), ..kept.value.clone() };
             let put = put_json(kept.key.clone(), &record)?;
             fault::point("run.concluding");
             match self.store.commit(Txn::new().when(kept.unchanged()).then(put)).await {
@@ -152,6 +158,10 @@ impl Fleet {
     /// A plan that did what was asked may be used again for the same request, one that did not may not.
     async fn remember_how_it_ran(&self, run: &RunRecord) {
         let Some(ended) = run.ended.as_ref().filter(|_| !run.dry_run) else { return };
+        // What nothing shows is no reason to use the plan again, and none to forget it.
+        if matches!(ended.how, How::Unverified { .. }) {
+            return;
+        }
         let remembered = self.plan_ended(&run.plan, ended.how == How::Done).await;
         if let Err(error) = remembered {
             tracing::warn!(%error, run = %run.id, "could not remember how the plan ran");

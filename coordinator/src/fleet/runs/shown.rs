@@ -18,7 +18,6 @@ use super::words::{node_state, not_begun, stage_state, summary};
 use crate::domain::follow::Kind;
 use crate::domain::node::NodeRecord;
 use crate::domain::runs::{NodeRun, RunRecord};
-use crate::fleet::plans::readable;
 use crate::fleet::{Fleet, FleetError, keys};
 use crate::store::json::get_json;
 
@@ -55,7 +54,13 @@ impl Fleet {
             nodes.push(shown);
         }
         let questions = live.map(|live| live.see(|state| questions(state, &live.plan))).unwrap_or_default();
-        Ok(v1::RunDetail { run: Some(self.run_summary(record).await?), nodes, questions })
+        let verdict = record.verdict.as_ref().map(|verdict| v1::GoalVerdict {
+            achieved: verdict.achieved.as_str().to_owned(),
+            by: verdict.by.clone(),
+            reasons: verdict.reasons.clone(),
+            run: record.looked_at_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        });
+        Ok(v1::RunDetail { run: Some(self.run_summary(record).await?), nodes, questions, verdict })
     }
 
     /// A node whose part is over, out of what is kept.
@@ -109,10 +114,7 @@ impl Fleet {
 
     pub(super) async fn run_summary(&self, record: &RunRecord) -> Result<v1::RunSummary, FleetError> {
         let entries = self.run_nodes(&record.id).await?;
-        let plan: Option<Plan> = match self.find_plan(&record.plan.hex()).await {
-            Ok(kept) => Some(readable(&kept.value)?),
-            Err(_) => None,
-        };
+        let plan: Option<Plan> = self.plan_of_run(record).await.ok();
         let count = |wanted: &[Rollout]| {
             let found = entries.values().filter(|entry| wanted.contains(&entry.stage.state())).count();
             u32::try_from(found).unwrap_or(u32::MAX)

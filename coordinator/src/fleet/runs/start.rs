@@ -60,6 +60,9 @@ impl Fleet {
             carrier: self.carrier.clone(),
             cancelled_by: None,
             ended: None,
+            looks_after: None,
+            looked_at_by: None,
+            verdict: None,
         };
         let live = self.record_run(record, plan).await?;
         self.run_summary(&live.record()).await
@@ -84,7 +87,7 @@ impl Fleet {
         fault::point("run.recorded");
         let live = Arc::new(LiveRun::new(record, plan));
         self.runs.lock().insert(id, Arc::clone(&live));
-        tokio::spawn(drive::drive(Arc::clone(self), Arc::clone(&live), Some(hold)));
+        drive::begin(self, &live, Some(hold));
         Ok(live)
     }
 
@@ -94,14 +97,14 @@ impl Fleet {
             return Ok(Arc::clone(live));
         }
         let record = self.find_run(id.as_str()).await?.value;
-        let plan = readable(&self.find_plan(&record.plan.hex()).await?.value)?;
+        let plan = self.plan_of_run(&record).await?;
         let mut runs = self.runs.lock();
         if let Some(live) = runs.get(id) {
             return Ok(Arc::clone(live));
         }
         let live = Arc::new(LiveRun::new(record, plan));
         runs.insert(id.clone(), Arc::clone(&live));
-        tokio::spawn(drive::drive(Arc::clone(self), Arc::clone(&live), None));
+        drive::begin(self, &live, None);
         Ok(live)
     }
 
@@ -153,7 +156,7 @@ fn yes_to(plan: &Plan, names: &[String]) -> Result<BTreeSet<StepId>, PlansError>
     names.iter().map(step).collect()
 }
 
-fn new_id() -> Result<RunId, FleetError> {
+pub(super) fn new_id() -> Result<RunId, FleetError> {
     let mut random = [0; 10];
     let failed = |_| FleetError::Invalid { message: "the system gives no randomness".to_owned(), hint: None };
     SystemRandom::new().fill(&mut random).map_err(failed)?;

@@ -74,6 +74,7 @@ pub(super) fn summary(
     let Some(ended) = &record.ended else {
         return match live.map(|live| live.see(|state| (state.is_settled(), waits_for(state)))) {
             Some((true, waits)) if !waits.is_empty() => (v1::RunState::Waiting, waits),
+            _ if record.looked_at_by.is_some() => (v1::RunState::Running, LOOKING.to_owned()),
             _ => (v1::RunState::Running, String::new()),
         };
     };
@@ -84,6 +85,10 @@ pub(super) fn summary(
     let bad = if unknown.is_empty() { v1::RunState::Failed } else { v1::RunState::Unknown };
     match &ended.how {
         How::Done => (v1::RunState::Done, left),
+        How::Unverified { why } => {
+            (v1::RunState::Unverified, format!("nothing shows that the goal is reached: {why}"))
+        }
+        How::NotReached { why } => (v1::RunState::Failed, format!("the goal is not reached: {why}")),
         How::DoneExcept { .. } => (bad, format!("failed on {}", [failed, unknown].concat().join(", "))),
         How::Stopped { why } => (bad, why.clone()),
         How::Cancelled { by } if unknown.is_empty() => {
@@ -96,8 +101,13 @@ pub(super) fn summary(
     }
 }
 
+const LOOKING: &str = "every step is done, and it is looked whether the goal is reached";
+
 /// What a run that stands still waits for.
-fn waits_for(state: &State) -> String {
+pub(super) fn waits_for(state: &State) -> String {
+    if let Some(why) = &state.held_up {
+        return format!("{LOOKING}: {why}");
+    }
     let questions = state.questions();
     let mut waits = Vec::new();
     if !questions.is_empty() {
