@@ -8,8 +8,10 @@ use modules::arguments::{ArgumentErrors, Parameter, bind};
 use modules::effect::Effect;
 use modules::value::ValueType;
 use proto::code::Code;
-use proto::ids::InstanceId;
+use proto::ids::{DeploymentName, InstanceId};
 use proto::v1::{self, Argument, InstanceSpec, instance_spec};
+
+pub mod inside;
 
 use crate::agent::Agent;
 use crate::content::Candidate;
@@ -34,6 +36,12 @@ pub enum ActionError {
     },
     #[error("the action {action} is {effect}, and no more than {accepted} was agreed to")]
     NotAccepted { action: String, effect: Effect, accepted: Effect },
+    #[error("{0} has no instance on this node")]
+    NotHere(DeploymentName),
+    #[error("{0} has several instances on this node, and one call acts on one: {1}")]
+    Several(DeploymentName, String),
+    #[error("{0} is not running in a container")]
+    NotContained(InstanceId),
     #[error("{0} has no process of its own that an action could run beside")]
     Nowhere(InstanceId),
     #[error(transparent)]
@@ -43,10 +51,10 @@ pub enum ActionError {
 impl ActionError {
     pub fn code(&self) -> Code {
         match self {
-            Self::NoInstance(_) | Self::NoAction { .. } => Code::NotFound,
-            Self::Arguments { .. } | Self::Nowhere(_) => Code::InvalidInput,
+            Self::NoInstance(_) | Self::NoAction { .. } | Self::NotHere(_) => Code::NotFound,
+            Self::Arguments { .. } | Self::Nowhere(_) | Self::Several(..) => Code::InvalidInput,
             Self::NotAccepted { .. } => Code::Denied,
-            Self::Scene(_) => Code::Failed,
+            Self::Scene(_) | Self::NotContained(_) => Code::Failed,
         }
     }
 }
@@ -70,6 +78,24 @@ pub enum Place {
 }
 
 impl Agent {
+    /// The instance of a deployment that is here.
+    ///
+    /// # Errors
+    /// Where there is none, or more than one.
+    pub fn instance_of(&self, deployment: &DeploymentName) -> Result<InstanceId, ActionError> {
+        let ledger = self.ledger();
+        let ids = ledger.spec().instances.iter().filter_map(|spec| InstanceId::parse(&spec.id).ok());
+        let here: Vec<InstanceId> = ids.filter(|id| id.deployment == *deployment).collect();
+        match here.as_slice() {
+            [] => Err(ActionError::NotHere(deployment.clone())),
+            [only] => Ok(only.clone()),
+            several => {
+                let names = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Err(ActionError::Several(deployment.clone(), names))
+            }
+        }
+    }
+
     /// What an action of an instance comes to. Nothing is run.
     ///
     /// # Errors
@@ -118,14 +144,17 @@ impl Call {
     ///
     /// # Errors
     /// Where it may.
-    pub fn check_accepted(&self, action: &str, accepts: v1::Effect) -> Result<(), ActionError> {
-        // Who says nothing agrees to no change.
-        let accepted = if accepts == v1::Effect::Unspecified { Effect::Read } else { effect(accepts) };
+    pub fn check_accepted(&self, action: &str, accepted: Effect) -> Result<(), ActionError> {
         if self.effect <= accepted {
             return Ok(());
         }
         Err(ActionError::NotAccepted { action: action.to_owned(), effect: self.effect, accepted })
     }
+}
+
+/// What a caller agrees to. Who says nothing agrees to no change.
+pub fn accepted(effect: v1::Effect) -> Effect {
+    if effect == v1::Effect::Unspecified { Effect::Read } else { self::effect(effect) }
 }
 
 /// What runs: what was healthy last, but for the actions where only those have changed since.

@@ -9,6 +9,7 @@ use crate::approval;
 use crate::cost::Estimate;
 use crate::plan::{Nodes, Offline, Plan};
 use crate::step::{OnFailure, Step, StepId, Tier};
+use crate::verify;
 
 /// The whole plan as text.
 pub fn show(plan: &Plan, estimate: Option<&Estimate>) -> String {
@@ -39,9 +40,24 @@ pub fn show(plan: &Plan, estimate: Option<&Estimate>) -> String {
         ));
     }
     line(format!("changes  {}", changes(plan)));
+    line(format!("shown    {}", shown(plan)));
     line(String::new());
     tree(plan, &mut text);
     text
+}
+
+/// What will show that it has worked.
+fn shown(plan: &Plan) -> String {
+    if !verify::needs_showing(plan) {
+        return "it only looks".to_owned();
+    }
+    match verify::looking(plan).filter(|looking| !looking.decisive.is_empty()) {
+        Some(looking) => {
+            let steps: Vec<&str> = looking.decisive.iter().map(StepId::as_str).collect();
+            format!("by {}, looked at once more in the end", steps.join(", "))
+        }
+        None => "by nothing, so a run of it ends as unverified; let it end with a step that looks".to_owned(),
+    }
 }
 
 /// Which nodes a plan is for, in words.

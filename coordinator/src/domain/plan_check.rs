@@ -67,7 +67,7 @@ pub fn asks(plan: &Plan, policy: &Policy) -> Vec<Ask> {
     let mut asks = Vec::new();
     for step in &plan.steps {
         let ask = |why: String| Ask { step: step.id.to_string(), call: approval::shown(&step.call), why };
-        let verdict = policy.judge(&step.call, &Look::written());
+        let verdict = policy.judge_step(step.effect, &step.call, &Look::written());
         match verdict.decision {
             Decision::Ask => asks.push(ask(verdict.reason())),
             Decision::Allow if step.call.tool == Tool::HumanAsk => {

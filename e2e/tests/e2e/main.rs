@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod actions;
+mod ask;
+mod ask_again;
 mod bad_input;
 mod catalog;
 mod catalog_servers;

@@ -53,6 +53,7 @@ nodes: {names: [a, b]}
 rollout: {canary: 0, batch: 0, max_failures: 0, offline: wait}
 steps:
   - {id: delete, tool: file.delete, args: {paths: [/var/tmp/old]}, effect: destructive}
+  - {id: gone, needs: [delete], tool: verify.file, args: {path: /var/tmp/old, exists: false}}
 ";
 
 #[test]
@@ -179,7 +180,7 @@ rollout: {canary: 1, batch: 2, max_failures: 0, offline: wait}
 steps:
   - {id: look, tool: collect.facts}
   - {id: append, needs: [look], tool: exec.argv, args: {argv: [/usr/bin/append-line, MARK]}, effect: reversible}
-  - {id: after, needs: [append], tool: collect.facts}
+  - {id: after, needs: [append], tool: verify.file, args: {path: /var/tmp/lines, contains: \"MARK\\n\"}}
 ";
 const POLICY: &str = "
 otherwise: forbid

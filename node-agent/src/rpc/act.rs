@@ -13,15 +13,13 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use crate::action::{Call, Place};
+use crate::action::inside::Inside;
+use crate::action::{self, Call, Place};
 use crate::agent::Agent;
-use crate::lane::Lane;
 use crate::log;
 use crate::rpc::exec::{self, Sender, TIMED_OUT, output};
 use crate::rpc::{QUEUE, Stream, status};
-use crate::runtime::engine::{Engine, EngineError, Kind};
-use crate::runtime::group::plan::SERVICE;
-use crate::runtime::record;
+use crate::runtime::engine::EngineError;
 use crate::runtime::spawn::Launch;
 use crate::scene::Scene;
 
@@ -30,13 +28,17 @@ pub fn act(agent: &Arc<Agent>, request: &ActRequest) -> Result<Stream<ExecOutput
         .map_err(|error| status(Code::InvalidInput, error.to_string()))?;
     let call = agent.action(&id, &request.action, &request.args);
     let call = call.map_err(|error| status(error.code(), log::chain(&error)))?;
-    call.check_accepted(&request.action, request.accepts())
+    call.check_accepted(&request.action, action::accepted(request.accepts()))
         .map_err(|error| status(error.code(), error.to_string()))?;
     tracing::info!(instance = %id, action = request.action, effect = %call.effect, "action");
     let Call { timeout, argv, place, .. } = call;
     match place {
         Place::Beside(scene) => beside(&scene, argv, timeout),
-        Place::Inside { service, lane } => inside(agent, id, &service, lane, argv, timeout),
+        Place::Inside { service, lane } => {
+            let place = agent.inside(&id, &service, lane);
+            let place = place.map_err(|error| status(error.code(), error.to_string()))?;
+            Ok(inside(place, argv, timeout))
+        }
     }
 }
 
@@ -47,24 +49,11 @@ fn beside(scene: &Scene, argv: Vec<String>, limit: Duration) -> Result<Stream<Ex
     exec::stream(launch, limit).map_err(|error| status(Code::InvalidInput, log::chain(&error)))
 }
 
-fn inside(
-    agent: &Arc<Agent>,
-    id: InstanceId,
-    service: &str,
-    lane: Lane,
-    argv: Vec<String>,
-    limit: Duration,
-) -> Result<Stream<ExecOutput>, Status> {
-    let record = record::read(&lane.dir(&agent.data, &id));
-    let kind = record.and_then(|record| Kind::parse(&record.engine));
-    let engine = kind.and_then(|kind| agent.engines.of(kind));
-    let engine = engine.ok_or_else(|| status(Code::Failed, format!("{id} is not running in a container")))?;
-    let mut labels = agent.owner(&id, lane).filters();
-    labels.push(format!("{SERVICE}={service}"));
+fn inside(inside: Inside, argv: Vec<String>, limit: Duration) -> Stream<ExecOutput> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         let ran = async {
-            match timeout(limit, run(&engine, &labels, &argv, &sender)).await {
+            match timeout(limit, run(&inside, &argv, &sender)).await {
                 Ok(Ok(code)) => code,
                 Ok(Err(error)) => {
                     let text = format!("{}\n", log::chain(&error));
@@ -86,25 +75,16 @@ fn inside(
             }
         }
     });
-    Ok(ReceiverStream::new(receiver))
+    ReceiverStream::new(receiver)
 }
 
-async fn run(
-    engine: &Engine,
-    labels: &[String],
-    argv: &[String],
-    sender: &Sender,
-) -> Result<i32, EngineError> {
-    let containers = engine.list(labels).await?;
-    let running = containers.iter().find(|container| container["State"] == "running");
-    let container = running.and_then(|container| container["Id"].as_str());
-    let container = container.ok_or_else(|| EngineError::Image("its container is not running".to_owned()))?;
-    let (id, mut stream) = engine.exec(container, argv).await?;
-    while let Some((is_stderr, piece)) = stream.next().await.map_err(|cause| engine.unreachable(cause))? {
+async fn run(inside: &Inside, argv: &[String], sender: &Sender) -> Result<i32, EngineError> {
+    let (id, mut stream) = inside.begin(argv).await?;
+    while let Some((is_stderr, piece)) = inside.next(&mut stream).await? {
         let event = if is_stderr { Event::Stderr(piece) } else { Event::Stdout(piece) };
         if sender.send(Ok(output(event))).await.is_err() {
             break;
         }
     }
-    engine.exec_code(&id).await
+    inside.code(&id).await
 }

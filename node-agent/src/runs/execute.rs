@@ -7,7 +7,7 @@ use modules::effect::Effect;
 use plan::redact::Redactor;
 use plan::run::event::Work;
 use plan::step::{Call, Step, StepId, Tier};
-use plan::tool::Kind;
+use plan::tool::{Kind, Tool};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::runs::live::Live;
 use crate::runs::secrets;
 use crate::runs::terms::Terms;
 
+mod action;
 mod collect;
 mod exec;
 mod file;
@@ -104,10 +105,14 @@ impl Errand {
             // These wait for somebody outside and use nothing of the node meanwhile.
             Kind::Human => human::run(self).await,
             Kind::Llm => llm::run(self).await,
-            Kind::Module => module::run(self).await,
-            Kind::Collect | Kind::Exec | Kind::File | Kind::Http | Kind::Service | Kind::Verify => {
-                self.run_here().await
-            }
+            Kind::Module if self.call.tool != Tool::ModuleAction => module::run(self).await,
+            Kind::Module
+            | Kind::Collect
+            | Kind::Exec
+            | Kind::File
+            | Kind::Http
+            | Kind::Service
+            | Kind::Verify => self.run_here().await,
         };
         self.kept(outcome)
     }
@@ -125,7 +130,8 @@ impl Errand {
             Kind::Http => http::run(self).await,
             Kind::Service => service::run(self).await,
             Kind::Verify => verify::run(self).await,
-            Kind::Human | Kind::Llm | Kind::Module => Outcome::Failed("not for this node".to_owned()),
+            Kind::Module => action::run(self).await,
+            Kind::Human | Kind::Llm => Outcome::Failed("not for this node".to_owned()),
         };
         drop(room);
         outcome

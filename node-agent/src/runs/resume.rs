@@ -63,14 +63,14 @@ impl Runs {
 
     /// Programs that a killed agent left running: nobody reads what they say any more.
     fn end_strangers(&self) {
-        for (pid, step) in kill::marked(&execute_token(&self.agent.token)) {
-            tracing::warn!(pid, %step, "ending a program of a step that nobody waits for");
+        for pid in kill::marked_below(&execute_token(&self.agent.token)) {
+            tracing::warn!(pid, "ending a program of a step that nobody waits for");
             kill::signal(pid, libc::SIGKILL);
         }
     }
 }
 
-/// The mark of programs that steps start outside a sandbox.
+/// With what the marks of programs begin that steps start outside a sandbox; a number makes each of them its own.
 pub fn execute_token(token: &str) -> String {
     format!("{token}-step")
 }

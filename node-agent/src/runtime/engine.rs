@@ -13,6 +13,7 @@ pub mod http;
 pub mod images;
 mod probe;
 
+pub use containers::Stream;
 pub use probe::Engines;
 
 use http::{Body, Request, Response};

@@ -92,6 +92,15 @@ pub fn marked(token: &str) -> Vec<(i32, InstanceId)> {
         .collect()
 }
 
+/// All processes whose mark is this one, or begins with it and a hyphen.
+pub fn marked_below(token: &str) -> Vec<i32> {
+    let is_below = |mark: String| {
+        let rest = mark.strip_prefix(token);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    procfs::pids().filter(|pid| procfs::variable(*pid, TOKEN_VARIABLE).is_some_and(is_below)).collect()
+}
+
 pub fn signal(pid: i32, signal: i32) {
     // SAFETY: kill takes plain numbers; a process that is gone is fine.
     unsafe { libc::kill(pid, signal) };

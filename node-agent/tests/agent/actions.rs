@@ -1,5 +1,6 @@
 //! Running the actions that an instance's module declares.
 
+use plan::run::event::{Ending, Event as Happened};
 use proto::v1::exec_output::Event;
 use proto::v1::{ActRequest, Action, Argument, Effect, InstanceSpec, Phase};
 use tonic::Code;
@@ -7,6 +8,7 @@ use tonic::Code;
 use crate::fleet::Client;
 use crate::node::{Node, apply, wait_phase};
 use crate::package::{HEALTHY, SICK, SLEEP, package, spec};
+use crate::run::{Follower, plan, request};
 
 /// The action, its arguments, what is agreed to, and how it is refused.
 type Case = (&'static str, Args, Effect, Code, &'static str);
@@ -77,6 +79,51 @@ async fn after_a_rollback_the_actions_are_those_of_what_runs() {
     wait_phase(&mut client, Phase::RolledBack, 2).await;
     let said = act(&mut client, "show", &[("what", "x")], Effect::Read).await.expect("run").0;
     assert_eq!(said, "the old one\n");
+}
+
+#[tokio::test]
+async fn a_step_of_a_plan_runs_an_action_within_the_effect_that_was_agreed_to() {
+    let (node, mut client) = Node::running().await;
+    let release = package("1", &[SLEEP, HEALTHY, SHOW]);
+    node.receive(&release);
+    apply(&mut client, 1, &[wish(spec(&release, 1))]).await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    let mut runs = node.runs().await;
+    let steps = "  - {id: show, tool: module.action, args: {deployment: web, action: show, args: {what: 'a; id'}}}\n\
+        \x20 - {id: seven, tool: module.action, args: {deployment: web, action: show, args: {what: x, code: '7'}}, on_failure: continue}\n\
+        \x20 - {id: sly, tool: module.action, args: {deployment: web, action: destroy}, on_failure: continue}\n\
+        \x20 - {id: gone, tool: module.action, args: {deployment: shop, action: show}, on_failure: continue}\n\
+        \x20 - {id: slow, tool: module.action, args: {deployment: web, action: sleep}, on_failure: continue}\n\
+        \x20 - {id: destroy, needs: [show], tool: module.action, args: {deployment: web, action: destroy}, effect: destructive}";
+    let plan = plan(steps);
+    runs.begin(request("r1", &plan)).await.expect("begun");
+    let mut follower = Follower::attach(&mut runs, "r1").await;
+    let destroyed =
+        node.path("releases").join(release.digest.trim_start_matches("sha256:")).join("destroyed");
+    let asked = follower
+        .event(
+            "a request",
+            |event| matches!(event, Happened::Asked { step, .. } if step.as_str() == "destroy"),
+        )
+        .await;
+    assert!(
+        matches!(asked, Happened::Asked { .. }) && !destroyed.exists(),
+        "nothing is destroyed before the yes"
+    );
+    let shown = follower.approve("destroy", true).await;
+    assert!(shown.contains("destroy") && shown.contains("web"), "{shown}");
+    let Ending::DoneExcept { steps } = follower.ending().await else { panic!("{:#?}", follower.events()) };
+    let failed: Vec<&str> = steps.iter().map(|step| step.as_str()).collect();
+    assert_eq!(failed, ["gone", "seven", "slow", "sly"]);
+    let out = follower.out("show");
+    assert_eq!((&out["exit"], &out["stdout"]), (&0.into(), &"a; id for web/0 in hello\n".into()));
+    assert_eq!(out["stderr"], "careful\n");
+    assert_eq!(follower.out("seven")["exit"], 7);
+    assert!(follower.why("sly").contains("no more than read was agreed to"), "{}", follower.why("sly"));
+    assert!(follower.why("gone").contains("no instance on this node"), "{}", follower.why("gone"));
+    assert!(follower.why("slow").contains("longer than its timeout"), "{}", follower.why("slow"));
+    assert!(destroyed.exists());
+    assert_eq!(node.processes().len(), 1, "what took too long is gone, and the instance is not");
 }
 
 fn wish(mut spec: InstanceSpec) -> InstanceSpec {

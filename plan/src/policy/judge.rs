@@ -37,6 +37,17 @@ impl Policy {
         verdict
     }
 
+    /// The same of a call that a step owns up to. What an action of a module does is the module's to say, so one that may
+    /// destroy something is asked for, unless the policy allows actions by name.
+    pub fn judge_step(&self, effect: Effect, call: &Call, look: &Look<'_>) -> Verdict {
+        let mut verdict = self.judge(call, look);
+        let is_lifted = self.tools.get(&call.tool) == Some(&Decision::Allow);
+        if call.tool == Tool::ModuleAction && effect == Effect::Destructive && !is_lifted {
+            verdict.add(Decision::Ask, "an action that may destroy something is asked for");
+        }
+        verdict
+    }
+
     fn judge_exec(&self, call: &Call, look: &Look<'_>) -> Verdict {
         let dir = text(&call.args, "dir").unwrap_or("/");
         if call.tool == Tool::ExecShell {

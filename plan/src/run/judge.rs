@@ -94,7 +94,7 @@ impl Run {
             return Gate::Shut(faults.to_string());
         }
         let call = Call { tool: step.call.tool, args };
-        let verdict = policy.judge(&call, look);
+        let verdict = policy.judge_step(step.effect, &call, look);
         if verdict.effect > step.effect {
             return Gate::Shut(format!("it is {}, the plan says {}", verdict.effect, step.effect));
         }

@@ -141,6 +141,7 @@ impl Attendant {
                 },
                 Some(Ok((need, answer))) = self.at_work.join_next() => {
                     fault::point("run.answering");
+                    self.live.change_node(&self.node, |node| node.being_met = node.being_met.saturating_sub(1));
                     self.answers.insert(need, Some(answer.clone()));
                     tell(inputs, answer).await?;
                 }
@@ -217,6 +218,7 @@ impl Attendant {
             Some(None) => Ok(()),
             None => {
                 self.answers.insert(need.id.clone(), None);
+                self.live.change_node(&self.node, |node| node.being_met += 1);
                 let (fleet, live, node) =
                     (Arc::clone(&self.fleet), Arc::clone(&self.live), self.node.clone());
                 self.at_work.spawn(async move {

@@ -52,6 +52,8 @@ pub struct Node {
     pub away: Option<(String, Instant)>,
     /// It answered when it was last asked.
     pub is_heard: bool,
+    /// Needs that are being met here: who leaves now, leaves what they cost.
+    pub being_met: u32,
 }
 
 impl LiveRun {
@@ -59,7 +61,7 @@ impl LiveRun {
         let node = |name: &NodeName| {
             let subject = Subject { run: record.id.clone(), node: name.clone(), plan: record.plan };
             let followed = Followed::new(subject);
-            (name.clone(), Node { kept: None, followed, away: None, is_heard: false })
+            (name.clone(), Node { kept: None, followed, away: None, is_heard: false, being_met: 0 })
         };
         let nodes = record.nodes.iter().map(node).collect();
         Self {
@@ -166,7 +168,7 @@ impl Node {
         self.kept.is_none()
             || self.is_over()
             || self.away.is_some()
-            || !(has_ended || self.followed.is_busy())
+            || !(has_ended || self.followed.is_busy() || self.being_met > 0)
     }
 
     pub fn questions(&self) -> Vec<Question> {

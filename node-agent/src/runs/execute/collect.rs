@@ -142,8 +142,13 @@ async fn packages(errand: &Errand) -> Result<Value, Outcome> {
         return Err(Outcome::Failed("there is no apt-get on this node".to_owned()));
     }
     let argv = [APT, "--simulate", "--quiet", "-o", "Debug::NoLocking=1", "upgrade"].map(str::to_owned);
-    let plain =
-        Plain { argv: argv.to_vec(), env: service::plain_env(), dir: PathBuf::from("/"), account: None };
+    let plain = Plain {
+        argv: argv.to_vec(),
+        env: service::plain_env(),
+        dir: PathBuf::from("/"),
+        account: None,
+        beside: None,
+    };
     let finished = errand.run_plain(plain).await?;
     if finished.exit != Exit::Code(0) {
         return Err(Outcome::Failed(format!("apt-get --simulate upgrade: {}", finished.stderr.text.trim())));

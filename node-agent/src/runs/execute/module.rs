@@ -1,7 +1,6 @@
-//! `module.*`: changes of deployments are the coordinator's to make, asked for through whoever follows the run. It knows a
+//! `module.*` but its actions: changes of deployments are the coordinator's to make, asked for through whoever follows the run. It knows a
 //! second delivery by its key, so the same need is told again after a restart of the agent.
 
-use plan::tool::Tool;
 use proto::v1::need;
 use serde_json::Value;
 
@@ -9,15 +8,6 @@ use super::{Errand, Outcome};
 use crate::runs::live::{ModuleReply, Reply};
 
 pub async fn run(errand: &Errand) -> Outcome {
-    match errand.call.tool {
-        Tool::ModuleAction => {
-            Outcome::Failed("actions of modules are not run by plans on this agent yet".to_owned())
-        }
-        _ => change(errand).await,
-    }
-}
-
-async fn change(errand: &Errand) -> Outcome {
     let call_json = match serde_json::to_string(&errand.call) {
         Ok(json) => json,
         Err(error) => return Outcome::Failed(error.to_string()),

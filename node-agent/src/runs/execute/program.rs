@@ -46,6 +46,8 @@ pub struct Plain {
     pub env: Vec<(String, String)>,
     pub dir: PathBuf,
     pub account: Option<Account>,
+    /// The instance that it runs beside.
+    pub beside: Option<InstanceId>,
 }
 
 /// A program that runs.
@@ -63,8 +65,9 @@ impl Errand {
         let failed = |error: &dyn std::error::Error| Outcome::Failed(log::chain(error));
         let (out, stdout) = spawn::pipe().map_err(|error| failed(&error))?;
         let (err, stderr) = spawn::pipe().map_err(|error| failed(&error))?;
-        let token = execute_token(&self.runs.agent.token);
-        let id = mark();
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let token = format!("{}-{number}", execute_token(&self.runs.agent.token));
+        let id = plain.beside.unwrap_or_else(|| mark(number));
         let mut env = plain.env;
         env.retain(|(name, _)| name != INSTANCE_VARIABLE && name != TOKEN_VARIABLE);
         env.push((INSTANCE_VARIABLE.to_owned(), id.to_string()));
@@ -104,10 +107,9 @@ impl Errand {
             process.kill().await;
             return Err(self.lost("its output could not be read"));
         };
-        // Most of what may be kept is for what it was run for.
-        let cap = self.step.output_cap;
-        let mut out = Stream::new(out, cap - cap / 4, self);
-        let mut err = Stream::new(err, cap / 4, self);
+        let (kept_out, kept_err) = Written::both(self);
+        let mut out = Stream::new(out, kept_out);
+        let mut err = Stream::new(err, kept_err);
         let (exit, over) = loop {
             tokio::select! {
                 ended = process.ended() => break ended,
@@ -129,7 +131,7 @@ impl Errand {
         };
         let _ = timeout(DRAIN, drained).await;
         process.kill().await;
-        Ok(Finished { exit, stdout: out.capped.finish(), stderr: err.capped.finish(), over })
+        Ok(Finished { exit, stdout: out.written.finish(), stderr: err.written.finish(), over })
     }
 }
 
@@ -175,16 +177,45 @@ impl Process {
 struct Stream<'e> {
     pipe: Receiver,
     is_open: bool,
+    written: Written<'e>,
+}
+
+/// What is kept of an output, and shown to whoever watches.
+pub struct Written<'e> {
     capped: Capped,
-    /// For whoever watches.
     shown: Redactor,
     errand: &'e Errand,
 }
 
-impl<'e> Stream<'e> {
-    fn new(pipe: Receiver, cap: u32, errand: &'e Errand) -> Self {
+impl<'e> Written<'e> {
+    pub fn new(cap: u32, errand: &'e Errand) -> Self {
         let capped = Capped::new(cap, errand.redactor.clone());
-        Self { pipe, is_open: true, capped, shown: errand.redactor.clone(), errand }
+        Self { capped, shown: errand.redactor.clone(), errand }
+    }
+
+    /// One for each output: most of what may be kept is for what it was run for.
+    pub fn both(errand: &'e Errand) -> (Self, Self) {
+        let cap = errand.step.output_cap;
+        (Self::new(cap - cap / 4, errand), Self::new(cap / 4, errand))
+    }
+
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.capped.push(bytes);
+        let clean = self.shown.push(bytes);
+        if self.errand.live.printed.receiver_count() > 0 && !clean.is_empty() {
+            let text = String::from_utf8_lossy(&clean).into_owned();
+            let _ = self.errand.live.printed.send(Printed { step: self.errand.step.id.clone(), text });
+        }
+    }
+
+    pub fn finish(self) -> Kept {
+        self.capped.finish()
+    }
+}
+
+impl<'e> Stream<'e> {
+    fn new(pipe: Receiver, written: Written<'e>) -> Self {
+        Self { pipe, is_open: true, written }
     }
 
     /// Takes what comes next; never returns once nothing can come any more.
@@ -194,17 +225,8 @@ impl<'e> Stream<'e> {
         }
         let mut block = vec![0; BLOCK];
         match self.pipe.read(&mut block).await {
-            Ok(count @ 1..) => self.take(&block[..count]),
+            Ok(count @ 1..) => self.written.take(&block[..count]),
             Ok(0) | Err(_) => self.is_open = false,
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        self.capped.push(bytes);
-        let clean = self.shown.push(bytes);
-        if self.errand.live.printed.receiver_count() > 0 && !clean.is_empty() {
-            let text = String::from_utf8_lossy(&clean).into_owned();
-            let _ = self.errand.live.printed.send(Printed { step: self.errand.step.id.clone(), text });
         }
     }
 }
@@ -214,8 +236,9 @@ fn receiver(pipe: OwnedFd) -> std::io::Result<Receiver> {
 }
 
 /// Tells the programs of one call from those of all others.
-fn mark() -> InstanceId {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let number = CALLS.fetch_add(1, Ordering::Relaxed);
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// What a program takes itself for that runs beside no instance.
+fn mark(number: u64) -> InstanceId {
     InstanceId::parse(&format!("step-{number}/0")).expect("the name is plain")
 }

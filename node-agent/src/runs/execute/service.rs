@@ -76,7 +76,9 @@ fn uptime_s() -> u64 {
 pub async fn systemctl(errand: &Errand, words: &[&str]) -> Result<Finished, Outcome> {
     let program = program().map_err(Outcome::Failed)?;
     let argv = std::iter::once(program).chain(words.iter().copied()).map(str::to_owned).collect();
-    errand.run_plain(Plain { argv, env: plain_env(), dir: PathBuf::from("/"), account: None }).await
+    errand
+        .run_plain(Plain { argv, env: plain_env(), dir: PathBuf::from("/"), account: None, beside: None })
+        .await
 }
 
 pub fn plain_env() -> Vec<(String, String)> {
