@@ -71,7 +71,12 @@ say who "$who"
 say data_dir "$D"
 [ -d /run/systemd/system ] && command -v systemctl >/dev/null && say systemd yes
 command -v crontab >/dev/null && { pidof cron || pidof crond; } >/dev/null && say cron yes
-for f in /lib/ld-musl-*; do [ -e "$f" ] && say libc musl; done
+# A machine may have another C library besides its own: what this shell runs with counts.
+case "$(cat /proc/$$/maps 2>/dev/null)" in
+*/ld-musl-*) say libc musl;;
+*/libc.so.6*|*/libc-2.*) ;;
+*) for f in /lib/ld-musl-*; do [ -e "$f" ] && say libc musl; done;;
+esac
 if [ -r /sys/fs/cgroup/cgroup.controllers ]; then
   case " $(cat /sys/fs/cgroup/cgroup.controllers) " in *' memory '*) say memory 1;; *) say memory 0;; esac
 elif [ -r /proc/cgroups ]; then
