@@ -56,11 +56,11 @@ fn the_second_time_no_model_writes_a_plan_until_the_fleet_or_a_module_is_another
     cli.ok("node add a --ssh a");
     let models = Models::start(&scene, Wire::Anthropic, 64, clean_up, no_step);
     cli.ok(&format!("ask '{GOAL}' --yes"));
-    let all = models.high.count();
+    let (high, low) = (models.high.count(), models.low.count());
 
     let again = cli.ok(&format!("ask 'Please {GOAL}' --plan-only -o json")).json();
     assert_eq!((&again["route"], &again["is_earlier"]), (&"earlier".into(), &true.into()), "{again}");
-    assert_eq!((models.high.count(), models.low.count()), (all, 0), "nobody was asked");
+    assert_eq!((models.high.count(), models.low.count()), (high, low), "nobody was asked");
 
     cli.ok("node add b --ssh b");
     let changed = cli.ok(&format!("ask '{GOAL}' --plan-only -o json")).json();
@@ -84,11 +84,11 @@ fn over_every_wire_a_bad_provider_is_borne_and_low_gives_way_to_high() {
     let scene = Scene::enrolled(1).unwrap();
     let cli = &scene.orchestrator;
     for (wire, chunk) in Wire::ALL.into_iter().zip([1, 13, 4096]) {
-        // A busy provider, an overloaded one, an answer that breaks off, one that is none: then what is right.
+        // An answer that breaks off, an overloaded provider, a busy one, an answer that is none: then what is right.
         let mut troubles = vec![
-            Say::Refuse { status: "429 Too Many Requests", headers: "retry-after: 1\r\n", body: BUSY.into() },
-            Say::Refuse { status: "529 Site is overloaded", headers: "", body: OVERLOADED.into() },
             Say::Truncated(pick().to_string(), 60),
+            Say::Refuse { status: "529 Site is overloaded", headers: "", body: OVERLOADED.into() },
+            Say::Refuse { status: "429 Too Many Requests", headers: "retry-after: 1\r\n", body: BUSY.into() },
             Say::Text("Sure! Here is your plan.".into()),
         ];
         troubles.reverse();
@@ -195,7 +195,7 @@ fn a_model_that_never_comes_to_an_end_spends_no_more_than_its_plan_allows() {
     assert!(shown.to_string().contains("the budget of plan:"), "{shown}");
     // 100 tokens in and 20 out for each answer.
     let charged = models.low.count() * (100 * 3 + 20 * 15);
-    assert!(models.low.count() >= 2 && charged <= 40_000, "{} answers: {charged}", models.low.count());
+    assert!(models.low.count() >= 2 && charged <= 25_000, "{} answers: {charged}", models.low.count());
     let budget = cli.ok("budget -o json").json();
     let account = format!("plan:{run}");
     let booked = budget["accounts"].as_array().unwrap().iter().find(|of| of["account"] == account.as_str());
@@ -203,7 +203,7 @@ fn a_model_that_never_comes_to_an_end_spends_no_more_than_its_plan_allows() {
         booked.unwrap_or_else(|| panic!("no {account}: {budget}"))["spent"]["money"].as_str().unwrap();
     let booked: f64 = booked.trim_start_matches('$').parse().unwrap();
     assert!(
-        booked <= 0.04 && booked >= charged as f64 / 1e6,
+        booked <= 0.025 && booked >= charged as f64 / 1e6,
         "{booked} booked, {charged} millionths charged"
     );
 }
@@ -212,13 +212,13 @@ const ENDLESS: &str = "
 goal: Find out what is in the way
 nodes: {every: true}
 rollout: {canary: 0, batch: 0, max_failures: 5}
-budget: {money: 0.04, tokens: 200000, steps: 50}
+budget: {money: 0.025, tokens: 200000, steps: 50}
 steps:
   - id: think
     tool: llm.ask
     tier: low
     args: {prompt: what is in the way?, tools: [collect.disk], rounds: 5}
-    on_failure: {retry: 9}
+    on_failure: {retry: 3}
 ";
 
 /// What a model is asked for.

@@ -41,7 +41,10 @@ impl Lines {
 
     /// What stands after the last line end, when the stream has ended.
     pub(crate) fn rest(&self) -> Result<&str, Fault> {
-        text(&self.partial)
+        std::str::from_utf8(&self.partial).map_err(|cause| match cause.error_len() {
+            None => Fault::Truncated { awaited: "the rest of a character" },
+            Some(_) => Fault::NotUtf8,
+        })
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Fault> {

@@ -131,7 +131,7 @@ impl Answer {
 
     fn end(&mut self) -> Result<(), Fault> {
         match &self.form {
-            Form::Stream => self.parser.end(),
+            Form::Stream => self.parser.end().map_err(cut_off),
             Form::Whole(body) if body.is_empty() => Err(Fault::Truncated { awaited: "its first byte" }),
             Form::Whole(body) => {
                 let body = std::str::from_utf8(body).map_err(|_| Fault::NotUtf8)?;
