@@ -19,6 +19,8 @@ mod merge;
 pub mod model;
 pub mod module;
 mod mounts;
+mod networking;
+mod node;
 mod ports;
 mod project;
 mod read;

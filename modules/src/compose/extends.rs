@@ -3,7 +3,7 @@
 use super::files::Files;
 use super::log::{At, Log};
 use super::merge::merge;
-use super::tree::{Entry, Node, Value, shortened};
+use super::node::{Entry, Node, Value, shortened};
 use crate::spec::yaml::join;
 use crate::suggest::closest;
 

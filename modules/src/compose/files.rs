@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Source;
 use super::interpolate::{Values, interpolate, literal};
 use super::log::{At, Log};
-use super::tree::{self, Node};
+use super::node::Node;
+use super::tree;
 use super::{dotenv, project, read::outside};
 
 const MAX_FILES: usize = 64;

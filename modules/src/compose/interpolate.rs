@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::log::{At, Log};
-use super::tree::{Node, Value, shortened};
+use super::node::{Node, Value, shortened};
 use super::{Use, Variable};
 use crate::spec::yaml::join;
 use crate::suggest::closest;

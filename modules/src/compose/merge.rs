@@ -1,6 +1,6 @@
 //! How one description of a service is laid over another, for `extends`: maps merge, lists grow, texts are replaced.
 
-use super::tree::{Entry, Mark, Node, Value};
+use super::node::{Entry, Mark, Node, Value};
 
 /// Written as `KEY=value` lists or as maps; merged as maps.
 const PAIRS: [&str; 5] = ["environment", "labels", "annotations", "sysctls", "extra_hosts"];

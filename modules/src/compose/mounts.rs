@@ -3,8 +3,8 @@
 use super::files::resolve;
 use super::log::Log;
 use super::model::{Device, FileMount, Mount, MountSource};
+use super::node::Value;
 use super::read::{Spot, has_reference};
-use super::tree::Value;
 
 const MODES: [&str; 13] = [
     "rw",

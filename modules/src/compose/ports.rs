@@ -30,7 +30,7 @@ fn short(spot: &Spot<'_>, log: &mut Log) -> Option<Port> {
 
 /// `22:22` without quotes is the number 1342 to readers of YAML 1.1.
 fn warn_of_base_60(spot: &Spot<'_>, text: &str, log: &mut Log) {
-    let is_plain = matches!(spot.node.value, super::tree::Value::Plain(_));
+    let is_plain = matches!(spot.node.value, super::node::Value::Plain(_));
     let parts: Option<Vec<u32>> = text.split(':').map(|part| part.parse().ok()).collect();
     let Some(parts) = parts.filter(|parts| is_plain && parts.len() > 1) else { return };
     if parts[1..].iter().all(|part| *part < 60) {

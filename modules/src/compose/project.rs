@@ -3,8 +3,8 @@
 use super::files::Files;
 use super::log::Log;
 use super::model::{Project, Service};
+use super::node::{Entry, Mark, Node, Value, shortened};
 use super::read::Spot;
-use super::tree::{Entry, Mark, Node, Value, shortened};
 use super::{Source, depends, extends, service, top};
 
 const TOP: [&str; 9] =

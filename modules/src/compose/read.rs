@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::interpolate::literal;
 use super::log::{At, Log};
-use super::tree::{Entry, Node, Value, shortened};
+use super::node::{Entry, Node, Value, shortened};
 use super::{Unresolved, words};
 use crate::spec::yaml::join;
 use crate::suggest::closest;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::log::Log;
 use super::model::{Healthcheck, Resources, Restart, Service, Test, Ulimit};
+use super::node::{Value, shortened};
 use super::read::Spot;
-use super::tree::{Value, shortened};
 
 const DEPLOY: [&str; 9] = [
     "resources",
