@@ -1,6 +1,6 @@
 //! Compose files: from their text and an environment to a project of typed services, in start order.
 //!
-//! Pure: other files (`.env`, `env_file`, `extends`, `include`) come from a function. Strictly read, whatever cannot be
+//! Pure: other files (`.env`, `env_file`, `extends`, `include`, an override) come from a function. Strictly read, whatever cannot be
 //! carried out is an error with its place; leniently, it becomes a note, and what can be read is given. All texts of a
 //! [`Project`] are templates of ours: `${port.web}` is a reference that the node resolves, `$${` a literal `${`.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::spec::error::{Place, SpecErrors};
 
+mod addresses;
 mod depends;
 mod dotenv;
 mod extends;
@@ -21,11 +22,13 @@ pub mod module;
 mod mounts;
 mod networking;
 mod node;
+mod overrides;
 mod ports;
 mod project;
 mod read;
 mod resources;
 mod service;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod top;

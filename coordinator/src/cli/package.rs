@@ -22,6 +22,8 @@ pub struct Packed {
     pub spec: ModuleSpec,
     pub digest: Digest,
     pub bytes: Vec<u8>,
+    /// What people should know of how its compose file is read.
+    pub notes: Vec<String>,
 }
 
 const CHUNK: usize = 256 * 1024;
@@ -29,9 +31,10 @@ const CHUNK: usize = 256 * 1024;
 pub fn pack(folder: &Path) -> Result<Packed, Failure> {
     let packed = package::pack(folder)?;
     let (spec, digest) = (packed.spec.clone(), packed.digest);
+    let notes = packed.compose.as_ref().map(|compose| compose.notes.clone()).unwrap_or_default();
     let bytes =
         packed.into_bytes().map_err(|cause| Failure::io("could not read back the package", &cause))?;
-    Ok(Packed { spec, digest, bytes })
+    Ok(Packed { spec, digest, bytes, notes })
 }
 
 /// Reads a package, and checks it the way a node will.
@@ -42,7 +45,8 @@ pub fn read(path: &Path) -> Result<Packed, Failure> {
     if Digest::of(&bytes) != verified.digest {
         return Err(Failure::invalid(format!("{} changed while it was read", path.display())));
     }
-    Ok(Packed { spec: verified.spec, digest: verified.digest, bytes })
+    let notes = verified.compose.map(|compose| compose.notes).unwrap_or_default();
+    Ok(Packed { spec: verified.spec, digest: verified.digest, bytes, notes })
 }
 
 impl From<PackageError> for Failure {

@@ -1,44 +1,74 @@
 //! Runtime `compose`: from the compose file of a package to the containers a node is asked to run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use modules::compose::model::{
-    Condition, FileMount, FileObject, Healthcheck, HostPort, Mount, MountSource, NetworkMode, Project,
-    Restart, Service, Test,
+    Condition, Healthcheck, HostPort, Network, NetworkMode, Project, Restart, Service, Test,
 };
 use modules::compose::{self, Source};
 use modules::package::Texts;
 use modules::spec::ModuleSpec;
 use modules::spec::runtime::{Compose, Runtime};
 use proto::v1;
-use proto::v1::container_service::RestartPolicy;
-use proto::v1::mount::Source as From;
+use proto::v1::container_service::{Addresses, RestartPolicy};
+use proto::v1::network_options::Pool;
 
 use super::FleetError;
 use super::spec::{millis, protocol};
+
+mod mounts;
+mod replicas;
+
+/// What a compose file comes to.
+pub struct Carried {
+    pub group: v1::ContainerGroup,
+    /// What people should know of how it is read.
+    pub notes: Vec<String>,
+}
 
 /// None for a module with another runtime.
 ///
 /// # Errors
 /// What in the compose file is wrong, or cannot be carried out.
-pub fn group(spec: &ModuleSpec, package: &Texts) -> Result<Option<v1::ContainerGroup>, FleetError> {
+pub fn group(spec: &ModuleSpec, package: &Texts) -> Result<Option<Carried>, FleetError> {
     let Runtime::Compose(wanted) = &spec.runtime else { return Ok(None) };
     let project = read(wanted, package)?;
     let carrier = Carrier { spec, package, project: &project, folder: folder_of(&wanted.file) };
-    let services =
+    let services: Vec<v1::ContainerService> =
         project.services.iter().map(|service| carrier.service(service)).collect::<Result<_, _>>()?;
-    let networks = project.networks.iter().map(|(name, network)| {
-        let options = v1::NetworkOptions {
-            internal: network.is_internal,
-            subnet: network.subnets.first().map(|(subnet, _)| subnet.clone()).unwrap_or_default(),
-            external: match network.is_external {
-                true => network.name.clone().unwrap_or_else(|| name.clone()),
-                false => String::new(),
-            },
-        };
-        (name.clone(), options)
-    });
-    Ok(Some(v1::ContainerGroup { services, networks: networks.collect() }))
+    let counts =
+        project.services.iter().filter_map(|service| Some((service.name.clone(), service.replicas?)));
+    let services = replicas::expand(services, &counts.collect())?;
+    let networks = project.networks.iter().map(|(name, network)| (name.clone(), options(name, network)));
+    let group = v1::ContainerGroup { services, networks: networks.collect() };
+    Ok(Some(Carried { group, notes: project.notes.iter().map(ToString::to_string).collect() }))
+}
+
+fn options(name: &str, network: &Network) -> v1::NetworkOptions {
+    let pools: Vec<Pool> = network
+        .pools
+        .iter()
+        .map(|pool| Pool {
+            subnet: pool.subnet.clone(),
+            gateway: pool.gateway.clone().unwrap_or_default(),
+            range: pool.range.clone().unwrap_or_default(),
+            taken: pool.taken.clone(),
+        })
+        .collect();
+    let is_plain = |pool: &Pool| *pool == Pool { subnet: pool.subnet.clone(), ..Pool::default() };
+    v1::NetworkOptions {
+        internal: network.is_internal,
+        subnet: pools.first().map(|pool| pool.subnet.clone()).unwrap_or_default(),
+        // One subnet with nothing more to say is told as it always was.
+        pools: if pools.len() == 1 && is_plain(&pools[0]) { Vec::new() } else { pools },
+        external: match network.is_external {
+            true => network.name.clone().unwrap_or_else(|| name.to_owned()),
+            false => String::new(),
+        },
+        driver: network.driver.clone().unwrap_or_default(),
+        driver_options: network.driver_opts.clone(),
+        ipv6: network.has_ipv6,
+    }
 }
 
 fn read(wanted: &Compose, package: &Texts) -> Result<Project, FleetError> {
@@ -89,24 +119,7 @@ struct Carrier<'c> {
 
 impl Carrier<'_> {
     fn service(&self, service: &Service) -> Result<v1::ContainerService, FleetError> {
-        let mut mounts = Vec::new();
-        let mut tmpfs = service.tmpfs.clone();
-        for mount in &service.mounts {
-            match &mount.source {
-                MountSource::Tmpfs { bytes, .. } => {
-                    let size = bytes.map_or_else(String::new, |bytes| format!(":size={bytes}"));
-                    tmpfs.push(format!("{}{size}", mount.target));
-                }
-                source => mounts.push(self.mount(mount, source)),
-            }
-        }
-        for (files, objects) in
-            [(&service.secrets, &self.project.secrets), (&service.configs, &self.project.configs)]
-        {
-            for file in files {
-                mounts.push(self.file(file, objects.get(&file.source))?);
-            }
-        }
+        let (mounts, tmpfs) = self.mounts(service)?;
         Ok(v1::ContainerService {
             name: service.name.clone(),
             image: service.image.clone().unwrap_or_default(),
@@ -159,6 +172,11 @@ impl Carrier<'_> {
             pid_mode: service.pid.clone().unwrap_or_default(),
             ipc_mode: service.ipc.clone().unwrap_or_default(),
             dns: service.dns.clone(),
+            dns_search: service.dns_search.clone(),
+            dns_options: service.dns_opt.clone(),
+            addresses: addresses(service),
+            stdin_open: service.stdin_open,
+            memory_reservation_bytes: service.resources.memory_reservation.unwrap_or(0),
             gpus: service.gpus,
             load: String::new(),
             pull_secret: String::new(),
@@ -171,44 +189,6 @@ impl Carrier<'_> {
         waits.into_iter().any(|dependency| {
             dependency.service == service.name && dependency.condition == Condition::Completed
         })
-    }
-
-    /// What is in the package is mounted from there and cannot be written to; any other path beside the compose file
-    /// is a folder that is kept for the instance.
-    fn mount(&self, mount: &Mount, source: &MountSource) -> v1::Mount {
-        let source = match source {
-            MountSource::Named(name) => From::Volume(name.clone()),
-            MountSource::Relative(path) => self.relative(path),
-            MountSource::Absolute(path) => From::HostPath(path.clone()),
-            MountSource::Anonymous | MountSource::Tmpfs { .. } => From::Anonymous(true),
-        };
-        v1::Mount { source: Some(source), target: mount.target.clone(), read_only: mount.read_only }
-    }
-
-    fn relative(&self, path: &str) -> From {
-        let inside = match (self.folder, path) {
-            ("", path) => path.to_owned(),
-            (folder, "") => folder.to_owned(),
-            (folder, path) => format!("{folder}/{path}"),
-        };
-        if inside.is_empty() || self.package.paths.contains(&inside) {
-            return From::ReleasePath(inside);
-        }
-        From::Volume(inside.replace('/', "_"))
-    }
-
-    fn file(&self, file: &FileMount, object: Option<&FileObject>) -> Result<v1::Mount, FleetError> {
-        let source = match object {
-            Some(FileObject::File(MountSource::Relative(path))) => self.relative(path),
-            Some(FileObject::File(MountSource::Absolute(path))) => From::HostPath(path.clone()),
-            Some(FileObject::File(_) | FileObject::Value(_) | FileObject::External) | None => {
-                return Err(invalid(format!(
-                    "{}: {:?} is not a file; put it under templates/, where ${{config.<name>}} stands for a secret",
-                    file.field, file.source
-                )));
-            }
-        };
-        Ok(v1::Mount { source: Some(source), target: file.target.clone(), read_only: true })
     }
 
     /// What the file publishes, and what the module does of this service.
@@ -262,6 +242,16 @@ fn network_mode(service: &Service) -> Result<String, FleetError> {
             Err(invalid(message))
         }
     }
+}
+
+fn addresses(service: &Service) -> BTreeMap<String, Addresses> {
+    let own =
+        service.networks.iter().filter(|attachment| attachment.ipv4.is_some() || attachment.ipv6.is_some());
+    let own = own.map(|attachment| {
+        let [ipv4, ipv6] = [&attachment.ipv4, &attachment.ipv6].map(|text| text.clone().unwrap_or_default());
+        (attachment.network.clone(), Addresses { ipv4, ipv6 })
+    });
+    own.collect()
 }
 
 fn aliases(service: &Service) -> Vec<String> {

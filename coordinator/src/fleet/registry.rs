@@ -5,6 +5,7 @@ mod commands;
 mod curation;
 pub(in crate::fleet) mod known;
 mod load;
+mod origin;
 mod parts;
 mod propose;
 mod registries;
@@ -37,6 +38,8 @@ use crate::fault;
 use crate::store::json::{get_json, list_json, put_json};
 use crate::store::{Precondition, StoreError, Txn};
 
+pub use origin::Origin;
+
 /// Largest package that is taken, in bytes.
 const MAX_PACKAGE: u64 = 4 << 30;
 
@@ -48,6 +51,9 @@ struct ModuleRecord {
     /// What its compose file came to, as the agent's protocol encodes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     containers: Vec<u8>,
+    /// What people should know of how that file is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     package_bytes: u64,
     is_builtin: bool,
     added_at: UnixMillis,
@@ -60,15 +66,6 @@ struct ModuleRecord {
     /// The key that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
-}
-
-/// Where an imported module came from.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Origin {
-    source: String,
-    commit: String,
-    confidence: u32,
-    is_draft: bool,
 }
 
 /// What for a module is looked up.
@@ -205,7 +202,7 @@ impl Fleet {
     fn record_of(
         &self,
         spec: ModuleSpec,
-        containers: Vec<u8>,
+        (containers, notes): (Vec<u8>, Vec<String>),
         digest: Digest,
         package_bytes: u64,
         is_builtin: bool,
@@ -219,6 +216,7 @@ impl Fleet {
             release,
             spec,
             containers,
+            notes,
             package_bytes,
             is_builtin,
             added_at: self.clock.now(),
@@ -324,20 +322,6 @@ fn parse_digest(digest: &str) -> Result<Digest, FleetError> {
         .map_err(|cause| FleetError::Unreadable { what: digest.to_owned(), cause: cause.into() })
 }
 
-impl From<v1::ModuleOrigin> for Origin {
-    fn from(origin: v1::ModuleOrigin) -> Self {
-        let v1::ModuleOrigin { source, commit, confidence, draft } = origin;
-        Self { source, commit, confidence: confidence.min(100), is_draft: draft }
-    }
-}
-
-impl From<&Origin> for v1::ModuleOrigin {
-    fn from(origin: &Origin) -> Self {
-        let Origin { source, commit, confidence, is_draft } = origin.clone();
-        Self { source, commit, confidence, draft: is_draft }
-    }
-}
-
 fn resolved(record: ModuleRecord) -> Resolved {
     let containers = (!record.containers.is_empty())
         .then(|| v1::ContainerGroup::decode(record.containers.as_slice()).ok())
@@ -345,13 +329,14 @@ fn resolved(record: ModuleRecord) -> Resolved {
     Resolved { release: record.release, spec: record.spec, containers }
 }
 
-/// What a module's compose file comes to; nothing for other runtimes.
-fn containers(spec: &ModuleSpec, package: impl std::io::Read) -> Result<Vec<u8>, FleetError> {
+/// What a module's compose file comes to, and the notes on it; nothing for other runtimes.
+fn containers(spec: &ModuleSpec, package: impl std::io::Read) -> Result<(Vec<u8>, Vec<String>), FleetError> {
     if !matches!(spec.runtime, Runtime::Compose(_)) {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let texts = modules::package::texts(package).map_err(unwritable)?;
-    Ok(compose::group(spec, &texts)?.map(|group| group.encode_to_vec()).unwrap_or_default())
+    let carried = compose::group(spec, &texts)?;
+    Ok(carried.map(|carried| (carried.group.encode_to_vec(), carried.notes)).unwrap_or_default())
 }
 
 /// Higher versions come later; a pre-release comes before all that are none.

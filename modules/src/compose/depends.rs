@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::log::Log;
-use super::model::{MountSource, Project, Service};
+use super::model::{FileObject, MountSource, Project, Service};
 use crate::suggest::closest;
 
 /// Leaves out services whose profiles nobody asked for.
@@ -51,6 +51,7 @@ pub fn check(project: &mut Project, left_out: &[Service], log: &mut Log) {
     }
     for service in &project.services {
         check_names(service, project, log);
+        note_owners(service, project, log);
     }
 }
 
@@ -85,6 +86,19 @@ fn check_names(service: &Service, project: &Project, log: &mut Log) {
     }
     for config in &service.configs {
         check("configs", config.field.clone(), &config.source, project.configs.keys().collect());
+    }
+}
+
+/// Says where the owner of a secret or config has no effect.
+fn note_owners(service: &Service, project: &Project, log: &mut Log) {
+    for (files, objects) in [(&service.secrets, &project.secrets), (&service.configs, &project.configs)] {
+        for file in files {
+            let is_owned = file.mode.is_some() || file.uid.is_some() || file.gid.is_some();
+            if is_owned && matches!(objects.get(&file.source), Some(FileObject::File(_))) {
+                let why = "mode, uid and gid are not applied to a file: it is mounted as it is";
+                log.ignored(log.at(&file.field), &file.field, why);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::log::Log;
 use super::read::Spot;
 
 /// Read by `service.rs` and its neighbours.
-pub const READ: [&str; 53] = [
+pub const READ: [&str; 55] = [
     "build",
     "cap_add",
     "cap_drop",
@@ -17,6 +17,8 @@ pub const READ: [&str; 53] = [
     "deploy",
     "devices",
     "dns",
+    "dns_opt",
+    "dns_search",
     "entrypoint",
     "env_file",
     "environment",
@@ -89,13 +91,11 @@ const IGNORED: [(&str, &str); 22] = [
 ];
 
 /// The services would not be what the file says without these.
-const REFUSED: [(&str, &str); 18] = [
+const REFUSED: [(&str, &str); 16] = [
     ("cgroup", "containers in the node's own control group are not supported"),
     ("cgroup_parent", "the control group is the runtime's choice"),
     ("credential_spec", "is for Windows"),
     ("device_cgroup_rules", "name the devices in `devices` instead"),
-    ("dns_opt", "set it on the node"),
-    ("dns_search", "set it on the node"),
     ("external_links", "containers outside the module cannot be linked; use `depends` in MODULE.yaml"),
     ("isolation", "is for Windows"),
     ("mem_swap", "is not part of the compose format"),

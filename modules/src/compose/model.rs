@@ -74,11 +74,15 @@ pub struct Service {
     pub pid: Option<String>,
     pub ipc: Option<String>,
     pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub dns_opt: Vec<String>,
     pub extra_hosts: Vec<String>,
     pub depends_on: Vec<Dependency>,
     pub healthcheck: Option<Healthcheck>,
     pub restart: Restart,
     pub resources: Resources,
+    /// How many of it are to run, where the file says so.
+    pub replicas: Option<u32>,
     pub ulimits: BTreeMap<String, Ulimit>,
     pub sysctls: BTreeMap<String, String>,
     pub tmpfs: Vec<String>,
@@ -153,8 +157,10 @@ pub struct Mount {
     pub target: String,
     pub read_only: bool,
     pub propagation: Option<String>,
-    /// Of the volume or the image, when not all of it.
+    /// Of the volume, when not all of it.
     pub subpath: Option<String>,
+    /// Whether a new volume stays empty, whatever the image has in its place.
+    pub no_copy: bool,
     pub field: String,
 }
 
@@ -242,6 +248,17 @@ pub enum Test {
     Shell(String),
 }
 
+impl Test {
+    /// The command line that a person wrote, if one is.
+    pub fn words(&self) -> &[String] {
+        match self {
+            Test::Image | Test::Disabled => &[],
+            Test::Exec(words) => words,
+            Test::Shell(line) => std::slice::from_ref(line),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Restart {
     #[default]
@@ -272,23 +289,34 @@ pub struct Ulimit {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     pub name: Option<String>,
+    /// None for a bridge.
     pub driver: Option<String>,
     pub driver_opts: BTreeMap<String, String>,
     pub is_external: bool,
     pub is_internal: bool,
     pub has_ipv6: bool,
-    /// `subnet`s with their gateways.
-    pub subnets: Vec<(String, Option<String>)>,
+    pub pools: Vec<Pool>,
     pub labels: BTreeMap<String, String>,
+}
+
+/// Addresses that a network gives out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pool {
+    pub subnet: String,
+    pub gateway: Option<String>,
+    /// The part of the subnet that addresses are given from where nobody asks for one.
+    pub range: Option<String>,
+    /// Addresses that are somebody else's, by their names.
+    pub taken: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedVolume {
     pub name: Option<String>,
-    pub driver: Option<String>,
-    pub driver_opts: BTreeMap<String, String>,
     pub is_external: bool,
     pub labels: BTreeMap<String, String>,
+    /// A folder of the node, where it is not one that is kept for the instance.
+    pub stands_for: Option<MountSource>,
 }
 
 /// A secret or a config.
@@ -307,5 +335,7 @@ pub struct FileMount {
     pub source: String,
     pub target: String,
     pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
     pub field: String,
 }

@@ -4,23 +4,10 @@ use super::files::resolve;
 use super::log::Log;
 use super::model::{Device, FileMount, Mount, MountSource};
 use super::node::Value;
-use super::read::{Spot, has_reference};
+use super::read::{Spot, has_reference, ignore};
 
-const MODES: [&str; 13] = [
-    "rw",
-    "ro",
-    "z",
-    "Z",
-    "cached",
-    "delegated",
-    "consistent",
-    "nocopy",
-    "copy",
-    "volume-nocopy",
-    "U",
-    "O",
-    "idmap",
-];
+/// What is so anyway.
+const MODES: [&str; 5] = ["rw", "cached", "delegated", "consistent", "copy"];
 const PROPAGATIONS: [&str; 6] = ["shared", "rshared", "slave", "rslave", "private", "rprivate"];
 
 pub fn read(spot: &Spot<'_>, log: &mut Log) -> Vec<Mount> {
@@ -55,17 +42,38 @@ fn short(spot: &Spot<'_>, log: &mut Log) -> Option<Mount> {
         read_only: false,
         propagation: None,
         subpath: None,
+        no_copy: false,
         field: spot.path.clone(),
     };
     for mode in modes.split(',').filter(|mode| !mode.is_empty()) {
         match mode {
             "ro" => mount.read_only = true,
-            mode if PROPAGATIONS.contains(&mode) => mount.propagation = Some(mode.to_owned()),
+            "nocopy" | "volume-nocopy" => mount.no_copy = true,
+            "z" | "Z" | "U" | "O" | "idmap" => {
+                log.ignored(spot.at(), &spot.path, format!("the mode {mode:?} is not applied"));
+            }
+            mode if PROPAGATIONS.contains(&mode) => propagate(mode, &mut mount, spot, log),
             mode if MODES.contains(&mode) => {}
             mode => log.wrong(spot.at(), &spot.path, format!("the mode {mode:?}"), "ro or rw", None),
         }
     }
     Some(mount)
+}
+
+/// Mounts that come and go later are shared with folders of the node only.
+fn propagate(mode: &str, mount: &mut Mount, spot: &Spot<'_>, log: &mut Log) {
+    match &mount.source {
+        MountSource::Relative(_) | MountSource::Absolute(_) => mount.propagation = Some(mode.to_owned()),
+        MountSource::Named(_) | MountSource::Anonymous | MountSource::Tmpfs { .. } => {
+            log.wrong(
+                spot.at(),
+                &spot.path,
+                format!("the mode {mode:?}"),
+                "a path of the node with it",
+                None,
+            );
+        }
+    }
 }
 
 /// Splits at colons, except those inside `${…}`.
@@ -158,14 +166,47 @@ fn long(spot: &Spot<'_>, log: &mut Log) -> Option<Mount> {
     let bind = spot.get("bind", log);
     if let Some(bind) = &bind {
         log.map(bind, &["propagation", "create_host_path", "selinux", "recursive"]);
+        ignore(bind, &["selinux", "recursive"], "is not applied", log);
+        ignore(bind, &["create_host_path"], "is not applied: a path that is not there is made", log);
     }
-    let propagation = bind.and_then(|bind| bind.get("propagation", log)).and_then(|spot| log.text(&spot));
-    let volume = spot.get("volume", log);
-    if let Some(volume) = &volume {
-        log.map(volume, &["nocopy", "subpath", "labels"]);
+    let mut mount = Mount {
+        source,
+        target,
+        read_only,
+        propagation: None,
+        subpath: None,
+        no_copy: false,
+        field: spot.path.clone(),
+    };
+    if let Some(spot) = bind.and_then(|bind| bind.get("propagation", log))
+        && let Some(mode) = log.filled(&spot)
+    {
+        match PROPAGATIONS.contains(&mode.as_str()) {
+            true => propagate(&mode, &mut mount, &spot, log),
+            false => log.not(&spot, format!("one of {}", PROPAGATIONS.join(", ")), None),
+        }
     }
-    let subpath = volume.and_then(|volume| volume.get("subpath", log)).and_then(|spot| log.filled(&spot));
-    Some(Mount { source, target, read_only, propagation, subpath, field: spot.path.clone() })
+    if let Some(volume) = spot.get("volume", log) {
+        log.map(&volume, &["nocopy", "subpath", "labels"]);
+        ignore(&volume, &["labels"], "have no effect", log);
+        mount.no_copy = volume.get("nocopy", log).and_then(|spot| log.flag(&spot)).unwrap_or_default();
+        mount.subpath = volume.get("subpath", log).and_then(|spot| subpath(&mount.source, &spot, log));
+    }
+    Some(mount)
+}
+
+/// A folder inside a volume.
+fn subpath(source: &MountSource, spot: &Spot<'_>, log: &mut Log) -> Option<String> {
+    let text = log.filled(spot)?;
+    let path = resolve("", &text).filter(|path| !path.is_empty() && !has_reference(path));
+    let MountSource::Named(_) = source else {
+        log.not(spot, "a subpath of a named volume", None);
+        return None;
+    };
+    if path.is_none() {
+        log.not(spot, "a path inside the volume, such as data/uploads", None);
+    }
+    path
 }
 
 fn source_by_type(
@@ -253,7 +294,8 @@ pub fn file_mounts(spot: &Spot<'_>, folder: &str, log: &mut Log) -> Vec<FileMoun
         match &item.node.value {
             Value::Plain(name) | Value::Quoted(name) => {
                 let target = format!("{folder}{name}");
-                mounts.push(FileMount { source: name.clone(), target, mode: None, field });
+                let source = name.clone();
+                mounts.push(FileMount { source, target, mode: None, uid: None, gid: None, field });
             }
             Value::Map(_) => {
                 log.map(&item, &["source", "target", "uid", "gid", "mode"]);
@@ -265,7 +307,11 @@ pub fn file_mounts(spot: &Spot<'_>, folder: &str, log: &mut Log) -> Vec<FileMoun
                 let target = target.unwrap_or_else(|| source.clone());
                 let target = if target.starts_with('/') { target } else { format!("{folder}{target}") };
                 let mode = item.get("mode", log).and_then(|spot| read_mode(&spot, log));
-                mounts.push(FileMount { source, target, mode, field });
+                let owner = |key: &str, log: &mut Log| {
+                    item.get(key, log).and_then(|spot| log.number(&spot, "the number of a user or group"))
+                };
+                let (uid, gid) = (owner("uid", log), owner("gid", log));
+                mounts.push(FileMount { source, target, mode, uid, gid, field });
             }
             Value::Null | Value::List(_) => log.not(&item, "a name", None),
         }

@@ -1,9 +1,13 @@
 //! How a service is reached and what it reaches: `ports`, `networks`, `network_mode`, `dns`, `extra_hosts`.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
 use super::log::Log;
 use super::model::{Attachment, NetworkMode, Service};
+use super::node::shortened;
 use super::ports;
-use super::read::Spot;
+use super::read::{Spot, has_reference, ignore};
 use super::service::texts;
 use crate::spec::yaml::join;
 
@@ -22,7 +26,9 @@ pub fn read(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
     if let Some(spot) = spot.get("container_name", log) {
         log.ignored(spot.at(), &spot.path, "is not applied: containers are named after their instance");
     }
-    service.dns = texts(spot, "dns", log);
+    service.dns = servers(spot, log);
+    service.dns_search = texts(spot, "dns_search", log);
+    service.dns_opt = texts(spot, "dns_opt", log);
     service.extra_hosts = spot.get("extra_hosts", log).map(|spot| hosts(&spot, log)).unwrap_or_default();
     service.pid = spot.get("pid", log).and_then(|spot| log.filled(&spot));
     service.ipc = spot.get("ipc", log).and_then(|spot| log.filled(&spot));
@@ -74,19 +80,44 @@ fn networks(spot: &Spot<'_>, log: &mut Log) -> Vec<Attachment> {
             "interface_name",
         ];
         log.map(&below, &known);
-        for key in &known[3..] {
-            if let Some(spot) = below.get(key, log) {
-                log.ignored(spot.at(), &spot.path, "is not applied");
-            }
-        }
+        ignore(&below, &known[3..], "is not applied", log);
         attachments.push(Attachment {
             network: entry.key.clone(),
             aliases: texts(&below, "aliases", log),
-            ipv4: below.get("ipv4_address", log).and_then(|spot| log.filled(&spot)),
-            ipv6: below.get("ipv6_address", log).and_then(|spot| log.filled(&spot)),
+            ipv4: address::<Ipv4Addr>(&below, "ipv4_address", "an address such as 172.28.0.10", log),
+            ipv6: address::<Ipv6Addr>(&below, "ipv6_address", "an address such as fd00:28::10", log),
         });
     }
     attachments
+}
+
+/// An address, in its usual spelling.
+fn address<T: FromStr + ToString>(
+    spot: &Spot<'_>,
+    key: &str,
+    expected: &str,
+    log: &mut Log,
+) -> Option<String> {
+    let spot = spot.get(key, log)?;
+    log.parsed(&spot, expected, |text| {
+        text.trim().parse::<T>().map(|address| address.to_string()).map_err(|_| String::new())
+    })
+}
+
+/// `dns`: who is asked for names.
+fn servers(spot: &Spot<'_>, log: &mut Log) -> Vec<String> {
+    let servers = texts(spot, "dns", log);
+    let is_address = |text: &String| has_reference(text) || text.parse::<IpAddr>().is_ok();
+    if let (Some(bad), Some(spot)) = (servers.iter().find(|text| !is_address(text)), spot.get("dns", log)) {
+        log.wrong(
+            spot.at(),
+            &spot.path,
+            format!("{:?}", shortened(bad)),
+            "the address of a name server",
+            None,
+        );
+    }
+    servers
 }
 
 /// `host:address`, `host=address` or a map; given as `host:address`.

@@ -5,7 +5,7 @@ use super::log::Log;
 use super::model::{Project, Service};
 use super::node::{Entry, Mark, Node, Value, shortened};
 use super::read::Spot;
-use super::{Source, depends, extends, service, top};
+use super::{Source, addresses, depends, extends, overrides, service, storage, top};
 
 const TOP: [&str; 9] =
     ["version", "name", "services", "networks", "volumes", "secrets", "configs", "include", "models"];
@@ -15,6 +15,7 @@ const MAX_SERVICES: usize = 200;
 pub fn read(source: &Source<'_>, log: &mut Log) -> Option<Project> {
     let mut files = Files::new(source, log);
     let root = files.main(log)?;
+    let root = overrides::laid_over(root, &mut files, log);
     let root = extends::included(root, &mut files, log);
     let spot = Spot { node: &root, path: String::new() };
     if root.entries().is_none() {
@@ -25,8 +26,8 @@ pub fn read(source: &Source<'_>, log: &mut Log) -> Option<Project> {
     let services = services(&spot, &mut files, log);
     let mut project = Project {
         name: spot.get("name", log).and_then(|spot| log.filled(&spot)),
-        networks: top::all(&spot, "networks", log, top::network),
-        volumes: top::all(&spot, "volumes", log, top::volume),
+        networks: top::all(&spot, "networks", log, storage::network),
+        volumes: top::all(&spot, "volumes", log, storage::volume),
         secrets: top::all(&spot, "secrets", log, |spot, log| top::file_object(spot, &files, log)),
         configs: top::all(&spot, "configs", log, |spot, log| top::file_object(spot, &files, log)),
         ..Project::default()
@@ -40,6 +41,8 @@ pub fn read(source: &Source<'_>, log: &mut Log) -> Option<Project> {
     }
     project.services = services;
     depends::check(&mut project, &left_out, log);
+    storage::settle(&mut project);
+    addresses::check(&project, log);
     project.services = depends::order(std::mem::take(&mut project.services), log);
     if project.services.is_empty() && !log.is_broken() {
         log.wrong(root.at, "services", "no service", "at least one that is not left out", None);

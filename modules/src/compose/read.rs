@@ -246,6 +246,15 @@ impl Log {
     }
 }
 
+/// Says of each of these keys that is there why it has no effect.
+pub fn ignore(spot: &Spot<'_>, keys: &[&str], why: &str, log: &mut Log) {
+    for key in keys {
+        if let Some(spot) = spot.get(key, log) {
+            log.ignored(spot.at(), &spot.path, why);
+        }
+    }
+}
+
 /// Whether a text has a reference that somebody else resolves.
 pub fn has_reference(text: &str) -> bool {
     template::references(text).is_ok_and(|found| !found.is_empty())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::log::Log;
 use super::model::{Healthcheck, Resources, Restart, Service, Test, Ulimit};
 use super::node::{Value, shortened};
-use super::read::Spot;
+use super::read::{Spot, ignore};
 
 const DEPLOY: [&str; 9] = [
     "resources",
@@ -28,9 +28,7 @@ pub fn read(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
         pids: spot.get("pids_limit", log).and_then(|spot| pids(&spot, log)),
         shm: spot.get("shm_size", log).and_then(|spot| log.size(&spot)),
     };
-    if let Some(scale) = spot.get("scale", log) {
-        replicas(&scale, log);
-    }
+    service.replicas = spot.get("scale", log).and_then(|spot| replicas(&spot, log));
     if let Some(deploy) = spot.get("deploy", log) {
         read_deploy(&deploy, service, log);
     }
@@ -38,14 +36,9 @@ pub fn read(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
 
 fn read_deploy(deploy: &Spot<'_>, service: &mut Service, log: &mut Log) {
     log.map(deploy, &DEPLOY);
-    for key in ["placement", "update_config", "rollback_config", "labels", "mode", "endpoint_mode"] {
-        if let Some(spot) = deploy.get(key, log) {
-            log.ignored(spot.at(), &spot.path, "is for swarms; the fleet places and updates deployments");
-        }
-    }
-    if let Some(spot) = deploy.get("replicas", log) {
-        replicas(&spot, log);
-    }
+    let of_swarms = ["placement", "update_config", "rollback_config", "labels", "mode", "endpoint_mode"];
+    ignore(deploy, &of_swarms, "is for swarms; the fleet places and updates deployments", log);
+    service.replicas = deploy.get("replicas", log).and_then(|spot| replicas(&spot, log)).or(service.replicas);
     if let Some(policy) = deploy.get("restart_policy", log)
         && service.restart == Restart::No
     {
@@ -64,11 +57,8 @@ fn read_deploy(deploy: &Spot<'_>, service: &mut Service, log: &mut Log) {
         log.map(&reservations, &["cpus", "memory", "devices", "generic_resources"]);
         let memory = reservations.get("memory", log).and_then(|spot| log.size(&spot));
         service.resources.memory_reservation = memory.or(service.resources.memory_reservation);
-        for key in ["cpus", "generic_resources"] {
-            if let Some(spot) = reservations.get(key, log) {
-                log.ignored(spot.at(), &spot.path, "is not reserved; `requires` in MODULE.yaml is");
-            }
-        }
+        let why = "is not reserved; `requires` in MODULE.yaml is";
+        ignore(&reservations, &["cpus", "generic_resources"], why, log);
         if let Some(devices) = reservations.get("devices", log) {
             gpus(&devices, service, log);
         }
@@ -83,13 +73,28 @@ pub fn gpus(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
     log.wrong(spot.at(), &spot.path, "a reserved GPU", expected, hint);
 }
 
-fn replicas(spot: &Spot<'_>, log: &mut Log) {
-    if let Some(count) = log.number::<u32>(spot, "a whole number")
-        && count != 1
-    {
-        let hint = Some("give the count to the deployment: `orchestrator deploy --count`".to_owned());
-        log.wrong(spot.at(), &spot.path, format!("{count} replicas"), "1", hint);
+/// How many containers of a service may run in one instance.
+const MAX_REPLICAS: u32 = 32;
+
+fn replicas(spot: &Spot<'_>, log: &mut Log) -> Option<u32> {
+    let count = log.number::<u32>(spot, "a whole number")?;
+    if count == 0 {
+        let hint = Some("give the service a profile to switch it off".to_owned());
+        log.wrong(spot.at(), &spot.path, "0 replicas", "at least 1", hint);
+        return None;
     }
+    if count > MAX_REPLICAS {
+        let hint = Some("more of all services: `orchestrator deploy --count`".to_owned());
+        log.wrong(
+            spot.at(),
+            &spot.path,
+            format!("{count} replicas"),
+            format!("at most {MAX_REPLICAS}"),
+            hint,
+        );
+        return None;
+    }
+    Some(count)
 }
 
 fn cpus(spot: &Spot<'_>, log: &mut Log) -> Option<f64> {
@@ -123,11 +128,19 @@ pub fn restart(spot: &Spot<'_>, log: &mut Log) -> Restart {
             }
         }
     });
+    if let Some(Restart::OnFailure { most: Some(_) }) = restart {
+        log.ignored(spot.at(), &spot.path, ATTEMPTS);
+    }
     restart.unwrap_or_default()
 }
 
+const ATTEMPTS: &str =
+    "the number of attempts is not applied: pauses grow, and the update's health deadline decides";
+
 fn restart_policy(spot: &Spot<'_>, log: &mut Log) -> Restart {
     log.map(spot, &["condition", "delay", "max_attempts", "window"]);
+    ignore(spot, &["delay", "window"], "is not applied: pauses grow by themselves", log);
+    ignore(spot, &["max_attempts"], ATTEMPTS, log);
     let most = spot.get("max_attempts", log).and_then(|spot| log.number::<u32>(&spot, "a whole number"));
     let condition = spot.get("condition", log);
     let condition = condition.and_then(|spot| {

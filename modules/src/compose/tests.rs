@@ -177,9 +177,62 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
             "expected a file in the folder of the compose file",
         ),
         ("services: {a: {image: i, gpus: all}}", "found a reserved GPU"),
+        ("services: {a: {image: i, deploy: {replicas: 0}}}", "found 0 replicas, expected at least 1"),
+        ("services: {a: {image: i, scale: 99}}", "at most 32; more of all services"),
         (
-            "services: {a: {image: i, deploy: {replicas: 3}}}",
-            "found 3 replicas, expected 1; give the count to the deployment",
+            "services: {a: {image: i, scale: 2, ports: ['80:80']}}",
+            "services.a.ports[0]: found a port of the node, expected nothing that only one of 2 containers can have",
+        ),
+        ("services: {a: {image: i, scale: 2, container_name: x}}", "found a name of its own"),
+        ("services: {a: {image: i, dns: dns.example}}", "expected the address of a name server"),
+        (
+            "services: {a: {image: i, networks: {x: {ipv4_address: 10.9.0.5}}}}\nnetworks: {x: }",
+            "services.a.networks.x.ipv4_address: found 10.9.0.5, where the network \"x\" has no such subnet",
+        ),
+        (
+            "services: {a: {image: i, networks: {x: {ipv4_address: 10.9.1.5}}}}\nnetworks: {x: {ipam: {config: [{subnet: 10.9.0.0/24}]}}}",
+            "found 10.9.1.5, expected an address of 10.9.0.0/24",
+        ),
+        (
+            "services: {a: {image: i, networks: {x: {ipv4_address: 10.9.0.1}}}}\nnetworks: {x: {ipam: {config: [{subnet: 10.9.0.0/24, gateway: 10.9.0.1}]}}}",
+            "found 10.9.0.1, the gateway of the network \"x\"",
+        ),
+        (
+            "services: {a: {image: i, networks: &n {x: {ipv4_address: 10.9.0.5}}}, b: {image: i, networks: *n}}\nnetworks: {x: {ipam: {config: [{subnet: 10.9.0.0/24}]}}}",
+            "found 10.9.0.5, which service a has, expected an address of its own",
+        ),
+        (
+            "services: {a: {image: i, networks: {x: {ipv4_address: ten}}}}",
+            "found \"ten\", expected an address such as",
+        ),
+        (
+            "services: {a: {image: i}}\nnetworks: {x: {ipam: {config: [{subnet: 10.9.0.7/24}]}}}",
+            "networks.x.ipam.config[0].subnet: found \"10.9.0.7/24\", expected addresses such as 172.28.0.0/24; the block that holds it is 10.9.0.0/24",
+        ),
+        (
+            "services: {a: {image: i}}\nnetworks: {x: {driver: host}}",
+            "write \"network_mode: host\" in the service",
+        ),
+        (
+            "services: {a: {image: i}}\nnetworks: {x: {driver: weave}}",
+            "expected one of bridge, macvlan, ipvlan",
+        ),
+        (
+            "services: {a: {image: i}}\nvolumes: {x: {driver_opts: {type: nfs, o: 'addr=n', device: ':/x'}}}",
+            "mount it on the nodes, and name the path in the services",
+        ),
+        ("services: {a: {image: i}}\nvolumes: {x: {driver: rclone}}", "volumes.x.driver: found \"rclone\""),
+        (
+            "services: {a: {image: i, volumes: [{type: volume, source: x, target: /x, volume: {subpath: ../y}}]}}\nvolumes: {x: }",
+            "volume.subpath: found \"../y\", expected a path inside the volume",
+        ),
+        (
+            "services: {a: {image: i, volumes: ['x:/x:rshared']}}\nvolumes: {x: }",
+            "found the mode \"rshared\"",
+        ),
+        (
+            "services: {a: {image: i}}\nsecrets: {x: {driver: vault, file: ./x}}",
+            "secrets.x.driver: found \"vault\"",
         ),
         ("services: {a: {image: i, command: \"sh -c 'x\"}}", "found a quote ' that is not closed"),
         (
@@ -233,6 +286,153 @@ fn bombs_and_monsters_are_refused_quickly() {
         assert!(found.contains(says), "{says}: {found}");
         read(&source);
     }
+}
+
+#[test]
+fn addresses_volumes_and_replicas_are_read_as_they_are_written() {
+    let text = "
+services:
+  web:
+    image: i
+    dns: 9.9.9.9
+    dns_search: [lan]
+    dns_opt: ['ndots:2']
+    extra_hosts: ['db:10.0.0.2', host.docker.internal=host-gateway]
+    networks: {lan: {ipv4_address: 10.9.0.5, ipv6_address: 'fd00:9::5'}}
+    volumes:
+      - {type: volume, source: data, target: /up, volume: {subpath: a/./b, nocopy: true}}
+      - 'media:/media:ro'
+      - '/mnt:/mnt:rslave'
+  worker: {image: i, deploy: {replicas: 3}}
+networks:
+  lan:
+    driver: macvlan
+    driver_opts: {parent: eth0}
+    enable_ipv6: true
+    ipam: {config: [{subnet: 10.9.0.0/24, gateway: 10.9.0.1, ip_range: 10.9.0.128/25, aux_addresses: {printer: 10.9.0.9}}, {subnet: 'fd00:9::/64'}]}
+volumes:
+  data:
+  media: {driver_opts: {type: none, o: bind, device: /srv/media}}
+";
+    let project = strict(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let web = project.service("web").expect("there");
+    assert_eq!(
+        (&web.dns, &web.dns_search, &web.dns_opt),
+        (&vec!["9.9.9.9".into()], &vec!["lan".into()], &vec!["ndots:2".into()])
+    );
+    assert_eq!(web.extra_hosts, ["db:10.0.0.2", "host.docker.internal:host-gateway"]);
+    let joined = &web.networks[0];
+    assert_eq!((joined.ipv4.as_deref(), joined.ipv6.as_deref()), (Some("10.9.0.5"), Some("fd00:9::5")));
+    let [part, media, shared] = &web.mounts[..] else { panic!("three mounts") };
+    assert_eq!((part.subpath.as_deref(), part.no_copy), (Some("a/b"), true));
+    assert_eq!(media.source, model::MountSource::Absolute("/srv/media".to_owned()));
+    assert_eq!(shared.propagation.as_deref(), Some("rslave"));
+    assert_eq!(project.service("worker").expect("there").replicas, Some(3));
+    let lan = &project.networks["lan"];
+    assert_eq!((lan.driver.as_deref(), lan.has_ipv6, lan.pools.len()), (Some("macvlan"), true, 2));
+    let pool = &lan.pools[0];
+    assert_eq!((pool.gateway.as_deref(), pool.range.as_deref()), (Some("10.9.0.1"), Some("10.9.0.128/25")));
+    assert_eq!(pool.taken, values(&[("printer", "10.9.0.9")]));
+    assert_eq!(project.notes, []);
+}
+
+#[test]
+fn what_is_left_out_is_noted() {
+    let text = "
+services:
+  a:
+    image: i
+    restart: on-failure:5
+    volumes: ['/x:/x:z', {type: bind, source: /y, target: /y, bind: {create_host_path: false}}]
+    secrets: [{source: s, mode: 0400}]
+networks: {n: {name: fixed, attachable: true, driver: overlay}}
+volumes: {v: {name: fixed, labels: {a: b}}}
+secrets: {s: {file: ./s, labels: {a: b}}}
+";
+    let project = strict(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let notes: Vec<&str> = project.notes.iter().map(|note| note.field.as_str()).collect();
+    assert_eq!(
+        notes,
+        [
+            "services.a.restart",
+            "services.a.volumes[0]",
+            "services.a.volumes[1].bind.create_host_path",
+            "services.a.secrets[0]",
+            "networks.n.name",
+            "networks.n.attachable",
+            "networks.n.driver",
+            "volumes.v.name",
+            "volumes.v.labels",
+            "secrets.s.labels",
+        ]
+    );
+}
+
+#[test]
+fn an_override_beside_the_file_is_laid_over_it() {
+    let main = "
+services:
+  web:
+    image: web:1
+    command: [a]
+    environment: {A: '1', B: '1'}
+    ports: ['80:80']
+    volumes: ['./d:/d', 'data:/data']
+    depends_on: [db]
+    dns: 9.9.9.9
+  # A service may be called as a key is.
+  command: {image: c, environment: [X=1], user: '1'}
+  db: {image: db}
+volumes: {data: }
+";
+    let over = "
+services:
+  web:
+    command: [b]
+    environment: [B=2]
+    ports: ['81:81']
+    volumes: ['./e:/d']
+    depends_on: {command: {condition: service_healthy}}
+    dns: [1.1.1.1]
+  command: {environment: {Y: '2'}}
+  db: {image: 'db:2'}
+  extra: {image: e}
+volumes: {more: }
+";
+    let read = |name: &str, beside: &[&str]| {
+        let files = |path: &str| beside.contains(&path).then(|| over.as_bytes().to_vec());
+        parse(&Source { files: &files, ..Source::alone(name, main.as_bytes()) })
+            .unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let project =
+        read("app/docker-compose.yml", &["app/compose.override.yaml", "app/docker-compose.override.yml"]);
+    let web = project.service("web").expect("there");
+    assert_eq!(
+        (web.command.as_deref(), &web.dns[..]),
+        (Some(&["b".to_owned()][..]), &["9.9.9.9".to_owned(), "1.1.1.1".to_owned()][..])
+    );
+    assert_eq!(web.env, values(&[("A", "1"), ("B", "2")]));
+    assert_eq!(web.ports.iter().map(port_text).collect::<Vec<_>>(), ["*:80 -> 80/tcp", "*:81 -> 81/tcp"]);
+    let sources: Vec<&model::MountSource> = web.mounts.iter().map(|mount| &mount.source).collect();
+    assert_eq!(
+        sources,
+        [&model::MountSource::Relative("app/e".into()), &model::MountSource::Named("data".into())]
+    );
+    assert_eq!(web.depends_on.len(), 2);
+    let command = project.service("command").expect("there");
+    assert_eq!((&command.env, command.user.as_deref()), (&values(&[("X", "1"), ("Y", "2")]), Some("1")));
+    assert_eq!(project.service("db").expect("there").image.as_deref(), Some("db:2"));
+    assert!(project.service("extra").is_some() && project.volumes.contains_key("more"));
+    let notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "app/compose.override.yaml:1:1: is laid over app/docker-compose.yml",
+            "app/docker-compose.override.yml:1:1: is not read: compose.override.yaml is there, too",
+        ]
+    );
+    // Only a file with a usual name has one.
+    assert!(read("app/stack.yml", &["app/compose.override.yaml"]).service("extra").is_none());
 }
 
 #[test]

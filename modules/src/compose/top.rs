@@ -1,12 +1,12 @@
-//! The networks, volumes, secrets and configs that a compose file declares.
+//! What a compose file declares beside its services, and the secrets and configs among it.
 
 use std::collections::BTreeMap;
 
 use super::files::Files;
 use super::log::Log;
-use super::model::{FileObject, NamedVolume, Network};
+use super::model::FileObject;
 use super::mounts::path_of;
-use super::read::Spot;
+use super::read::{Spot, ignore};
 
 /// The entries of one of the top-level maps, read with `read`.
 pub fn all<T>(
@@ -27,78 +27,12 @@ pub fn all<T>(
 }
 
 /// `external: true`, or the older `external: {name: x}`.
-fn external(spot: &Spot<'_>, log: &mut Log) -> (bool, Option<String>) {
+pub fn external(spot: &Spot<'_>, log: &mut Log) -> (bool, Option<String>) {
     let Some(external) = spot.get("external", log) else { return (false, None) };
     if external.node.entries().is_some() {
         return (true, external.get("name", log).and_then(|spot| log.filled(&spot)));
     }
     (log.flag(&external).unwrap_or_default(), None)
-}
-
-pub fn network(spot: &Spot<'_>, log: &mut Log) -> Option<Network> {
-    let known = [
-        "name",
-        "driver",
-        "driver_opts",
-        "external",
-        "internal",
-        "attachable",
-        "enable_ipv4",
-        "enable_ipv6",
-        "ipam",
-        "labels",
-    ];
-    log.map(spot, &known);
-    let (is_external, external_name) = external(spot, log);
-    let flag =
-        |key: &str, log: &mut Log| spot.get(key, log).and_then(|spot| log.flag(&spot)).unwrap_or_default();
-    let map =
-        |key: &str, log: &mut Log| spot.get(key, log).map(|spot| log.string_map(&spot)).unwrap_or_default();
-    if is_external {
-        log.remark(spot.at(), &spot.path, "has to be on the node before: it is external");
-    }
-    Some(Network {
-        name: spot.get("name", log).and_then(|spot| log.filled(&spot)).or(external_name),
-        driver: spot.get("driver", log).and_then(|spot| log.filled(&spot)),
-        driver_opts: map("driver_opts", log),
-        is_external,
-        is_internal: flag("internal", log),
-        has_ipv6: flag("enable_ipv6", log),
-        subnets: spot.get("ipam", log).map(|spot| subnets(&spot, log)).unwrap_or_default(),
-        labels: map("labels", log),
-    })
-}
-
-fn subnets(spot: &Spot<'_>, log: &mut Log) -> Vec<(String, Option<String>)> {
-    log.map(spot, &["driver", "config", "options"]);
-    let mut subnets = Vec::new();
-    let Some(config) = spot.get("config", log) else { return subnets };
-    for item in log.list(&config) {
-        log.map(&item, &["subnet", "gateway", "ip_range", "aux_addresses"]);
-        let gateway = item.get("gateway", log).and_then(|spot| log.filled(&spot));
-        if let Some(subnet) = item.get("subnet", log).and_then(|spot| log.filled(&spot)) {
-            subnets.push((subnet, gateway));
-        }
-    }
-    subnets
-}
-
-pub fn volume(spot: &Spot<'_>, log: &mut Log) -> Option<NamedVolume> {
-    log.map(spot, &["name", "driver", "driver_opts", "external", "labels"]);
-    let (is_external, external_name) = external(spot, log);
-    let map =
-        |key: &str, log: &mut Log| spot.get(key, log).map(|spot| log.string_map(&spot)).unwrap_or_default();
-    if is_external {
-        let hint = Some("declare it without `external`; it is kept over updates".to_owned());
-        log.wrong(spot.at(), &spot.path, "an external volume", "a volume of this file", hint);
-    }
-    Some(NamedVolume {
-        name: spot.get("name", log).and_then(|spot| log.filled(&spot)).or(external_name),
-        driver: spot.get("driver", log).and_then(|spot| log.filled(&spot)),
-        driver_opts: map("driver_opts", log),
-        is_external,
-        labels: map("labels", log),
-    })
 }
 
 /// A secret or a config.
@@ -115,6 +49,13 @@ pub fn file_object(spot: &Spot<'_>, files: &Files<'_>, log: &mut Log) -> Option<
         "template_driver",
     ];
     log.map(spot, &known);
+    ignore(spot, &["labels"], "have no effect", log);
+    for key in ["driver", "driver_opts", "template_driver"] {
+        if let Some(spot) = spot.get(key, log) {
+            let hint = Some("give it a `file`, or `environment` from a secret config item".to_owned());
+            log.not(&spot, "a secret or config of this file", hint);
+        }
+    }
     let (is_external, _) = external(spot, log);
     if let Some(file) = spot.get("file", log) {
         return path_of(&log.filled(&file)?, &file, log).map(FileObject::File);

@@ -19,7 +19,9 @@ pub fn check(file: SourceFile<'_>, findings: &mut Findings) {
         check_service(service, &project, file.path, findings);
     }
     for (name, volume) in &project.volumes {
-        if let Some(device) = volume.driver_opts.get("device").filter(|device| device.starts_with('/')) {
+        let Some(source @ MountSource::Absolute(device)) = &volume.stands_for else { continue };
+        let mut mounts = project.services.iter().flat_map(|service| &service.mounts);
+        if !mounts.any(|mount| mount.source == *source) {
             let line = line_of(&project, &format!("volumes.{name}.driver_opts.device"));
             containers::bind(device, false, (file.path, line), findings);
         }

@@ -21,6 +21,7 @@ use crate::runtime::body::End;
 use crate::runtime::engine::{Engine, EngineError, Engines, Kind};
 use crate::runtime::images::ImageBook;
 
+pub mod body;
 pub mod check;
 mod output;
 pub mod plan;

@@ -1,18 +1,23 @@
 //! The containers of an instance, with all references resolved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use proto::v1::mount::Source;
 use proto::v1::port::Protocol;
-use proto::v1::{ContainerGroup, ContainerService, Mount, PublishedPort, instance_spec};
+use proto::v1::{ContainerGroup, ContainerService, PublishedPort, health, instance_spec};
 
 use crate::content::Candidate;
-use crate::runtime::group::plan::{From, NetworkPlan, Owner, Plan, Resolved, ServicePlan};
+use crate::runtime::group::body::Resolved;
+use crate::runtime::group::plan::{Owner, Plan, ServicePlan};
 use crate::scene::{Scene, SceneError};
 
-const DEFAULT: &str = "default";
+mod mounts;
+mod networks;
+
+use mounts::Mounting;
+
 const STOP: Duration = Duration::from_secs(10);
 
 impl Scene {
@@ -31,7 +36,7 @@ impl Scene {
             .map(|service| self.service(&owner, group, service))
             .collect::<Result<_, _>>()?;
         Ok(Some(Plan {
-            networks: networks(&owner, group),
+            networks: networks::of(&owner, group),
             services,
             owner,
             content: candidate.content,
@@ -49,13 +54,11 @@ impl Scene {
         group: &ContainerGroup,
         service: &ContainerService,
     ) -> Result<ServicePlan, SceneError> {
+        let service = &self.with_texts(service)?;
         let what = |part: &str| format!("{} of service {}", part, service.name);
         let text = |part: &str, text: &str| self.render(&what(part), text);
-        let mut volumes = BTreeMap::new();
-        let mut mounts = Vec::new();
-        for mount in &service.mounts {
-            mounts.push(self.mount(owner, mount, &mut volumes)?);
-        }
+        let mut mounting = Mounting::new(self, owner, &service.name);
+        let mounts = service.mounts.iter().map(|mount| mounting.mount(mount)).collect::<Result<_, _>>()?;
         let env = service.env.iter().filter_map(|(name, value)| {
             let value = self.render_variable(&what(&format!("env {name}")), value).transpose()?;
             Some(value.map(|value| (name.clone(), value)))
@@ -90,10 +93,43 @@ impl Scene {
             health: service.health.clone(),
             uses_image_health: !service.no_healthcheck,
             shares_network_of: service.network_mode.strip_prefix("service:").map(str::to_owned),
-            networks: joined(owner, group, service),
-            volumes: volumes.into_iter().collect(),
+            networks: networks::joined(owner, group, service),
+            volumes: mounting.volumes.into_iter().collect(),
+            subfolders: mounting.subfolders,
+            texts: mounting.texts,
             body,
         })
+    }
+
+    /// The service with those of its texts resolved that go to the engine as they are.
+    fn with_texts(&self, service: &ContainerService) -> Result<ContainerService, SceneError> {
+        let mut service = service.clone();
+        let name = service.name.clone();
+        let render = |part: &str, text: &mut String| -> Result<(), SceneError> {
+            *text = self.render(&format!("{part} of service {name}"), text)?;
+            Ok(())
+        };
+        for (part, texts) in [
+            ("tmpfs", &mut service.tmpfs),
+            ("extra_hosts", &mut service.extra_hosts),
+            ("dns", &mut service.dns),
+            ("dns_search", &mut service.dns_search),
+            ("dns_opt", &mut service.dns_options),
+            ("devices", &mut service.devices),
+            ("aliases", &mut service.aliases),
+        ] {
+            texts.iter_mut().try_for_each(|text| render(part, text))?;
+        }
+        service.labels.values_mut().try_for_each(|text| render("labels", text))?;
+        service.sysctls.values_mut().try_for_each(|text| render("sysctls", text))?;
+        service.ports.iter_mut().try_for_each(|port| render("published port", &mut port.host_ip))?;
+        service.mounts.iter_mut().try_for_each(|mount| render("mount", &mut mount.target))?;
+        if let Some(health::Check::Exec(command)) =
+            service.health.as_mut().and_then(|health| health.check.as_mut())
+        {
+            command.argv.iter_mut().try_for_each(|text| render("healthcheck", text))?;
+        }
+        Ok(service)
     }
 
     fn archive(&self, service: &ContainerService) -> Result<Option<PathBuf>, SceneError> {
@@ -119,44 +155,6 @@ impl Scene {
         Ok((format!("{}/{protocol}", port.target), port.host_ip.clone(), number))
     }
 
-    fn mount(
-        &self,
-        owner: &Owner,
-        mount: &Mount,
-        volumes: &mut BTreeMap<String, PathBuf>,
-    ) -> Result<(From, String, bool), SceneError> {
-        let (from, is_read_only) = match &mount.source {
-            Some(Source::Volume(name)) => {
-                let default = || self.inside(&self.volume_root, name);
-                let folder = self.volumes.get(name).cloned().map_or_else(default, Ok)?;
-                self.kept(owner, name, folder, volumes)
-            }
-            Some(Source::HostPath(path)) => (From::Path(PathBuf::from(self.render("mount", path)?)), false),
-            Some(Source::ReleasePath(path)) => (From::Path(self.inside(&self.release_dir, path)?), true),
-            Some(Source::InstancePath(path)) => (From::Path(self.inside(&self.instance_dir, path)?), false),
-            Some(Source::Anonymous(_)) | None => (From::Anonymous, false),
-        };
-        Ok((from, mount.target.clone(), is_read_only || mount.read_only))
-    }
-
-    /// A folder that is kept for the instance becomes a volume of the engine, which fills a new one with what the
-    /// image has in its place and gives it to the image's user. Any other path is mounted as it is.
-    fn kept(
-        &self,
-        owner: &Owner,
-        name: &str,
-        folder: PathBuf,
-        volumes: &mut BTreeMap<String, PathBuf>,
-    ) -> (From, bool) {
-        if !folder.starts_with(&self.volume_root) {
-            let is_of_release = folder.starts_with(&self.release_dir);
-            return (From::Path(folder), is_of_release);
-        }
-        let volume = owner.name(name);
-        volumes.insert(volume.clone(), folder);
-        (From::Volume(volume), false)
-    }
-
     fn inside(&self, folder: &Path, path: &str) -> Result<PathBuf, SceneError> {
         let leaves = Path::new(path)
             .components()
@@ -176,33 +174,4 @@ impl Scene {
         });
         paths.filter(|path| !path.exists() && path.extension().is_none_or(|kind| kind != "sock")).collect()
     }
-}
-
-fn network_name(owner: &Owner, group: &ContainerGroup, name: &str) -> String {
-    match group.networks.get(name) {
-        Some(options) if !options.external.is_empty() => options.external.clone(),
-        Some(_) | None => owner.name(name),
-    }
-}
-
-fn networks(owner: &Owner, group: &ContainerGroup) -> Vec<NetworkPlan> {
-    let mut names: BTreeSet<&str> = group.networks.keys().map(String::as_str).collect();
-    names.insert(DEFAULT);
-    let plan = |name: &str| NetworkPlan {
-        name: network_name(owner, group, name),
-        options: group.networks.get(name).cloned().unwrap_or_default(),
-    };
-    names.into_iter().map(plan).collect()
-}
-
-fn joined(owner: &Owner, group: &ContainerGroup, service: &ContainerService) -> Vec<(String, Vec<String>)> {
-    if !service.network_mode.is_empty() {
-        return Vec::new();
-    }
-    let names = std::iter::once(&service.name).chain(&service.aliases).cloned().collect::<Vec<_>>();
-    let networks = match &service.networks[..] {
-        [] => vec![DEFAULT.to_owned()],
-        some => some.to_vec(),
-    };
-    networks.iter().map(|network| (network_name(owner, group, network), names.clone())).collect()
 }

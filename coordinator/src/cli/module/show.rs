@@ -34,6 +34,9 @@ struct Shown {
     accepted: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
+    /// On how its compose file is read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     module: ModuleSpec,
 }
 
@@ -83,6 +86,7 @@ fn from_package(packed: package::Packed, source: String) -> Shown {
         origin: None,
         accepted: Vec::new(),
         signed_by: None,
+        notes: packed.notes,
         module: packed.spec,
     }
 }
@@ -107,6 +111,7 @@ async fn from_registry(context: &Context, module: String) -> Result<Shown, Failu
         deprecated: Some(summary.deprecated).filter(|reason| !reason.is_empty()),
         origin: detail.origin.map(Origin::from),
         accepted: detail.accepted,
+        notes: detail.notes,
         signed_by: Some(detail.signed_by).filter(|key| !key.is_empty()),
         module,
     })
@@ -123,6 +128,12 @@ fn text(shown: &Shown, look: &Look) -> String {
     if !module.config.is_empty() {
         text.push('\n');
         text.push_str(&config(&module.config).render(look));
+    }
+    if !shown.notes.is_empty() {
+        text.push_str("\nnotes on its compose file\n");
+        for note in &shown.notes {
+            text.push_str(&format!("  {note}\n"));
+        }
     }
     text
 }

@@ -69,6 +69,7 @@ impl Fleet {
             versions,
             origin: origin.map(v1::ModuleOrigin::from),
             accepted: own.map(|record| record.accepted.clone()).unwrap_or_default(),
+            notes: own.map(|record| record.notes.clone()).unwrap_or_default(),
             signed_by: own.and_then(|record| record.signed_by.clone()).unwrap_or_default(),
         })
     }

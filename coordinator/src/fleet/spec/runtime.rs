@@ -104,7 +104,7 @@ fn mount(volume: &modules::spec::volume::Volume) -> Option<v1::Mount> {
         false => Source::Volume(volume.name.to_string()),
     };
     let target = volume.target.clone()?;
-    Some(v1::Mount { source: Some(source), target, read_only: volume.read_only })
+    Some(v1::Mount { source: Some(source), target, read_only: volume.read_only, ..Default::default() })
 }
 
 fn open_files(count: u32) -> v1::Ulimit {

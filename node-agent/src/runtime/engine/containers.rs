@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::{Body, Request, Response};
+use crate::runtime::group::plan::OPTIONS;
+
 use super::{Engine, EngineError, PATIENCE, escape};
 
 /// The end of a container that we do not wait for by ourselves.
@@ -145,10 +147,17 @@ impl Engine {
         Ok(code.unwrap_or(-1))
     }
 
-    /// Makes a network unless it is there.
+    /// Makes a network unless it is there, as it is to be.
     pub async fn make_network(&self, name: &str, body: &Value) -> Result<(), EngineError> {
-        match self.get(&format!("/networks/{}", escape(name))).await {
-            Ok(_) => Ok(()),
+        let path = format!("/networks/{}", escape(name));
+        match self.get(&path).await {
+            Ok(network) if network["Labels"][OPTIONS] == body["Labels"][OPTIONS] => Ok(()),
+            // It is from a former release. Where somebody is still in it, it has to do.
+            Ok(_) => match self.delete(&path).await {
+                Ok(()) => self.post("/networks/create", Some(body)).await.map(drop),
+                Err(EngineError::Refused { .. }) => Ok(()),
+                Err(error) => Err(error),
+            },
             Err(error) if error.is_missing() => self.post("/networks/create", Some(body)).await.map(drop),
             Err(error) => Err(error),
         }

@@ -1,12 +1,12 @@
-//! What an instance's containers are made of: everything is resolved, and in the words of the engines' API.
+//! What an instance's containers are made of, with everything resolved.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use proto::ids::{InstanceId, NodeName};
 use proto::v1::container_service::RestartPolicy;
-use proto::v1::{ContainerService, DependsOn, Health, NetworkOptions};
+use proto::v1::network_options::Pool;
+use proto::v1::{DependsOn, Health, NetworkOptions};
 use serde_json::{Map, Value, json};
 
 use crate::content::Content;
@@ -17,6 +17,8 @@ pub const OWNER: &str = "orchestrator.agent";
 pub const INSTANCE: &str = "orchestrator.instance";
 pub const SERVICE: &str = "orchestrator.service";
 pub const CONTENT: &str = "orchestrator.content";
+/// On networks that the file describes: by what they were made.
+pub const OPTIONS: &str = "orchestrator.options";
 const NODE: &str = "orchestrator.node";
 const DIGEST: &str = "orchestrator.digest";
 
@@ -82,12 +84,47 @@ pub struct ServicePlan {
     pub uses_image_health: bool,
     /// The service whose network it shares.
     pub shares_network_of: Option<String>,
-    /// Networks it joins, by their names in the engine, with its names there.
-    pub networks: Vec<(String, Vec<String>)>,
+    pub networks: Vec<Joined>,
     /// Volumes it mounts: their names in the engine, and the folders behind them.
     pub volumes: Vec<(String, PathBuf)>,
+    /// Folders inside of other folders, which the containers may fill as they like.
+    pub subfolders: Vec<(PathBuf, String)>,
+    /// Files that are made for it.
+    pub texts: Vec<TextFile>,
     /// What the engine is asked to make, but for the image, the labels and the networks.
     pub body: Value,
+}
+
+/// A network that a container joins.
+pub struct Joined {
+    /// In the engine.
+    pub network: String,
+    /// Its names there.
+    pub names: Vec<String>,
+    /// Its own addresses there; empty where the engine chooses.
+    pub ipv4: String,
+    pub ipv6: String,
+}
+
+impl Joined {
+    pub fn endpoint(&self) -> Value {
+        let mut endpoint = json!({ "Aliases": self.names });
+        for (key, address) in [("IPv4Address", &self.ipv4), ("IPv6Address", &self.ipv6)] {
+            if !address.is_empty() {
+                endpoint["IPAMConfig"][key] = json!(address);
+            }
+        }
+        endpoint
+    }
+}
+
+/// A file that a container sees, such as a secret.
+pub struct TextFile {
+    pub path: PathBuf,
+    pub content: String,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 impl ServicePlan {
@@ -98,151 +135,17 @@ impl ServicePlan {
     }
 }
 
-/// Where a mount comes from, on this node.
-pub enum From {
-    /// Kept by the engine under this name; a new one gets what the image has in its place.
-    Volume(String),
-    Path(PathBuf),
-    Anonymous,
-}
-
-/// A service with all its texts resolved.
-pub struct Resolved<'s> {
-    pub service: &'s ContainerService,
-    pub entrypoint: Vec<String>,
-    pub command: Vec<String>,
-    pub env: BTreeMap<String, String>,
-    pub user: String,
-    pub working_dir: String,
-    pub hostname: String,
-    /// `port/protocol` in the container, address and port on the node.
-    pub ports: Vec<(String, String, u16)>,
-    /// From where, to where, and whether it is read-only.
-    pub mounts: Vec<(From, String, bool)>,
-}
-
-impl Resolved<'_> {
-    pub fn body(&self) -> Value {
-        let service = self.service;
-        let env: Vec<String> = self.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let exposed: Map<String, Value> =
-            self.ports.iter().map(|(target, ..)| (target.clone(), json!({}))).collect();
-        let mut body = json!({
-            "Env": env,
-            "ExposedPorts": exposed,
-            "Tty": service.tty,
-            // The agent checks by itself, at once and as often as needed while the container starts.
-            "Healthcheck": { "Test": ["NONE"] },
-            "Labels": service.labels,
-            "HostConfig": self.host_config(),
-        });
-        if service.has_entrypoint {
-            body["Entrypoint"] = json!(self.entrypoint);
+fn pool(pool: &Pool) -> Value {
+    let mut config = json!({ "Subnet": pool.subnet });
+    for (key, text) in [("Gateway", &pool.gateway), ("IPRange", &pool.range)] {
+        if !text.is_empty() {
+            config[key] = json!(text);
         }
-        if !self.command.is_empty() {
-            body["Cmd"] = json!(self.command);
-        }
-        for (key, text) in [
-            ("User", &self.user),
-            ("WorkingDir", &self.working_dir),
-            ("Hostname", &self.hostname),
-            ("StopSignal", &service.stop_signal),
-        ] {
-            if !text.is_empty() {
-                body[key] = json!(text);
-            }
-        }
-        body
     }
-
-    fn host_config(&self) -> Value {
-        let service = self.service;
-        let mut bindings: Map<String, Value> = Map::new();
-        for (target, address, port) in &self.ports {
-            let binding = json!({ "HostIp": address, "HostPort": port.to_string() });
-            let list = bindings.entry(target.clone()).or_insert_with(|| json!([]));
-            list.as_array_mut().expect("made as one").push(binding);
-        }
-        let tmpfs: Map<String, Value> = service
-            .tmpfs
-            .iter()
-            .map(|text| {
-                let (path, options) = text.split_once(':').unwrap_or((text, ""));
-                (path.to_owned(), options.into())
-            })
-            .collect();
-        let ulimits: Vec<Value> = service
-            .ulimits
-            .iter()
-            .map(|limit| json!({ "Name": limit.name, "Soft": limit.soft, "Hard": limit.hard }))
-            .collect();
-        let mut config = json!({
-            "Mounts": self.mounts.iter().map(mount).collect::<Vec<_>>(),
-            "PortBindings": bindings,
-            "CapAdd": service.cap_add,
-            "CapDrop": service.cap_drop,
-            "Privileged": service.privileged,
-            "ReadonlyRootfs": service.read_only,
-            "Devices": service.devices.iter().map(|text| device(text)).collect::<Vec<_>>(),
-            "Sysctls": service.sysctls,
-            "Tmpfs": tmpfs,
-            "Init": service.init,
-            "ExtraHosts": service.extra_hosts,
-            "Ulimits": ulimits,
-            "SecurityOpt": service.security_opt,
-            "GroupAdd": service.group_add,
-            "Dns": service.dns,
-            // The agent is the only one that starts anything again.
-            "RestartPolicy": { "Name": "no" },
-            // A copy is in the instance's log; the engine keeps what the agent has yet to read.
-            "LogConfig": { "Type": "json-file", "Config": { "max-size": "2m", "max-file": "2" } },
-        });
-        for (key, number) in [
-            ("ShmSize", service.shm_bytes),
-            ("Memory", service.memory_bytes),
-            ("MemorySwap", service.memory_bytes),
-            ("PidsLimit", service.pids.into()),
-        ] {
-            if number > 0 {
-                config[key] = json!(number);
-            }
-        }
-        if service.gpus {
-            config["DeviceRequests"] = json!([{ "Count": -1, "Capabilities": [["gpu"]] }]);
-        }
-        if service.cpus > 0.0 {
-            #[expect(clippy::cast_possible_truncation, reason = "a number of cores times 10^9")]
-            let nanos = (service.cpus * 1e9) as i64;
-            config["NanoCpus"] = json!(nanos);
-        }
-        for (key, mode) in [("PidMode", &service.pid_mode), ("IpcMode", &service.ipc_mode)] {
-            if !mode.is_empty() {
-                config[key] = json!(mode);
-            }
-        }
-        config
+    if !pool.taken.is_empty() {
+        config["AuxiliaryAddresses"] = json!(pool.taken);
     }
-}
-
-fn mount((from, target, is_read_only): &(From, String, bool)) -> Value {
-    let (kind, source) = match from {
-        From::Volume(name) => ("volume", name.clone()),
-        From::Path(path) => ("bind", path.to_string_lossy().into_owned()),
-        From::Anonymous => ("volume", String::new()),
-    };
-    let mut mount = json!({ "Type": kind, "Target": target, "ReadOnly": is_read_only });
-    if !source.is_empty() {
-        mount["Source"] = json!(source);
-    }
-    mount
-}
-
-/// `path[:path in the container[:rwm]]`
-fn device(text: &str) -> Value {
-    let mut parts = text.splitn(3, ':');
-    let host = parts.next().unwrap_or_default();
-    let inside = parts.next().unwrap_or(host);
-    json!({ "PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": parts.next().unwrap_or("rwm") })
+    config
 }
 
 impl Plan {
@@ -258,23 +161,42 @@ impl Plan {
         body["Labels"] = labels.into();
         if let Some(container) = shared_network {
             body["HostConfig"]["NetworkMode"] = json!(format!("container:{container}"));
-        } else if let Some((network, names)) = service.networks.first() {
+        } else if let Some(joined) = service.networks.first() {
+            let network = &joined.network;
             body["HostConfig"]["NetworkMode"] = json!(network);
-            body["NetworkingConfig"] = json!({ "EndpointsConfig": { network: { "Aliases": names } } });
+            body["NetworkingConfig"] = json!({ "EndpointsConfig": { network: joined.endpoint() } });
         }
         body
     }
 
     pub fn network_body(&self, network: &NetworkPlan) -> Value {
+        let options = &network.options;
+        let driver = if options.driver.is_empty() { "bridge" } else { &options.driver };
         let mut body = json!({
             "Name": network.name,
-            "Driver": "bridge",
+            "Driver": driver,
             "CheckDuplicate": true,
-            "Internal": network.options.internal,
+            "Internal": options.internal,
             "Labels": self.owner.labels(),
         });
-        if !network.options.subnet.is_empty() {
-            body["IPAM"] = json!({ "Config": [{ "Subnet": network.options.subnet }] });
+        if !options.driver_options.is_empty() {
+            body["Options"] = json!(options.driver_options);
+        }
+        if options.ipv6 {
+            body["EnableIPv6"] = json!(true);
+        }
+        let plain = Pool { subnet: options.subnet.clone(), ..Pool::default() };
+        let pools = match &options.pools[..] {
+            [] if options.subnet.is_empty() => &[],
+            [] => std::slice::from_ref(&plain),
+            pools => pools,
+        };
+        if !pools.is_empty() {
+            body["IPAM"] = json!({ "Config": pools.iter().map(pool).collect::<Vec<_>>() });
+        }
+        let plain = NetworkOptions { internal: options.internal, ..NetworkOptions::default() };
+        if *options != plain {
+            body["Labels"][OPTIONS] = json!(body.to_string());
         }
         body
     }

@@ -1,12 +1,15 @@
 //! From a service's plan to its running container: taken over if it is there, made otherwise.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::plan::{CONTENT, SERVICE, ServicePlan};
+use super::plan::{CONTENT, SERVICE, ServicePlan, TextFile};
 use super::state::State;
-use crate::disk;
+use crate::disk::{self, DiskError, Durability};
 use crate::fault;
+use crate::log;
 use crate::runtime::engine::{Engine, EngineError};
 
 /// A container as it was found or made.
@@ -67,15 +70,15 @@ impl Shared {
     async fn make_surroundings(&self, engine: &Engine, service: &ServicePlan) -> Result<(), EngineError> {
         // Docker makes two networks of one name, and neither can be used then.
         let _turn = self.making.lock().await;
-        let used = |name: &str| service.networks.iter().any(|(network, _)| network == name);
+        let used = |name: &str| service.networks.iter().any(|joined| joined.network == name);
         for network in self.plan.networks.iter().filter(|network| used(&network.name)) {
             if network.options.external.is_empty() {
                 engine.make_network(&network.name, &self.plan.network_body(network)).await?;
             }
         }
+        make_files(service).map_err(|error| EngineError::Image(log::chain(&error)))?;
         let labels: Value = self.plan.owner.labels().into();
         for (name, folder) in &service.volumes {
-            disk::make_dir(folder, 0o755).map_err(|error| EngineError::Image(error.to_string()))?;
             engine.make_volume(name, &folder.to_string_lossy(), &labels).await?;
         }
         Ok(())
@@ -86,16 +89,23 @@ impl Shared {
             Some(other) => Some(self.container_of(engine, other).await?),
             None => None,
         };
-        let body = self.plan.body(service, image, shared.as_deref());
+        let mut body = self.plan.body(service, image, shared.as_deref());
+        for key in ["PidMode", "IpcMode"] {
+            let of = body["HostConfig"][key].as_str().and_then(|mode| mode.strip_prefix("service:"));
+            if let Some(other) = of.map(str::to_owned) {
+                let container = self.container_of(engine, &other).await?;
+                body["HostConfig"][key] = json!(format!("container:{container}"));
+            }
+        }
         let name = self.plan.owner.name(&service.name);
         fault::point("spawn.before");
         let (id, warnings) = engine.create(&name, &body).await?;
         for warning in warnings {
             self.say(&format!("service {}: {warning}", service.name));
         }
-        for (network, names) in service.networks.iter().skip(1) {
-            let body = json!({ "Container": id, "EndpointConfig": { "Aliases": names } });
-            engine.join(network, &body).await?;
+        for joined in service.networks.iter().skip(1) {
+            let body = json!({ "Container": id, "EndpointConfig": joined.endpoint() });
+            engine.join(&joined.network, &body).await?;
         }
         engine.start(&id).await.map_err(not_started)?;
         fault::point("spawn.after");
@@ -110,6 +120,29 @@ impl Shared {
         let id = found.first().and_then(|container| container["Id"].as_str());
         id.map(str::to_owned).ok_or_else(|| EngineError::Image(format!("service {service} has no container")))
     }
+}
+
+/// The folders behind its volumes, and the files that are made for it.
+fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
+    for (folder, path) in &service.subfolders {
+        disk::make_dir(folder, 0o755)?;
+        disk::make_dir_inside(folder, path, 0o755)?;
+    }
+    for (_, folder) in &service.volumes {
+        disk::make_dir(folder, 0o755)?;
+    }
+    for text in &service.texts {
+        if let Some(folder) = text.path.parent() {
+            disk::make_dir(folder, 0o700)?;
+        }
+        let TextFile { path, content, mode, uid, gid } = text;
+        disk::replace(path, content.as_bytes(), 0o600, Durability::Crash)?;
+        let owned = std::os::unix::fs::chown(path, Some(*uid), Some(*gid));
+        owned.map_err(|cause| DiskError::new("hand over", path, cause))?;
+        let permitted = std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode));
+        permitted.map_err(|cause| DiskError::new("open to readers", path, cause))?;
+    }
+    Ok(())
 }
 
 /// Docker says it in the words of runc.

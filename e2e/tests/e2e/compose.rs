@@ -1,0 +1,118 @@
+//! What compose files ask for beyond images and ports, on hosts with real engines of their own.
+
+use e2e::scene::{Scene, fetch};
+
+use crate::containers::{docker_scene, url};
+use crate::spine::status;
+
+const MODULE: &str = "\
+name: town
+version: 1.0.0
+config:
+  - {name: port, type: port, default: auto}
+  - {name: token, secret: true}
+  - {name: neighbour, default: 10.77.0.99}
+ports: [{name: web, port: \"${config.port}\", target: 80, service: web}]
+runtime: {compose: {file: compose.yaml, env: {TOKEN: \"${config.token}\", NEIGHBOUR: \"${config.neighbour}\"}}}
+health: {http: {path: /, port: web}, interval: 1s, timeout: 1s, retries: 2, start_period: 1s}
+update: {health_deadline: 60s}
+";
+
+const COMPOSE: &str = "\
+services:
+  web:
+    image: nobody/has-this:1
+    command: [/bin/sh, /conf/web.sh]
+    environment: {READY: /tmp/ready}
+    extra_hosts: ['neighbour:${NEIGHBOUR}']
+    dns: [10.77.0.53]
+    dns_search: [town.test]
+    networks: {lan: {ipv4_address: 10.77.0.10}}
+    volumes:
+      - ./conf:/conf:ro
+      - {type: volume, source: data, target: /part, volume: {subpath: deep/part}}
+    secrets: [{source: token, mode: 0400}, plain]
+    healthcheck: {test: 'test -e $${READY}', interval: 1s}
+    depends_on: {worker: {condition: service_started}}
+    stop_grace_period: 1s
+  worker:
+    image: town:1
+    command: [/bin/sh, -c, 'hostname >/tmp/index.html; exec httpd -f -p 8080 -h /tmp']
+    networks: [lan]
+    deploy: {replicas: 2}
+    stop_grace_period: 1s
+networks: {lan: {ipam: {config: [{subnet: 10.77.0.0/24, gateway: 10.77.0.1, ip_range: 10.77.0.128/25}]}}}
+volumes: {data: }
+secrets: {token: {environment: TOKEN}, plain: {file: ./plain.txt}}
+";
+
+const OVERRIDE: &str = "services: {web: {image: 'town:1', environment: {EXTRA: overridden}}}\n";
+
+/// Tells what it sees; each line is one claim.
+const WEB: &str = "\
+mkdir -p /www
+{
+echo address $(hostname -i)
+echo neighbour $(grep neighbour /etc/hosts | cut -f1)
+echo token $(cat /run/secrets/token) $(stat -c %a /run/secrets/token)
+echo plain $(cat /run/secrets/plain)
+echo extra $EXTRA
+echo search $(grep ^search /etc/resolv.conf)
+until nslookup worker >/tmp/found 2>&1 && test $(grep -c 10.77.0.1 /tmp/found) -ge 2; do usleep 100000; done
+echo workers $(for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://worker-2:8080/; done | sort -u | wc -l)
+echo kept >/part/file
+} >/www/index.html 2>&1
+touch $READY
+exec httpd -f -p 80 -h /www
+";
+
+#[test]
+fn addresses_secrets_subpaths_replicas_and_an_override_reach_the_containers() {
+    carries_all(&docker_scene());
+}
+
+#[test]
+fn podman_carries_them_too() {
+    let scene = Scene::bare(1).unwrap();
+    scene.fleet.host("a").start_podman().unwrap();
+    scene.orchestrator.ok("node add a --ssh a");
+    carries_all(&scene);
+}
+
+fn carries_all(scene: &Scene) {
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    a.make_image("town:1", &[], &[]).unwrap();
+    for (path, text) in [
+        ("MODULE.yaml", MODULE),
+        ("compose.yaml", COMPOSE),
+        ("compose.override.yaml", OVERRIDE),
+        ("conf/web.sh", WEB),
+        ("plain.txt", "in-the-open"),
+    ] {
+        desk.write(&format!("/root/town/{path}"), text).unwrap();
+    }
+    desk.write("/root/token", "s3cr3t").unwrap();
+    cli.ok("deploy ./town --secret token=- </root/token");
+    let page = fetch(&url(&status(cli, "town"))).unwrap();
+    for claim in [
+        "address 10.77.0.10",
+        "neighbour 10.77.0.99",
+        "token s3cr3t 400",
+        "plain in-the-open",
+        "extra overridden",
+        "town.test",
+        "workers 1",
+    ] {
+        assert!(page.contains(claim), "{claim}: {page}");
+    }
+    assert_eq!(a.containers().unwrap().len(), 3, "one web and two workers");
+    let kept = a.read(&format!("{}/volumes/town.0/data/deep/part/file", e2e::scene::DATA)).unwrap();
+    assert_eq!(kept, "kept\n");
+    cli.ok("module show town").says("compose.override.yaml:1:1: is laid over compose.yaml");
+
+    // A container may not lead the next one out of its volume.
+    a.run(&format!("cd {}/volumes/town.0/data && rm -rf deep && ln -s /etc deep", e2e::scene::DATA)).unwrap();
+    cli.run("restart town").exits(1).says("make or enter");
+    cli.ok("remove town --purge");
+    assert_eq!(a.left_in_engine().unwrap(), "");
+}
