@@ -3,10 +3,6 @@
 # The toolchain of rustup wins over that of the distribution, as in scripts/setup.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-# The agent carries its C library, so it runs on machines with an older one, or another.
-static = -C target-feature=+crt-static
-host = $(shell PATH="$(PATH)" rustc -vV | sed -n "s/^host: //p")
-
 .PHONY: help demo test test-pi verify bench router-score import-score build agent-aarch64
 
 help: ## Lists these targets
@@ -50,17 +46,13 @@ import-score: ## Scores the importer against the labelled projects in the folder
 	cargo run -p modules --features import --example import-score -- $(LABELS)
 
 build: ## Release binaries in dist/: orchestrator and the node agent beside it
-	@scripts/setup --demo
+	@scripts/setup --agent
 	cargo build --release -p coordinator
-	RUSTFLAGS="$(static) -C link-arg=-Wl,-z,pack-relative-relocs" \
-	cargo build --profile agent -p node-agent --target $(host)
-	@! grep -l ORCHESTRATOR_FAULT target/release/orchestrator target/$(host)/agent/node-agent || \
+	install -D -t dist target/release/orchestrator
+	scripts/build-agent
+	@! grep -l ORCHESTRATOR_FAULT dist/orchestrator dist/node-agent || \
 	{ echo "these can be killed at named points, which only tests may do" >&2; exit 1; }
-	install -D -t dist target/release/orchestrator target/$(host)/agent/node-agent
 
 agent-aarch64: ## Also the node agent for 64-bit Raspberry Pis, in dist/
 	@scripts/setup --aarch64
-	RUSTC=/usr/bin/rustc RUSTFLAGS="$(static)" CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
-	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-	cargo build --profile agent -p node-agent --target aarch64-unknown-linux-gnu
-	install -D target/aarch64-unknown-linux-gnu/agent/node-agent dist/node-agent-aarch64
+	scripts/build-agent aarch64

@@ -43,13 +43,11 @@ impl Fleet {
             let history = self.latest_history(name).await?;
             if let Some(touched) = self.write(&snapshot, &next, history).await? {
                 fault::point("remove.recorded");
-                return Ok(Recorded {
-                    record: emptied(&kept.value),
-                    attempt: None,
-                    touched,
-                    away: snapshot.away(),
-                    _hold: None,
-                });
+                let mut record = emptied(&kept.value);
+                record.leaving.retain(|_, node| snapshot.nodes.contains_key(node));
+                // Also those that have nothing new to do: whether an instance has left is theirs to say.
+                let touched = touched.into_iter().chain(record.leaving.values().cloned()).collect();
+                return Ok(Recorded { record, attempt: None, touched, away: snapshot.away(), _hold: None });
             }
         }
     }

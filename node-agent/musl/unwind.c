@@ -1,0 +1,16 @@
+/* What the standard library expects of a library for unwinding, where a panic ends the process at once. */
+#define NEVER(name) void name(void) { __builtin_trap(); }
+NEVER(_Unwind_Backtrace)
+NEVER(_Unwind_DeleteException)
+NEVER(_Unwind_FindEnclosingFunction)
+NEVER(_Unwind_GetCFA)
+NEVER(_Unwind_GetDataRelBase)
+NEVER(_Unwind_GetIP)
+NEVER(_Unwind_GetIPInfo)
+NEVER(_Unwind_GetLanguageSpecificData)
+NEVER(_Unwind_GetRegionStart)
+NEVER(_Unwind_GetTextRelBase)
+NEVER(_Unwind_RaiseException)
+NEVER(_Unwind_Resume)
+NEVER(_Unwind_SetGR)
+NEVER(_Unwind_SetIP)
