@@ -83,9 +83,12 @@ async fn refusals_ends_and_garbage_are_what_they_are_of_a_real_one() {
                 },
                 vec![Kind::Rate],
             ),
-            (Say::Truncated("a long answer that never ends".into(), 40), vec![Kind::Truncated]),
-            (Say::Truncated("über die Brücke".into(), 100), vec![Kind::Truncated]),
-            (Say::Truncated("an answer".into(), 0), vec![Kind::Truncated]),
+            (
+                Say::Truncated("a long answer that never ends".into(), 40),
+                vec![Kind::Truncated, Kind::Network],
+            ),
+            (Say::Truncated("über die Brücke".into(), 100), vec![Kind::Truncated, Kind::Network]),
+            (Say::Truncated("an answer".into(), 0), vec![Kind::Truncated, Kind::Network]),
             (Say::Garbage(b"\xff\xfe{]\n\ndata: x\n\n".to_vec()), vec![Kind::Protocol, Kind::Truncated]),
         ] {
             let told = format!("{say:?}");

@@ -79,4 +79,23 @@ fn of_a_module_in_a_container_it_runs_in_the_container() {
     cli.run("action box look --arg path=/nowhere").exits(1).says("nowhere");
     cli.run("action box look --arg path=/../inside").exits(2).says("a path without");
     cli.run("action box slow").exits(1).says("took longer than 1s");
+
+    // The same from a plan.
+    desk.write("/root/plan.yaml", INSIDE).unwrap();
+    cli.ok("plan approve plan.yaml");
+    let run = cli.ok("plan run plan.yaml -o json").json()["run"].as_str().unwrap().to_owned();
+    let shown = cli.ok(&format!("run show {run} -o json")).json();
+    let steps = shown["nodes"][0]["steps"].as_array().unwrap();
+    let step = |id: &str| steps.iter().find(|step| step["step"] == id).unwrap_or_else(|| panic!("{shown}"));
+    assert_eq!(step("look")["out"]["stdout"], "only here\n", "{shown}");
+    assert!(step("slow")["message"].as_str().unwrap().contains("may still run in the container"), "{shown}");
 }
+
+const INSIDE: &str = "
+goal: Look into the box
+nodes: {every: true}
+steps:
+  - {id: look, tool: module.action, args: {deployment: box, action: look, args: {path: /inside}}}
+  - {id: slow, tool: module.action, args: {deployment: box, action: slow}, on_failure: continue}
+  - {id: after, needs: [look], tool: collect.facts, success: [{present: out.arch}]}
+";

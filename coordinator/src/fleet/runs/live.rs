@@ -134,7 +134,8 @@ impl State {
         let asks = |node: &Node| self.record.cancelled_by.is_none() && !node.questions().is_empty();
         let waits = |node: &Node| !node.is_over() && (node.away.is_some() || asks(node));
         let is_waiting = self.nodes.values().any(waits) && self.nodes.values().all(Node::is_settled);
-        self.record.ended.is_some() || self.held_up.is_some() || (is_waiting && !self.may_begin())
+        let is_held_up = self.held_up.is_some() && self.record.cancelled_by.is_none();
+        self.record.ended.is_some() || is_held_up || (is_waiting && !self.may_begin())
     }
 
     /// A node that answers was not begun and may be.
