@@ -27,6 +27,7 @@ services:
     extra_hosts: ['neighbour:${NEIGHBOUR}']
     dns: [10.77.0.53]
     dns_search: [town.test]
+    dns_opt: ['ndots:0']
     networks: {lan: {ipv4_address: 10.77.0.10}}
     volumes:
       - ./conf:/conf:ro
@@ -58,8 +59,9 @@ echo token $(cat /run/secrets/token) $(stat -c %a /run/secrets/token)
 echo plain $(cat /run/secrets/plain)
 echo extra $EXTRA
 echo search $(grep ^search /etc/resolv.conf)
-until nslookup worker >/tmp/found 2>&1 && test $(grep -c 10.77.0.1 /tmp/found) -ge 2; do usleep 100000; done
-echo workers $(for n in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://worker-2:8080/; done | sort -u | wc -l)
+echo options $(grep ^options /etc/resolv.conf)
+until [ \"$(sort -u /tmp/seen | wc -l)\" = 2 ]; do wget -q -O - http://worker:8080/ >>/tmp/seen; done
+echo workers $(sort -u /tmp/seen | wc -l)
 echo kept >/part/file
 } >/www/index.html 2>&1
 touch $READY
@@ -68,7 +70,7 @@ exec httpd -f -p 80 -h /www
 
 #[test]
 fn addresses_secrets_subpaths_replicas_and_an_override_reach_the_containers() {
-    carries_all(&docker_scene());
+    carries_all(&docker_scene(), WEB);
 }
 
 #[test]
@@ -76,17 +78,19 @@ fn podman_carries_them_too() {
     let scene = Scene::bare(1).unwrap();
     scene.fleet.host("a").start_podman().unwrap();
     scene.orchestrator.ok("node add a --ssh a");
-    carries_all(&scene);
+    // Podman has names of containers only with a plugin that is not everywhere.
+    let web: String = WEB.split_inclusive('\n').filter(|line| !line.contains("worker")).collect();
+    carries_all(&scene, &web);
 }
 
-fn carries_all(scene: &Scene) {
+fn carries_all(scene: &Scene, web: &str) {
     let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
     a.make_image("town:1", &[], &[]).unwrap();
     for (path, text) in [
         ("MODULE.yaml", MODULE),
         ("compose.yaml", COMPOSE),
         ("compose.override.yaml", OVERRIDE),
-        ("conf/web.sh", WEB),
+        ("conf/web.sh", web),
         ("plain.txt", "in-the-open"),
     ] {
         desk.write(&format!("/root/town/{path}"), text).unwrap();
@@ -94,15 +98,18 @@ fn carries_all(scene: &Scene) {
     desk.write("/root/token", "s3cr3t").unwrap();
     cli.ok("deploy ./town --secret token=- </root/token");
     let page = fetch(&url(&status(cli, "town"))).unwrap();
-    for claim in [
+    let claims = [
         "address 10.77.0.10",
         "neighbour 10.77.0.99",
         "token s3cr3t 400",
         "plain in-the-open",
         "extra overridden",
         "town.test",
-        "workers 1",
-    ] {
+        "ndots:0",
+        "workers 2",
+    ];
+    let is_told = |claim: &&str| *claim != "workers 2" || web == WEB;
+    for claim in claims.into_iter().filter(is_told) {
         assert!(page.contains(claim), "{claim}: {page}");
     }
     assert_eq!(a.containers().unwrap().len(), 3, "one web and two workers");
@@ -112,7 +119,7 @@ fn carries_all(scene: &Scene) {
 
     // A container may not lead the next one out of its volume.
     a.run(&format!("cd {}/volumes/town.0/data && rm -rf deep && ln -s /etc deep", e2e::scene::DATA)).unwrap();
-    cli.run("restart town").exits(1).says("make or enter");
+    cli.run("restart town --timeout 10s").exits(1).says("make or enter");
     cli.ok("remove town --purge");
     assert_eq!(a.left_in_engine().unwrap(), "");
 }

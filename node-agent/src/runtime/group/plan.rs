@@ -169,7 +169,9 @@ impl Plan {
         body
     }
 
-    pub fn network_body(&self, network: &NetworkPlan) -> Value {
+    /// With `own_addresses`, what the network gives out has no bounds but the subnet: an engine that holds addresses
+    /// which services ask for to the range as well would refuse them.
+    pub fn network_body(&self, network: &NetworkPlan, own_addresses: bool) -> Value {
         let options = &network.options;
         let driver = if options.driver.is_empty() { "bridge" } else { &options.driver };
         let mut body = json!({
@@ -192,6 +194,10 @@ impl Plan {
             pools => pools,
         };
         if !pools.is_empty() {
+            let pool = |pool: &Pool| {
+                let range = if own_addresses { String::new() } else { pool.range.clone() };
+                self::pool(&Pool { range, ..pool.clone() })
+            };
             body["IPAM"] = json!({ "Config": pools.iter().map(pool).collect::<Vec<_>>() });
         }
         let plain = NetworkOptions { internal: options.internal, ..NetworkOptions::default() };
@@ -199,6 +205,12 @@ impl Plan {
             body["Labels"][OPTIONS] = json!(body.to_string());
         }
         body
+    }
+
+    /// Whether a service asks for an address of its own in this network.
+    pub fn has_own_addresses(&self, network: &str) -> bool {
+        let mut joined = self.services.iter().flat_map(|service| &service.networks);
+        joined.any(|joined| joined.network == network && !(joined.ipv4.is_empty() && joined.ipv6.is_empty()))
     }
 
     /// Whether a module's only container ends with the instance.

@@ -10,7 +10,7 @@ use super::state::State;
 use crate::disk::{self, DiskError, Durability};
 use crate::fault;
 use crate::log;
-use crate::runtime::engine::{Engine, EngineError};
+use crate::runtime::engine::{Engine, EngineError, Kind};
 
 /// A container as it was found or made.
 pub struct Container {
@@ -73,7 +73,10 @@ impl Shared {
         let used = |name: &str| service.networks.iter().any(|joined| joined.network == name);
         for network in self.plan.networks.iter().filter(|network| used(&network.name)) {
             if network.options.external.is_empty() {
-                engine.make_network(&network.name, &self.plan.network_body(network)).await?;
+                // With CNI, Podman gives no address that is outside of the range.
+                let own_addresses = self.kind == Kind::Podman && self.plan.has_own_addresses(&network.name);
+                let body = self.plan.network_body(network, own_addresses);
+                engine.make_network(&network.name, &body).await?;
             }
         }
         make_files(service).map_err(|error| EngineError::Image(log::chain(&error)))?;
