@@ -32,7 +32,20 @@ pub enum Probe {
         service: Option<String>,
         command: Vec<String>,
     },
+    /// A port in a container, by the address that it has on its network; becomes a part of `Containers`.
+    Address(InnerPort),
     Containers(Box<InContainers>),
+}
+
+/// A port inside a container.
+pub struct InnerPort {
+    pub service: Option<String>,
+    pub port: u16,
+    /// Of the page that is asked for; none where a connection is enough.
+    pub path: Option<String>,
+    /// The same port on the node. Engines accept connections there whether or not anybody listens inside, and
+    /// addresses inside cannot be reached with every engine: so both are asked, and only a refusal inside counts.
+    pub published: Option<u16>,
 }
 
 /// Whether the containers of an instance are up, and then what its own check says.
@@ -46,6 +59,8 @@ pub enum Inner {
     Outside(Probe),
     /// A command in the container of this service, or of the last one.
     Inside { engine: Option<Arc<Engine>>, service: Option<String>, command: Vec<String> },
+    /// From the node, by the container's own address.
+    Address { engine: Option<Arc<Engine>>, at: InnerPort },
 }
 
 /// Whether the instance is healthy now; otherwise why not.
@@ -55,13 +70,9 @@ pub enum Inner {
 pub async fn check(probe: Probe, limit: Duration) -> Result<(), String> {
     let slow = || format!("no answer within {limit:?}");
     match probe {
-        Probe::Tcp { port } => timeout(limit, connect(port)).await.map_err(|_| slow())?.map(drop),
-        Probe::Http { port, path } => {
-            let (answer, stream) = timeout(limit, get(port, &path)).await.map_err(|_| slow())??;
-            let _ = timeout(limit, read_out(stream)).await;
-            answer
-        }
-        Probe::Inside { .. } => Err("there is no container".to_owned()),
+        Probe::Tcp { port } => timeout(limit, connect(&HERE, port)).await.map_err(|_| slow())?.map(drop),
+        Probe::Http { port, path } => page(&HERE, port, &path, limit).await,
+        Probe::Inside { .. } | Probe::Address(_) => Err("there is no container".to_owned()),
         Probe::Containers(probe) => Box::pin(check_containers(*probe, limit)).await,
         Probe::Exec(launch) => exec::check(launch, limit).await,
     }
@@ -78,14 +89,54 @@ async fn check_containers(probe: InContainers, limit: Duration) -> Result<(), St
             let engine = engine.ok_or("its container engine does not answer")?;
             group::check::run(&engine, &container, &command, limit).await
         }
+        Some(Inner::Address { engine, at }) => {
+            let container = state::container(&probe.states.borrow(), at.service.as_deref());
+            let container = container.ok_or("no container runs")?;
+            let engine = engine.ok_or("its container engine does not answer")?;
+            inner_port(&engine, &container, &at, limit).await
+        }
     }
 }
 
+async fn inner_port(engine: &Engine, container: &str, at: &InnerPort, limit: Duration) -> Result<(), String> {
+    let slow = || format!("no answer within {limit:?}");
+    if let Some(port) = at.published {
+        timeout(limit, connect(&HERE, port)).await.map_err(|_| slow())??;
+    }
+    let found = timeout(limit, engine.addresses(container)).await.map_err(|_| slow())?;
+    let addresses = found.map_err(|error| format!("its address is not known: {error}"))?;
+    match (&addresses[..], at.published, &at.path) {
+        ([], Some(_), _) => Ok(()),
+        ([], None, _) => Err("its container has no address on a network of this node".to_owned()),
+        (addresses, None, Some(path)) => page(addresses, at.port, path, limit).await,
+        (addresses, None, None) => {
+            timeout(limit, connect(addresses, at.port)).await.map_err(|_| slow())?.map(drop)
+        }
+        (addresses, Some(_), _) => match timeout(limit, TcpStream::connect((addresses[0], at.port))).await {
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Err(format!("port {} in the container: {error}", at.port))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Asks for a page, and reads it to its end.
+async fn page(ips: &[IpAddr], port: u16, path: &str, limit: Duration) -> Result<(), String> {
+    let slow = |_| format!("no answer within {limit:?}");
+    let (answer, stream) = timeout(limit, get(ips, port, path)).await.map_err(slow)??;
+    let _ = timeout(limit, read_out(stream)).await;
+    answer
+}
+
 /// Some servers listen on IPv6 only.
-async fn connect(port: u16) -> Result<TcpStream, String> {
+const HERE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// Connects to the first address that takes it.
+async fn connect(ips: &[IpAddr], port: u16) -> Result<TcpStream, String> {
     let mut refused = String::new();
-    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        match TcpStream::connect(SocketAddr::new(ip, port)).await {
+    for ip in ips {
+        match TcpStream::connect(SocketAddr::new(*ip, port)).await {
             Ok(stream) => return Ok(stream),
             Err(error) if refused.is_empty() => refused = format!("port {port}: {error}"),
             Err(_) => {}
@@ -101,9 +152,9 @@ async fn read_out(stream: TcpStream) {
 }
 
 /// Asks for a page; gives whether its status is good, and the connection with the rest of it.
-async fn get(port: u16, path: &str) -> Result<(Result<(), String>, TcpStream), String> {
+async fn get(ips: &[IpAddr], port: u16, path: &str) -> Result<(Result<(), String>, TcpStream), String> {
     let broken = |error: std::io::Error| format!("GET {path} on port {port}: {error}");
-    let mut stream = connect(port).await?;
+    let mut stream = connect(ips, port).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
     let request = format!(
         "GET {slash}{path} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: orchestrator\r\n\

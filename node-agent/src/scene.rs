@@ -265,7 +265,17 @@ impl Scene {
         let check = spec.health.as_ref().and_then(|health| health.check.as_ref());
         Ok(match check {
             None => None,
-            Some(health::Check::Tcp(tcp)) => Some(Probe::Tcp { port: self.port(&tcp.port)? }),
+            Some(health::Check::Tcp(tcp)) if tcp.target > 0 => {
+                Some(self.inner_port(spec, &tcp.service, tcp.target, None)?)
+            }
+            Some(health::Check::Tcp(tcp)) => {
+                let port = self.port(&tcp.port)?;
+                Some(self.published_port(&tcp.port, port).unwrap_or(Probe::Tcp { port }))
+            }
+            Some(health::Check::Http(http)) if http.target > 0 => {
+                let path = self.render("health path", &http.path)?;
+                Some(self.inner_port(spec, &http.service, http.target, Some(path))?)
+            }
             Some(health::Check::Http(http)) => Some(Probe::Http {
                 port: self.port(&http.port)?,
                 path: self.render("health path", &http.path)?,

@@ -123,3 +123,37 @@ fn carries_all(scene: &Scene, web: &str) {
     cli.ok("remove town --purge");
     assert_eq!(a.left_in_engine().unwrap(), "");
 }
+
+#[test]
+fn a_port_inside_a_container_is_checked_where_it_is_and_nobody_is_fooled_by_a_published_one() {
+    let scene = docker_scene();
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    a.make_image("quiet:1", &[("/www/index.html", "quiet\n")], &[]).unwrap();
+    let write = |version: &str, more: &str, health: &str| {
+        let module = format!(
+            "name: quiet\nversion: {version}\n{more}runtime: {{container: {{image: 'quiet:1', command: [httpd, -f, -p, '8080', -h, /www], stop_timeout: 1s}}}}\n\
+             health: {{{health}, interval: 1s, timeout: 1s, retries: 2, start_period: 1s}}\nupdate: {{health_deadline: 15s}}\n"
+        );
+        desk.write("/root/quiet/MODULE.yaml", &module).unwrap();
+    };
+    write("1.0.0", "", "http: {path: /, target: 8080}");
+    cli.ok("deploy ./quiet");
+    assert_eq!(a.run("docker ps -q | xargs docker port").unwrap(), "", "nothing is published");
+    write("1.1.0", "", "tcp: {target: 8080}");
+    cli.ok("deploy ./quiet");
+    write("1.2.0", "", "http: {path: /nothing, target: 8080}");
+    cli.run("deploy ./quiet").exits(1).says("answers 404");
+    write("1.3.0", "", "tcp: {target: 8081}");
+    cli.run("deploy ./quiet").exits(1).says("port 8081");
+
+    // Docker takes connections to what it publishes, whoever listens inside.
+    let ports = "ports: [{name: web, port: auto, target: 8081}]\n";
+    write("1.4.0", ports, "tcp: {port: web}");
+    cli.run("deploy ./quiet").exits(1).says("port 8081 in the container");
+    write("1.5.0", &ports.replace("8081", "8080"), "tcp: {port: web}");
+    cli.ok("deploy ./quiet");
+    write("1.6.0", "", "tcp: {target: 8080, service: web}");
+    cli.run("deploy ./quiet").exits(2).says("health.tcp.service");
+    write("1.6.0", "", "tcp: {port: web, target: 8080}");
+    cli.run("deploy ./quiet").exits(2).says("both port and target");
+}

@@ -105,6 +105,7 @@ fn read_with(
     fit.mounts(&project, paths);
     fit.files(&project, paths);
     fit.references(&project);
+    fit.health(&project);
     finish(fit.errors, project)
 }
 

@@ -187,11 +187,12 @@ fn inside(report: &mut Report, field: &str, path: &str, expected: &str) {
 }
 
 fn check_health(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
-    let (field, name) = match spec.health.as_ref().map(|health| &health.check) {
+    let (field, port) = match spec.health.as_ref().map(|health| &health.check) {
         Some(Check::Http(http)) => ("health.http.port", &http.port),
         Some(Check::Tcp(tcp)) => ("health.tcp.port", &tcp.port),
         Some(Check::Exec(_)) | None => return,
     };
+    let Some(name) = port else { return };
     if !sound.ports {
         return;
     }

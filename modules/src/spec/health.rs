@@ -55,14 +55,30 @@ pub struct Http {
     #[serde(default = "root_path")]
     pub path: String,
     /// The name of one of the module's ports.
-    pub port: ItemName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<ItemName>,
+    /// Instead of a name: a port inside the container, which need not be published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub target: Option<u16>,
+    /// Whose port `target` is, where a compose file has several services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tcp {
     /// The name of one of the module's ports.
-    pub port: ItemName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<ItemName>,
+    /// Instead of a name: a port inside the container, which need not be published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub target: Option<u16>,
+    /// Whose port `target` is, where a compose file has several services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -126,19 +142,44 @@ impl Http {
             |text: &str| text.starts_with('/').then(|| text.to_owned()).ok_or("write / for the front page");
         let path = fields.get(report, "path");
         let path = path.and_then(|spot| report.parsed(&spot, "a path that begins with /", starts));
-        let port = fields.required(report, "port").and_then(|spot| report.item_name(&spot));
+        let (port, target, service) = port(report, spot, &mut fields);
         fields.finish(report);
-        Some(Self { path: path.unwrap_or_else(root_path), port: port? })
+        Some(Self { path: path.unwrap_or_else(root_path), port, target, service })
     }
 }
 
 impl Tcp {
     fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
         let mut fields = report.fields(spot, "a port to connect to, such as {port: web}")?;
-        let port = fields.required(report, "port").and_then(|spot| report.item_name(&spot));
+        let (port, target, service) = port(report, spot, &mut fields);
         fields.finish(report);
-        Some(Self { port: port? })
+        Some(Self { port, target, service })
     }
+}
+
+/// Which port is asked: by its name, or by its number in the container.
+fn port(
+    report: &mut Report,
+    spot: &Spot<'_>,
+    fields: &mut Fields<'_>,
+) -> (Option<ItemName>, Option<u16>, Option<String>) {
+    let (named, inside) = (fields.get(report, "port"), fields.get(report, "target"));
+    let service = fields.get(report, "service");
+    match (&named, &inside, &service) {
+        (None, None, _) => {
+            let expected = "\"port\" with the name of a port, or \"target\" with a number in the container";
+            report.at(&spot.path, "neither port nor target", expected, None);
+        }
+        (Some(_), Some(_), _) => report.at(&spot.path, "both port and target", "one of them", None),
+        (Some(_), None, Some(service)) => {
+            report.at(&service.path, "a service beside port", "target, or port alone", None);
+        }
+        (_, _, _) => {}
+    }
+    let named = named.and_then(|spot| report.item_name(&spot));
+    let inside = inside.and_then(|spot| report.number(&spot, 1..=u16::MAX.into()));
+    let service = service.and_then(|spot| report.short_text(&spot, 100));
+    (named, inside.and_then(|number| u16::try_from(number).ok()), service)
 }
 
 impl Exec {

@@ -21,7 +21,9 @@ fn every_field_is_read() {
     assert_eq!(spec.config[0].default.as_deref(), Some("1883"));
     assert_eq!((spec.config[0].kind, spec.config[1].required), (ValueType::Port, false));
     let health = spec.health.as_ref().expect("a health check");
-    assert!(matches!(&health.check, Check::Tcp(tcp) if tcp.port.as_str() == "mqtt"));
+    assert!(
+        matches!(&health.check, Check::Tcp(tcp) if tcp.port.as_ref().is_some_and(|port| port.as_str() == "mqtt"))
+    );
     assert_eq!((health.interval, health.retries), (Duration::from_secs(5), 3));
     let Runtime::Process(process) = &spec.runtime else { panic!("a process") };
     assert_eq!(process.command[1], "-c");

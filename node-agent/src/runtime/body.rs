@@ -98,6 +98,7 @@ impl Body {
             Probe::Inside { service, command } => {
                 Inner::Inside { engine: engines.of(group.kind()), service, command }
             }
+            Probe::Address(at) => Inner::Address { engine: engines.of(group.kind()), at },
             outside => Inner::Outside(outside),
         });
         Some(Probe::Containers(Box::new(InContainers { states: group.states(), then })))

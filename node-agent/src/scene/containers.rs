@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use proto::v1::mount::Source;
 use proto::v1::port::Protocol;
-use proto::v1::{ContainerGroup, ContainerService, PublishedPort, health, instance_spec};
+use proto::v1::{ContainerGroup, ContainerService, InstanceSpec, PublishedPort, health, instance_spec};
 
 use crate::content::Candidate;
+use crate::health::{InnerPort, Probe};
 use crate::runtime::group::body::Resolved;
 use crate::runtime::group::plan::{Owner, Plan, ServicePlan};
 use crate::scene::{Scene, SceneError};
@@ -130,6 +131,43 @@ impl Scene {
             command.argv.iter_mut().try_for_each(|text| render("healthcheck", text))?;
         }
         Ok(service)
+    }
+
+    /// The check of a port inside a container.
+    pub(super) fn inner_port(
+        &self,
+        spec: &InstanceSpec,
+        service: &str,
+        target: u32,
+        path: Option<String>,
+    ) -> Result<Probe, SceneError> {
+        let port = u16::try_from(target).ok();
+        let port =
+            port.ok_or_else(|| SceneError::Port { name: "health".to_owned(), found: target.to_string() })?;
+        let service = if service.is_empty() { self.front(spec) } else { Some(service.to_owned()) };
+        let in_hosts = |group: &ContainerGroup| {
+            let mut named = group.services.iter().filter(|known| Some(&known.name) == service.as_ref());
+            named.any(|known| known.network_mode == "host")
+        };
+        if self.containers.as_ref().is_some_and(in_hosts) {
+            return Ok(match path {
+                Some(path) => Probe::Http { port, path },
+                None => Probe::Tcp { port },
+            });
+        }
+        Ok(Probe::Address(InnerPort { service, port, path, published: None }))
+    }
+
+    /// The check of a port that a container publishes.
+    pub(super) fn published_port(&self, name: &str, published: u16) -> Option<Probe> {
+        let text = format!("${{port.{name}}}");
+        let group = self.containers.as_ref()?;
+        let (service, port) = group.services.iter().find_map(|service| {
+            let port = service.ports.iter().find(|port| port.published == text)?;
+            Some((service.name.clone(), u16::try_from(port.target).ok()?))
+        })?;
+        let published = Some(published);
+        Some(Probe::Address(InnerPort { service: Some(service), port, path: None, published }))
     }
 
     fn archive(&self, service: &ContainerService) -> Result<Option<PathBuf>, SceneError> {

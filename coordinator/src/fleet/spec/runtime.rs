@@ -114,8 +114,17 @@ fn open_files(count: u32) -> v1::Ulimit {
 pub fn health(health: &modules::spec::health::Health) -> v1::Health {
     use v1::health::{Check as Wire, Http, Tcp};
     let check = match &health.check {
-        Check::Http(http) => Wire::Http(Http { port: http.port.to_string(), path: http.path.clone() }),
-        Check::Tcp(tcp) => Wire::Tcp(Tcp { port: tcp.port.to_string() }),
+        Check::Http(http) => Wire::Http(Http {
+            port: http.port.as_ref().map(ToString::to_string).unwrap_or_default(),
+            path: http.path.clone(),
+            target: http.target.unwrap_or_default().into(),
+            service: http.service.clone().unwrap_or_default(),
+        }),
+        Check::Tcp(tcp) => Wire::Tcp(Tcp {
+            port: tcp.port.as_ref().map(ToString::to_string).unwrap_or_default(),
+            target: tcp.target.unwrap_or_default().into(),
+            service: tcp.service.clone().unwrap_or_default(),
+        }),
         Check::Exec(exec) => Wire::Exec(v1::Command { argv: exec.command.clone() }),
     };
     v1::Health {

@@ -6,6 +6,7 @@ use super::manifest;
 use crate::compose::model::{FileObject, HostPort, MountSource, NetworkMode, Port, Project, Service};
 use crate::spec::ModuleSpec;
 use crate::spec::error::{START, SpecError};
+use crate::spec::health::Check;
 use crate::spec::network::{self, PortNumber};
 use crate::spec::reference::Visibility;
 
@@ -87,6 +88,20 @@ impl Fit<'_> {
                 }
             }
         }
+    }
+
+    /// The service whose port the module's check asks is there.
+    pub fn health(&mut self, project: &Project) {
+        let (field, service) = match self.spec.health.as_ref().map(|health| &health.check) {
+            Some(Check::Http(http)) => ("health.http.service", &http.service),
+            Some(Check::Tcp(tcp)) => ("health.tcp.service", &tcp.service),
+            Some(Check::Exec(_)) | None => return,
+        };
+        let Some(name) = service.as_deref().filter(|name| project.service(name).is_none()) else { return };
+        let names = project.services.iter().map(|service| service.name.as_str());
+        let hint = crate::suggest::closest(name, names).map(|name| format!("did you mean {name:?}?"));
+        let found = format!("the service {name:?}, which the compose file does not have");
+        self.errors.push(manifest(field, found, "one of its services", hint));
     }
 
     /// Texts refer to what the module declares, and show no secrets.

@@ -12,6 +12,7 @@ use crate::suggest::closest;
 
 /// Checks ports, volumes and limits against the kind of runtime.
 pub fn check(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
+    check_inner_health(spec, report);
     match &spec.runtime {
         Runtime::Container(container) => {
             check_container(spec, container, report, sound);
@@ -24,6 +25,25 @@ pub fn check(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
         }
         Runtime::Compose(_) => refuse_targets_of_volumes(spec, report, "compose file", sound),
         Runtime::Process(_) | Runtime::Systemd(_) => refuse_container_fields(spec, report, sound),
+    }
+}
+
+/// A check of a port inside a container.
+fn check_inner_health(spec: &ModuleSpec, report: &mut Report) {
+    let (field, target, service) = match spec.health.as_ref().map(|health| &health.check) {
+        Some(Check::Http(http)) => ("health.http", http.target, &http.service),
+        Some(Check::Tcp(tcp)) => ("health.tcp", tcp.target, &tcp.service),
+        Some(Check::Exec(_)) | None => return,
+    };
+    match &spec.runtime {
+        Runtime::Process(_) | Runtime::Systemd(_) if target.is_some() => {
+            let found = "a port of a container, and there is none";
+            report.at(&format!("{field}.target"), found, "\"port\" with the name of a port", None);
+        }
+        Runtime::Container(_) if service.is_some() => {
+            report.at(&format!("{field}.service"), "a service", "target alone: there is one container", None);
+        }
+        Runtime::Process(_) | Runtime::Systemd(_) | Runtime::Container(_) | Runtime::Compose(_) => {}
     }
 }
 

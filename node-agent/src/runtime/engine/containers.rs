@@ -1,6 +1,7 @@
 //! Containers, networks and volumes, as the API names them.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -145,6 +146,19 @@ impl Engine {
         let ended = self.get(&format!("/exec/{exec}/json")).await?;
         let code = ended["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
         Ok(code.unwrap_or(-1))
+    }
+
+    /// The addresses that a container has on its networks, or on those of the container whose network it shares.
+    pub async fn addresses(&self, id: &str) -> Result<Vec<IpAddr>, EngineError> {
+        let mut inspected = self.inspect(id).await?;
+        if let Some(other) =
+            inspected["HostConfig"]["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"))
+        {
+            inspected = self.inspect(other).await?;
+        }
+        let networks = inspected["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+        let texts = networks.flat_map(|(_, network)| [&network["IPAddress"], &network["GlobalIPv6Address"]]);
+        Ok(texts.filter_map(|text| text.as_str()?.parse().ok()).collect())
     }
 
     /// Makes a network unless it is there, as it is to be.
