@@ -4,11 +4,12 @@ use std::error::Error;
 
 const ROOT: &str = "proto";
 /// Messages that carry secret values: their `Debug` is written by hand in `redact.rs`.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 5] = [
     "orchestrator.v1.InstanceSpec",
     "orchestrator.v1.BeginRunRequest",
     "orchestrator.v1.DeployRequest",
     "orchestrator.v1.SetSecretRequest",
+    "orchestrator.v1.GetGithubTokenReply",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -104,6 +104,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         catalog: Catalog::built_in(),
         clock,
         refuses_unsigned: settings.refuses_unsigned,
+        github_secret: settings.github.token_secret.clone(),
         keeps_history: match settings.store {
             StoreUrl::Etcd(_) => settings.keeps_history,
             // Looks after itself.

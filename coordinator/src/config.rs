@@ -70,6 +70,8 @@ pub enum Unsigned {
 pub struct GitHub {
     pub api: Option<String>,
     pub raw: Option<String>,
+    /// The stored secret that is the token for it.
+    pub token_secret: Option<String>,
 }
 
 /// What flags and variables say; everything may be absent.
@@ -91,7 +93,7 @@ pub struct File {
     pub access: Option<PathBuf>,
     pub output: Option<crate::cli::console::Format>,
     pub color: Option<crate::cli::console::Color>,
-    /// `[github]` with `api` and `raw`.
+    /// `[github]` with `api`, `raw` and `token-secret`.
     pub github: GitHub,
     pub unsigned: Unsigned,
     /// `[llm]` with `[[llm.low]]`, `[[llm.high]]` and `[llm.caps]`.

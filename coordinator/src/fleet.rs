@@ -81,6 +81,8 @@ pub struct Fleet {
     pub(crate) models: models::Models,
     /// Whether packages must be signed with a trusted key.
     pub(crate) refuses_unsigned: bool,
+    /// The stored secret that is the token for GitHub.
+    pub(crate) github_secret: Option<String>,
     /// How old the history of the store becomes under `serve`; none: as it pleases.
     pub(crate) keeps_history: Option<std::time::Duration>,
     /// This process, as the changes name it that it carries out.

@@ -56,6 +56,13 @@ impl fmt::Debug for v1::SetSecretRequest {
     }
 }
 
+#[cfg(feature = "coordinator")]
+impl fmt::Debug for v1::GetGithubTokenReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetGithubTokenReply").field("token", &"***").finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

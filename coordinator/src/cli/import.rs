@@ -28,7 +28,8 @@ use view::Shown;
 A file may be a README, a compose file, a MODULE.yaml or a package, here or on the web.
 
 The draft says which line of which file each field is from. Exit status 2: there is nothing to deploy.
-GITHUB_TOKEN is used where it is set; SSL_CERT_FILE adds certificates; HTTPS_PROXY is followed.")]
+GITHUB_TOKEN is used where it is set, else the stored secret that `token-secret` below `[github]` in
+config.toml names; SSL_CERT_FILE adds certificates; HTTPS_PROXY is followed.")]
 pub struct ImportArgs {
     /// A repository, a folder or a file, here or on the web
     #[arg(value_name = "URL|FOLDER|FILE")]
@@ -64,9 +65,16 @@ pub struct ImportArgs {
 
 pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen();
-    let access = access(context, &args);
+    let mut access = access(context, &args);
     let wanted = Wanted { folder: args.path.clone().unwrap_or_default(), revision: args.revision.clone() };
     let place = Place::parse(&args.source, &access)?;
+    if let (Place::GitHub(_), None, Some(secret)) =
+        (&place, &access.token, &context.settings.github.token_secret)
+    {
+        let request = context.request(v1::GetGithubTokenRequest { secret: secret.clone() });
+        let token = context.connect().await?.get_github_token(request).await?.into_inner().token;
+        access.token = Some(Token::new(token.trim()));
+    }
     context.console.say(&format!("reading {}", args.source));
     let made = tokio::select! {
         made = make(&place, &access, &wanted, args.name.as_deref()) => made?,

@@ -65,6 +65,23 @@ impl Fleet {
         }
     }
 
+    /// The token for GitHub. No other secret is ever given to who asks for it.
+    ///
+    /// # Errors
+    /// Where this coordinator's configuration does not name that secret, or it is not stored.
+    pub async fn github_token(&self, name: &str) -> Result<String, FleetError> {
+        if self.github_secret.as_deref() != Some(name) {
+            return Err(FleetError::Invalid {
+                message: format!("this coordinator does not give the secret {name} away"),
+                hint: Some(format!("write `[github]` and `token-secret = \"{name}\"` into its config.toml")),
+            });
+        }
+        let missing = || FleetError::NoSuchSecret { name: name.to_owned() };
+        let kept = get_json::<SecretRecord>(self.store.as_ref(), &keys::secret(name)).await?;
+        let last = kept.as_ref().and_then(|kept| kept.value.versions.last()).ok_or_else(missing)?;
+        self.secret_value(&format!("{name}@{}", last.version)).await
+    }
+
     pub async fn list_secrets(&self) -> Result<Vec<v1::list_secrets_reply::Secret>, FleetError> {
         let deployments = self.recall().await?.deployments;
         let mut secrets = Vec::new();

@@ -267,6 +267,14 @@ impl Coordinator for CoordinatorService {
         answer(stored.map(|secret| v1::SetSecretReply { version: secret.version }))
     }
 
+    async fn get_github_token(
+        &self,
+        request: Request<v1::GetGithubTokenRequest>,
+    ) -> Answer<v1::GetGithubTokenReply> {
+        let token = self.fleet.github_token(&request.get_ref().secret).await;
+        answer(token.map(|token| v1::GetGithubTokenReply { token }))
+    }
+
     async fn list_secrets(&self, _: Request<v1::ListSecretsRequest>) -> Answer<v1::ListSecretsReply> {
         answer(self.fleet.list_secrets().await.map(|secrets| v1::ListSecretsReply { secrets }))
     }

@@ -92,6 +92,25 @@ fn the_token_goes_to_the_host_and_nowhere_else() {
 }
 
 #[test]
+fn a_stored_secret_is_the_token_where_the_configuration_says_so() {
+    let server = github(|_| None);
+    let program = Program::new();
+    let config = program.home().join(".config/orchestrator");
+    std::fs::create_dir_all(&config).expect("a new folder");
+    std::fs::write(config.join("config.toml"), "[github]\ntoken-secret = 'gh'\n").expect("a new file");
+    import(&program, &server, &["kettle/teapot", "--dry-run"]).fails(2, "gh");
+    assert_eq!(server.asked().len(), 0, "without the token nothing is asked");
+    std::fs::write(program.home().join("token"), "ghp_stored\n").expect("a new file");
+    let mut set = program.command(&["secret", "set", "gh"]);
+    let stdin = std::fs::File::open(program.home().join("token")).expect("there");
+    assert_eq!(program.ran(set.stdin(stdin).output().expect("starts")).status, 0);
+    let ran = import(&program, &server, &["kettle/teapot", "--dry-run"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(!(ran.stdout + &ran.stderr).contains("ghp_stored"));
+    assert!(server.asked().iter().all(|request| request.headers["authorization"] == "Bearer ghp_stored"));
+}
+
+#[test]
 fn each_refusal_is_told_and_changes_nothing() {
     let later = "99999999999";
     let limited = move |status: u16| {
