@@ -242,6 +242,7 @@ runtime: {process: {command: [/usr/sbin/mosquitto]}}
             origin: None,
             accepted: Vec::new(),
             signed_by: None,
+            notes: Vec::new(),
             module: ModuleSpec::parse("MODULE.yaml", yaml).expect("a valid module"),
         };
         insta::assert_snapshot!(text(&shown, &Look::default()), @r"
