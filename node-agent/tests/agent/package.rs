@@ -71,7 +71,7 @@ pub const SICK: (&str, &str) = ("health.sh", "#!/bin/sh\necho the belt is torn\n
 pub fn web_spec(package: &Package, attempt: u64) -> InstanceSpec {
     let exe = std::env::current_exe().expect("our own path").to_string_lossy().into_owned();
     let argv = [exe.as_str(), "--exact", "serve_http", "--ignored", "--nocapture"];
-    let http = health::Http { port: "web".into(), path: "/".into() };
+    let http = health::Http { port: "web".into(), path: "/".into(), ..Default::default() };
     let mut spec = spec(package, attempt);
     spec.config = BTreeMap::from([("port".to_owned(), "auto".to_owned())]);
     spec.ports =
