@@ -10,7 +10,7 @@ use modules::unpack::{self, Limits, Outcome, UnpackError};
 use proto::code::Code;
 
 use crate::app::{self, AppError};
-use crate::config::{Command, DataDir};
+use crate::config::{self, Command, DataDir};
 use crate::disk::{self, DiskError, Lock};
 use crate::fault;
 use crate::identity::{self, IdentityError};
@@ -117,6 +117,7 @@ fn execute(command: Command, data: &DataDir) -> Result<(), CliError> {
         Command::Proxy => proxy::proxy(data),
         Command::Sandbox(wanted) => sandbox::sandbox(data, &wanted).map(drop),
         Command::Version => say(env!("CARGO_PKG_VERSION")),
+        Command::Help => say(config::USAGE),
     }
 }
 

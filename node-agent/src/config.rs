@@ -35,6 +35,7 @@ pub enum Command {
     Proxy,
     Sandbox(Try),
     Version,
+    Help,
 }
 
 /// A program to be tried in a sandbox.
@@ -113,6 +114,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<(Command, DataDir),
         "proxy" => Command::Proxy,
         "sandbox" => Command::Sandbox(sandbox(options)?),
         "version" | "--version" | "-V" => Command::Version,
+        "help" | "--help" | "-h" => Command::Help,
         _ => return Err(UsageError::UnknownCommand(command)),
     };
     Ok((command, DataDir(data)))
@@ -364,6 +366,7 @@ mod tests {
             Try { argv: vec!["id".into(), "--tier".into()], tier: Some(Tier::T2), ..Default::default() };
         check("sandbox --tier t2 -- id --tier", Ok(Command::Sandbox(tried)));
         check("sandbox --tier t4", Err("--tier: \"t4\" is not t1, t2 or t3"));
+        check("--help", Ok(Command::Help));
         check("fly", Err("unknown command \"fly\""));
         check("", Err("no command given"));
     }
