@@ -51,7 +51,7 @@ build: ## Release binaries in dist/: orchestrator and the node agent beside it
 	install -D -t dist target/release/orchestrator
 	scripts/build-agent
 	@! grep -l ORCHESTRATOR_FAULT dist/orchestrator dist/node-agent || \
-	{ echo "these can be killed at named points, which only tests may do" >&2; exit 1; }
+	{ rm -f dist/orchestrator dist/node-agent; echo "these can be killed at named points, which only tests may do" >&2; exit 1; }
 
 agent-aarch64: ## Also the node agent for 64-bit Raspberry Pis, in dist/
 	@scripts/setup --aarch64

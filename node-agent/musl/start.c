@@ -7,16 +7,20 @@
 #define RELR 36
 #define RELR_SIZE 35
 
-extern const Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
+extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 __attribute__((visibility("hidden"), used)) void relocate_packed(void)
 {
     size_t base = (size_t)__ehdr_start, size = 0;
     const size_t *entry = NULL;
-    for (const Elf64_Dyn *tag = _DYNAMIC; tag->d_tag != DT_NULL; tag++) {
+    for (Elf64_Dyn *tag = _DYNAMIC; tag->d_tag != DT_NULL; tag++) {
         if (tag->d_tag == RELR) entry = (const size_t *)(base + tag->d_un.d_ptr);
-        if (tag->d_tag == RELR_SIZE) size = tag->d_un.d_val;
+        if (tag->d_tag == RELR_SIZE) {
+            size = tag->d_un.d_val;
+            /* A musl that knows them is not to do it again. */
+            tag->d_un.d_val = 0;
+        }
     }
     size_t *place = NULL;
     for (const size_t *end = entry + size / sizeof *entry; entry != end; entry++) {

@@ -1,22 +1,40 @@
-//! Names to addresses: /etc/hosts, then the name servers of /etc/resolv.conf. Not by the C library, whose ways of looking
-//! names up cannot be linked into a binary that carries it.
+//! Names to addresses: /etc/hosts, then the name servers of /etc/resolv.conf. Not by the C library: glibc's ways of
+//! looking names up cannot be linked into a binary that carries it.
 
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::clock;
 
+/// For one address.
+const CONNECT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 2;
 const MAX_SERVERS: usize = 3;
 const MAX_ADDRESSES: usize = 16;
 const A: u16 = 1;
 const AAAA: u16 = 28;
+
+/// A connection with the first address that takes one.
+///
+/// # Errors
+/// Why there is none, for a person: that of the last address.
+pub async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, String> {
+    let mut why = "no address".to_owned();
+    for address in addresses {
+        match timeout(CONNECT, TcpStream::connect(SocketAddr::new(*address, port))).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => why = format!("{address} port {port}: {error}"),
+            Err(_) => why = format!("{address} port {port} does not answer within {CONNECT:?}"),
+        }
+    }
+    Err(why)
+}
 
 /// All addresses of a name.
 ///

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use proto::ids::{DeploymentName, NodeName};
+use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 use proto::v1::deploy_event::Finished;
 
@@ -44,9 +44,7 @@ impl Fleet {
             if let Some(touched) = self.write(&snapshot, &next, history).await? {
                 fault::point("remove.recorded");
                 let mut record = emptied(&kept.value);
-                record.leaving.retain(|_, node| snapshot.nodes.contains_key(node));
-                // Also those that have nothing new to do: whether an instance has left is theirs to say.
-                let touched = touched.into_iter().chain(record.leaving.values().cloned()).collect();
+                let touched = to_hear(&mut record.leaving, touched, |node| snapshot.nodes.contains_key(node));
                 return Ok(Recorded { record, attempt: None, touched, away: snapshot.away(), _hold: None });
             }
         }
@@ -80,6 +78,17 @@ fn emptied(record: &DeploymentRecord) -> DeploymentRecord {
     record
 }
 
+/// Drops from `leaving` who left with a node that has left; gives the nodes that are asked: those that the change
+/// touched, and those that have nothing new to do, for whether an instance has left is theirs to say.
+fn to_hear(
+    leaving: &mut BTreeMap<InstanceId, NodeName>,
+    touched: BTreeSet<NodeName>,
+    is_in_fleet: impl Fn(&NodeName) -> bool,
+) -> BTreeSet<NodeName> {
+    leaving.retain(|_, node| is_in_fleet(node));
+    touched.into_iter().chain(leaving.values().cloned()).collect()
+}
+
 fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finished {
     let (outcome, message, hint) = match verdict {
         Verdict::Done => (v1::Outcome::Done, format!("{name} is removed"), ""),
@@ -103,4 +112,21 @@ fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finis
         }
     };
     Finished { outcome: outcome.into(), deployment: None, message, hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_node_that_is_left_is_asked_unless_it_is_gone_itself() {
+        let node = |name: &str| NodeName::parse(name).expect("a name");
+        let instance = |id: &str| InstanceId::parse(id).expect("an id");
+        let mut leaving = [("web/0", "a"), ("web/1", "b"), ("web/2", "gone")]
+            .map(|(id, name)| (instance(id), node(name)))
+            .into();
+        let asked = to_hear(&mut leaving, [node("b")].into(), |name| name.as_str() != "gone");
+        assert_eq!(asked, [node("a"), node("b")].into());
+        assert_eq!(leaving.keys().map(ToString::to_string).collect::<Vec<_>>(), ["web/0", "web/1"]);
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! It never fails: what it cannot read it leaves out and counts, so that the rest is still looked at.
 
+mod compound;
+mod redirects;
 mod words;
 
 /// Commands joined by `|`.
@@ -293,112 +295,6 @@ impl Parser {
         Some(command)
     }
 
-    fn close(&mut self, end: &str) {
-        if !self.take(end) {
-            self.broken();
-        }
-    }
-
-    /// `if … then … fi` and loops: everything inside is one body.
-    fn sections(&mut self, command: &mut Command, begin: &str, middle: &[&str], end: &str) {
-        self.at += begin.len();
-        let ends: Vec<&str> = middle.iter().copied().chain([end]).collect();
-        loop {
-            command.body.extend(self.list(&ends));
-            let keyword = self.keyword();
-            if !ends.contains(&keyword.as_str()) {
-                return self.broken();
-            }
-            self.at += keyword.len();
-            if keyword == end {
-                return;
-            }
-        }
-    }
-
-    fn for_loop(&mut self, command: &mut Command, begin: &str) {
-        self.at += begin.len();
-        self.blanks();
-        if self.starts_with("((") {
-            self.arithmetic();
-        } else {
-            let name = self.keyword();
-            self.at += name.chars().count();
-            command.variable = Some(name);
-            self.blanks_and_lines();
-            if self.keyword() == "in" {
-                self.at += 2;
-                loop {
-                    self.blanks();
-                    match self.word() {
-                        Some(word) => command.words.push(word),
-                        None => break,
-                    }
-                }
-            }
-        }
-        self.blanks();
-        self.take(";");
-        self.blanks_and_lines();
-        match self.keyword().as_str() {
-            "do" => self.sections(command, "do", &[], "done"),
-            "{" => self.sections(command, "{", &[], "}"),
-            _ => self.broken(),
-        }
-    }
-
-    fn case(&mut self, command: &mut Command) {
-        self.at += "case".len();
-        self.blanks();
-        self.word();
-        self.blanks_and_lines();
-        if self.keyword() != "in" {
-            return self.broken();
-        }
-        self.at += 2;
-        loop {
-            self.blanks_and_lines();
-            if self.keyword() == "esac" {
-                self.at += "esac".len();
-                return;
-            }
-            self.take("(");
-            loop {
-                self.blanks();
-                if self.word().is_none() && !self.take("|") {
-                    break;
-                }
-            }
-            if !self.take(")") {
-                return self.broken();
-            }
-            command.body.extend(self.list(&["esac"]));
-            if self.take(";;") {
-                self.take("&");
-            } else if self.keyword() != "esac" {
-                return self.broken();
-            }
-        }
-    }
-
-    /// What follows the name of a function.
-    fn function(&mut self, command: &mut Command, name: String) {
-        self.blanks();
-        if self.take("(") {
-            self.blanks();
-            self.close(")");
-        }
-        self.blanks_and_lines();
-        command.function = Some(name);
-        self.depth += 1;
-        if self.depth <= MAX_DEPTH
-            && let Some(body) = self.command()
-        {
-            command.body = vec![Pipeline { commands: vec![body], is_background: false }];
-        }
-        self.depth -= 1;
-    }
-
     fn simple(&mut self, mut command: Command) -> Option<Command> {
         loop {
             self.blanks();
@@ -458,73 +354,6 @@ impl Parser {
         }
         self.close(")");
         array
-    }
-
-    fn redirects(&mut self, command: &mut Command) {
-        loop {
-            self.blanks();
-            if !self.redirect(command) {
-                return;
-            }
-        }
-    }
-
-    /// Takes one redirect, if there is one here.
-    fn redirect(&mut self, command: &mut Command) -> bool {
-        let start = self.at;
-        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.starts_with("<(") || self.starts_with(">(") {
-            self.at = start;
-            return false;
-        }
-        let operators = ["&>>", "&>", "<<<", "<<-", "<<", "<>", "<&", ">>", ">&", ">|", ">", "<"];
-        let Some(operator) = operators.into_iter().find(|operator| self.take(operator)) else {
-            self.at = start;
-            return false;
-        };
-        self.blanks();
-        let target = match operator {
-            "<<" | "<<-" => self.here_document(operator == "<<-"),
-            _ => self.word().unwrap_or_default(),
-        };
-        command.redirects.push(Redirect { operator: operator.trim_end_matches('-').to_owned(), target });
-        true
-    }
-
-    /// Takes the delimiter, and the text that begins in the next line.
-    fn here_document(&mut self, strips_tabs: bool) -> Word {
-        let Some(word) = self.word() else { return Word::default() };
-        let is_quoted = word.parts.iter().any(|part| matches!(part, Part::Text { is_quoted: true, .. }));
-        let delimiter = word.plain().unwrap_or_default();
-        let length = self.characters.len();
-        let mut at = self.resume.unwrap_or_else(|| {
-            // The word may have stepped over the end: a backslash with nothing behind it.
-            let rest = self.characters.get(self.at..).unwrap_or_default();
-            let newline = rest.iter().position(|c| *c == '\n');
-            newline.map_or(length, |newline| self.at + newline + 1)
-        });
-        let mut text = String::new();
-        let first = at;
-        while at < length {
-            let end = self.characters[at..].iter().position(|c| *c == '\n').map_or(length, |end| at + end);
-            let line: String = self.characters[at..end].iter().collect();
-            at = (end + 1).min(length);
-            let line = if strips_tabs { line.trim_start_matches('\t') } else { &line };
-            if line.trim_end_matches('\r') == delimiter {
-                break;
-            }
-            text.push_str(line);
-            text.push('\n');
-        }
-        self.resume = Some(at);
-        if is_quoted {
-            return Word { parts: vec![Part::Text { text, is_quoted: true }] };
-        }
-        let between = self.characters.get(self.counted..first).unwrap_or_default();
-        let newlines = between.iter().filter(|c| **c == '\n').count();
-        self.inner(&text, self.line + newlines)
     }
 
     /// Steps over `((…))`.

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,6 @@ use crate::sandbox::network;
 const MAX_HEAD: usize = 16 << 10;
 const MAX_CONNECTIONS: usize = 16;
 const HEAD: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// Whom a program may speak to.
 #[derive(Debug, Clone)]
@@ -135,7 +133,7 @@ async fn open(head: &[u8], egress: &Egress) -> Result<(Wanted, TcpStream), Refus
         None => resolve::resolve(&wanted.host).await.map_err(Refused::Unreachable)?,
     };
     allowed(&web::judge_resolved(&egress.policy, &wanted.host, &addresses))?;
-    let outside = reach(&addresses, wanted.port).await?;
+    let outside = resolve::connect(&addresses, wanted.port).await.map_err(Refused::Unreachable)?;
     Ok((wanted, outside))
 }
 
@@ -182,18 +180,6 @@ fn forwarded(method: &str, url: &str, version: &str, headers: &str) -> String {
     }
     text.push_str("\r\n");
     text
-}
-
-async fn reach(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Refused> {
-    let mut why = "no address".to_owned();
-    for address in addresses {
-        match timeout(CONNECT, TcpStream::connect(SocketAddr::new(*address, port))).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => why = format!("{address} port {port}: {error}"),
-            Err(_) => why = format!("{address} port {port} does not answer within {CONNECT:?}"),
-        }
-    }
-    Err(Refused::Unreachable(why))
 }
 
 fn allowed(verdict: &Verdict) -> Result<(), Refused> {

@@ -1,16 +1,11 @@
 //! `http.*`: speaks to exactly the addresses that the policy has judged. Names are resolved once, all addresses must do, and
 //! the connection goes to one of these; every redirect begins anew. Nothing of the agent's environment (proxies) counts.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
-
 use plan::output::{Capped, Kept};
 use plan::policy::verdict::{Decision, Verdict};
 use plan::policy::{address, web};
 use plan::tool::Tool;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::{Errand, Outcome};
 use crate::resolve;
@@ -21,7 +16,6 @@ mod tls;
 use message::{Message, Stream};
 
 const REDIRECTS: u32 = 5;
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// What came back.
 pub struct Page {
@@ -118,23 +112,11 @@ async fn connect(errand: &Errand, url: &web::Url) -> Result<Stream, String> {
     if verdict.decision == Decision::Forbid {
         return Err(verdict.reason());
     }
-    let tcp = reach(&addresses, url.port).await?;
+    let tcp = resolve::connect(&addresses, url.port).await?;
     if url.scheme != "https" {
         return Ok(message::Wire::Plain(tcp).buffered());
     }
     tls::secure(tcp, &url.host).await
-}
-
-async fn reach(addresses: &[IpAddr], port: u16) -> Result<TcpStream, String> {
-    let mut why = "no address".to_owned();
-    for address in addresses {
-        match timeout(CONNECT, TcpStream::connect(SocketAddr::new(*address, port))).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => why = format!("{address} port {port}: {error}"),
-            Err(_) => why = format!("{address} port {port} does not answer within {CONNECT:?}"),
-        }
-    }
-    Err(why)
 }
 
 fn allowed(verdict: &Verdict) -> Result<(), Refused> {
