@@ -5,7 +5,7 @@ use std::process::Command;
 use proto::v1::Phase;
 use tempfile::TempDir;
 
-use crate::node::{Node, apply, node_spec, signal, wait, wait_phase};
+use crate::node::{Node, apply, node_spec, signal, until, wait, wait_phase};
 use crate::package::{HEALTHY, SLEEP, package, spec};
 
 #[tokio::test]
@@ -84,8 +84,15 @@ impl SmallDisk {
         file.set_len(size - room).expect("cut");
     }
 
+    /// Waits for the room too: the kernel may give the blocks of a removed file back a moment after it is gone.
     fn free(&self) {
-        std::fs::remove_file(self.dir.path().join("ballast")).expect("removed");
+        let path = self.dir.path().join("ballast");
+        let size = std::fs::metadata(&path).expect("a size").len();
+        std::fs::remove_file(path).expect("removed");
+        until("the disk has room", || {
+            let disk = rustix::fs::statvfs(self.dir.path()).expect("a file system");
+            disk.f_bavail * disk.f_frsize >= size
+        });
     }
 }
 
