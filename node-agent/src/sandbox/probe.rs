@@ -75,10 +75,13 @@ async fn try_canary(sandboxes: &Sandboxes, rig: Rig, canary: Canary) -> Probed {
     loop {
         let goal = Goal::Canary(canary, SMALL);
         let ended = run(sandboxes, rig, &goal, SMALL.memory_bytes).await;
-        let got_through = matches!(&ended, Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH), .. }));
+        let is_sure = matches!(
+            &ended,
+            Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH | canary::NOTHING_THERE), .. })
+        );
         let probed = stopped(ended);
         tries += 1;
-        if got_through || probed == Probed::Works || tries == TRIES {
+        if is_sure || probed == Probed::Works || tries == TRIES {
             return probed;
         }
         tokio::time::sleep(PAUSE * tries).await;
@@ -170,6 +173,9 @@ fn stopped(run: Result<Ended, SandboxError>) -> Probed {
     let why = match run {
         Ok(Ended { exit: Exit::Code(canary::STOPPED), .. }) => return Probed::Works,
         Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH), .. }) => "a canary got through".to_owned(),
+        Ok(Ended { exit: Exit::Code(canary::NOTHING_THERE), .. }) => {
+            "not tried: this node has no key yet that it could read (`node-agent enrol`)".to_owned()
+        }
         Ok(ended) => format!("a canary {}", ended.exit),
         Err(error) => log::chain(&error),
     };

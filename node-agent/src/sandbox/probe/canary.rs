@@ -5,6 +5,8 @@ use crate::sandbox::child::{self, Orders};
 /// What a canary says that was not stopped.
 pub const GOT_THROUGH: i32 = 1;
 pub const STOPPED: i32 = 0;
+/// What it was to try its luck on does not exist.
+pub const NOTHING_THERE: i32 = 2;
 
 const TAKEN: usize = 96 << 20;
 const RIGHTS: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
@@ -119,7 +121,12 @@ pub unsafe fn starts_processes(_: &Orders) -> i32 {
 unsafe fn is_open(path: &std::ffi::CStr, flags: i32) -> i32 {
     // SAFETY: a C string.
     let file = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
-    i32::from(file >= 0 || last_error() != libc::EACCES)
+    match last_error() {
+        _ if file >= 0 => GOT_THROUGH,
+        libc::EACCES => STOPPED,
+        libc::ENOENT => NOTHING_THERE,
+        _ => GOT_THROUGH,
+    }
 }
 
 fn last_error() -> i32 {
