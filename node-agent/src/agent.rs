@@ -22,7 +22,7 @@ use crate::runtime::cgroup::Cgroups;
 use crate::runtime::engine::Engines;
 use crate::runtime::group::plan::Owner;
 use crate::runtime::images::ImageBook;
-use crate::runtime::kill::Family;
+use crate::runtime::kill::{Family, Marked};
 use crate::sandbox::Sandboxes;
 use crate::scene::Ground;
 use crate::supervisor::Supervisor;
@@ -119,14 +119,14 @@ impl Agent {
         Ok(Arc::new(agent))
     }
 
-    /// Takes up what the ledger says, and ends what it does not know.
-    pub fn start(self: &Arc<Self>) {
+    /// Takes up what the ledger says, and ends what of `marked` it does not know.
+    pub fn start(self: &Arc<Self>, marked: &[Marked]) {
         let spec = self.ledger().spec().clone();
         for instance in &spec.instances {
             let kept = self.memory(&instance.id).ports;
             self.ports.keep(&instance.id, kept.into_values().flat_map(BTreeMap::into_values));
         }
-        self.end_strangers();
+        self.end_strangers(marked);
         self.follow(&spec);
         for id in left_instances(&self.data) {
             let is_wanted = self.wishes().contains_key(&id);

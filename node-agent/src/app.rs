@@ -20,6 +20,7 @@ use crate::report::{Facts, Meter};
 use crate::rpc::Rpc;
 use crate::rpc::runs::RunsRpc;
 use crate::runs::{Runs, RunsError};
+use crate::runtime::kill::Marked;
 use crate::runtime::procfs;
 use crate::runtime::reaper;
 use crate::server;
@@ -93,7 +94,8 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     fault::point("start.opened");
     // What is there already is known before anybody asks; an engine that is slow is found later.
     let _ = tokio::time::timeout(ENGINES, agent.engines.look()).await;
-    agent.start();
+    let marked = Marked::all();
+    agent.start(&marked);
     let runs = Runs::open(agent.clone()).map_err(AppError::Runs)?;
     let rpc = Rpc {
         agent: agent.clone(),
@@ -104,7 +106,7 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
     };
     tokio::spawn(keep_reloading(rpc.clone(), reload));
     find_digest(rpc.facts.clone());
-    runs.start();
+    runs.start(&marked);
     tokio::spawn(probe_sandboxes(agent.clone()));
     publish(data, address)?;
     fault::point("start.listening");

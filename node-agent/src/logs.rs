@@ -36,7 +36,9 @@ pub fn appending(path: &Path) -> io::Result<File> {
 /// Adds a line of the agent's own words: `<unix ms> text`. Telling is not worth failing for.
 pub fn say(path: &Path, text: &str) {
     rotate(path);
-    let _ = appending(path).and_then(|mut file| writeln!(file, "{} {text}", clock::unix_ms()));
+    // In one write, so that no line of another gets in between.
+    let line = format!("{} {text}\n", clock::unix_ms());
+    let _ = appending(path).and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 pub fn previous(path: &Path) -> PathBuf {

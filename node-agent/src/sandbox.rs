@@ -16,6 +16,7 @@ use crate::sandbox::child::Stage;
 use crate::sandbox::egress::Egress;
 
 mod account;
+mod birth;
 mod bubblewrap;
 mod cgroup;
 mod child;

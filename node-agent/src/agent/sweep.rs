@@ -19,7 +19,7 @@ use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::log;
 use crate::logs;
-use crate::runtime::kill;
+use crate::runtime::kill::{self, Marked};
 use crate::runtime::process::Process;
 
 /// A release nobody ever spoke of is one whose deploy was given up after the upload.
@@ -70,7 +70,7 @@ impl Agent {
     }
 
     /// Ends processes with our mark that no record names: of instances that are not wished for, and installs.
-    pub(super) fn end_strangers(&self) {
+    pub(super) fn end_strangers(&self, marked: &[Marked]) {
         let mut known = BTreeSet::new();
         for id in left_instances(&self.data) {
             for lane in Lane::BOTH {
@@ -79,16 +79,18 @@ impl Agent {
                 }
             }
         }
-        let marked = |lane: Lane| {
-            let token = self.token(lane);
-            let known = &known;
-            let left =
-                kill::marked(token).into_iter().filter(move |(_, id)| !known.contains(&(lane, id.clone())));
-            left.chain(kill::marked(&kill::install_token(token)))
+        let is_stranger = |process: &Marked| {
+            Lane::BOTH.into_iter().any(|lane| {
+                let token = self.token(lane);
+                let is_known = |id: &InstanceId| known.contains(&(lane, id.clone()));
+                process.token == kill::install_token(token)
+                    || process.token == token && process.instance.as_ref().is_some_and(|id| !is_known(id))
+            })
         };
-        for (pid, id) in Lane::in_use(&self.data).into_iter().flat_map(marked) {
-            tracing::warn!(pid, instance = %id, "ending a process that is on no record");
-            kill::signal(pid, libc::SIGKILL);
+        for Marked { pid, instance, .. } in marked.iter().filter(|process| is_stranger(process)) {
+            let instance = instance.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(pid, instance, "ending a process that is on no record");
+            kill::signal(*pid, libc::SIGKILL);
         }
     }
 

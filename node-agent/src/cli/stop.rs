@@ -11,7 +11,7 @@ use crate::config::DataDir;
 use crate::disk::{Lock, Locked};
 use crate::lane::Lane;
 use crate::runtime::cgroup::Cgroups;
-use crate::runtime::kill::{self, Family};
+use crate::runtime::kill::{self, Family, Marked};
 use crate::runtime::process::{Place, Process};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,16 +57,16 @@ async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
     let cgroups = Cgroups::probe(&token);
     let mut ids = agent::left_instances(data);
     let lanes = Lane::in_use(data);
-    let marked = lanes.iter().flat_map(|lane| kill::marked(&lane.token(&token)));
-    ids.extend(marked.map(|(_, id)| id));
+    let tokens: Vec<String> = lanes.iter().map(|lane| lane.token(&token)).collect();
+    let marked = Marked::all().into_iter().filter(|process| tokens.contains(&process.token));
+    ids.extend(marked.filter_map(|process| process.instance));
     ids.sort();
     ids.dedup();
     let all = ids.iter().map(|id| stop_instance(data, id, &lanes, &token, cgroups.as_ref()));
     let is_clean = join_all(all).await;
-    for lane in &lanes {
-        for (pid, _) in kill::marked(&kill::install_token(&lane.token(&token))) {
-            kill::signal(pid, libc::SIGKILL);
-        }
+    let installs: Vec<String> = tokens.iter().map(|token| kill::install_token(token)).collect();
+    for process in Marked::all().iter().filter(|process| installs.contains(&process.token)) {
+        kill::signal(process.pid, libc::SIGKILL);
     }
     if let Some(cgroups) = &cgroups {
         cgroups.close();

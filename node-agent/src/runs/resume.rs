@@ -11,12 +11,12 @@ use crate::runs::folder::Folder;
 use crate::runs::id::RunId;
 use crate::runs::live::{About, Live};
 use crate::runs::receipts::Receipts;
-use crate::runtime::kill;
+use crate::runtime::kill::{self, Marked};
 
 impl Runs {
-    /// Takes up all runs that are on the disk. To be called once.
-    pub fn start(self: &Arc<Self>) {
-        self.end_strangers();
+    /// Takes up all runs that are on the disk, and ends what of `marked` nobody waits for. To be called once.
+    pub fn start(self: &Arc<Self>, marked: &[Marked]) {
+        self.end_strangers(marked);
         for (id, folder) in Folder::all(&self.agent.data) {
             if !folder.is_begun() {
                 // Whoever asked for it was never told that it had begun.
@@ -62,10 +62,11 @@ impl Runs {
     }
 
     /// Programs that a killed agent left running: nobody reads what they say any more.
-    fn end_strangers(&self) {
-        for pid in kill::marked_below(&execute_token(&self.agent.token)) {
+    fn end_strangers(&self, marked: &[Marked]) {
+        let token = execute_token(&self.agent.token);
+        for Marked { pid, .. } in marked.iter().filter(|process| process.is_below(&token)) {
             tracing::warn!(pid, "ending a program of a step that nobody waits for");
-            kill::signal(pid, libc::SIGKILL);
+            kill::signal(*pid, libc::SIGKILL);
         }
     }
 }

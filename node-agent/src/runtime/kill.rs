@@ -33,7 +33,7 @@ impl Family<'_> {
         let token = format!("{TOKEN_VARIABLE}={}", self.token);
         let instance = format!("{INSTANCE_VARIABLE}={}", self.id);
         let marks = [token.as_bytes(), instance.as_bytes()];
-        let mut members: BTreeSet<i32> = procfs::pids().filter(|pid| procfs::carries(*pid, &marks)).collect();
+        let mut members: BTreeSet<i32> = procfs::pids().filter(|pid| is_marked(*pid, &marks)).collect();
         members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(&self.folder())));
         let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
         members.extend(with_children);
@@ -75,30 +75,43 @@ impl Family<'_> {
     }
 }
 
+/// Whether it carries all of the marks (`NAME=value`); no where it may not be looked at.
+pub fn is_marked(pid: i32, marks: &[&[u8]]) -> bool {
+    procfs::environ(pid).is_some_and(|environ| procfs::carries(&environ, marks))
+}
+
 /// The mark of commands that install something.
 pub fn install_token(token: &str) -> String {
     format!("{token}-install")
 }
 
-/// All processes that this agent's instances left, by the instance they say they belong to.
-pub fn marked(token: &str) -> Vec<(i32, InstanceId)> {
-    let mark = format!("{TOKEN_VARIABLE}={token}");
-    procfs::pids()
-        .filter(|pid| procfs::carries(*pid, &[mark.as_bytes()]))
-        .filter_map(|pid| {
-            let id = procfs::variable(pid, INSTANCE_VARIABLE)?;
-            Some((pid, InstanceId::parse(&id).ok()?))
-        })
-        .collect()
+/// A process that carries the mark of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    pub pid: i32,
+    pub token: String,
+    /// The instance that it says it belongs to.
+    pub instance: Option<InstanceId>,
 }
 
-/// All processes whose mark is this one, or begins with it and a hyphen.
-pub fn marked_below(token: &str) -> Vec<i32> {
-    let is_below = |mark: String| {
-        let rest = mark.strip_prefix(token);
+impl Marked {
+    /// All there are on this machine, of any agent. Reads each environment once: on a machine with many processes
+    /// that takes longer than the rest of an agent's start.
+    pub fn all() -> Vec<Self> {
+        let look = |pid| {
+            let environ = procfs::environ(pid)?;
+            let token = procfs::variable(&environ, TOKEN_VARIABLE)?;
+            let instance = procfs::variable(&environ, INSTANCE_VARIABLE);
+            Some(Self { pid, token, instance: instance.and_then(|id| InstanceId::parse(&id).ok()) })
+        };
+        procfs::pids().filter_map(look).collect()
+    }
+
+    /// Whether its mark is this one, or begins with it and a hyphen.
+    pub fn is_below(&self, token: &str) -> bool {
+        let rest = self.token.strip_prefix(token);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
-    procfs::pids().filter(|pid| procfs::variable(*pid, TOKEN_VARIABLE).is_some_and(is_below)).collect()
+    }
 }
 
 pub fn signal(pid: i32, signal: i32) {

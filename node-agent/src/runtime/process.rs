@@ -159,7 +159,7 @@ fn describe(pid: i32, candidate: &Candidate, restarts: u32) -> io::Result<Record
     Ok(Record {
         pid,
         start: stat.start,
-        boot_id: procfs::boot_id(),
+        boot_id: procfs::boot_id().to_owned(),
         release: candidate.spec.release.clone(),
         stop_timeout_ms: if asked == 0 { DEFAULT_STOP } else { asked },
         restarts,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::runtime::sock_diag;
@@ -49,8 +50,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// Names this boot of the machine; pids and start times mean nothing across boots.
-pub fn boot_id() -> String {
-    read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+pub fn boot_id() -> &'static str {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    BOOT_ID.get_or_init(|| {
+        read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    })
 }
 
 /// All pids there are.
@@ -89,15 +93,18 @@ pub fn descendants(pid: i32) -> Vec<i32> {
     found
 }
 
-/// Which of the marks (`NAME=value`) a process carries in its environment; none when it may not be read.
-pub fn carries(pid: i32, marks: &[&[u8]]) -> bool {
-    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+/// A process's environment, `NAME=value` and a zero byte each; none when it may not be read.
+pub fn environ(pid: i32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
+/// Whether all of the marks (`NAME=value`) are in the environment.
+pub fn carries(environ: &[u8], marks: &[&[u8]]) -> bool {
     marks.iter().all(|mark| environ.split(|byte| *byte == 0).any(|variable| variable == *mark))
 }
 
-/// The value of a variable in a process's environment.
-pub fn variable(pid: i32, name: &str) -> Option<String> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+/// The value of a variable in the environment.
+pub fn variable(environ: &[u8], name: &str) -> Option<String> {
     let value = environ
         .split(|byte| *byte == 0)
         .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;

@@ -1,8 +1,9 @@
 //! A cgroup for each program: its memory and its number of processes are capped together with all that it starts.
 //! Version 2 where its controllers can be used, else the two hierarchies of version 1.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::clock;
@@ -109,6 +110,14 @@ impl Cgroup {
         fs::write(self.base.pids().join("pids.max"), caps.processes.to_string())
     }
 
+    /// Its folder, for a child to be born there; version 2 only.
+    pub fn birthplace(&self) -> Option<OwnedFd> {
+        match &self.base {
+            Base::Unified(folder) => File::open(folder).ok().map(OwnedFd::from),
+            Base::Split { .. } => None,
+        }
+    }
+
     /// Moves a process that does nothing yet into it.
     ///
     /// # Errors
@@ -133,13 +142,16 @@ impl Cgroup {
         text.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    /// Kills all that is in it; where the kernel cannot do that at once, call again until it is empty.
-    pub fn kill(&self) {
-        if fs::write(self.base.memory().join("cgroup.kill"), "1").is_err() {
+    /// Kills all that is in it, and all that forks meanwhile. Where the kernel cannot do that at once, it answers
+    /// false: call again until it is empty.
+    pub fn kill(&self) -> bool {
+        let is_whole = fs::write(self.base.memory().join("cgroup.kill"), "1").is_ok();
+        if !is_whole {
             for pid in self.members() {
                 kill::signal(pid, libc::SIGKILL);
             }
         }
+        is_whole
     }
 
     /// False while something is in it.

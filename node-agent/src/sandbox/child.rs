@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use crate::sandbox::birth;
 use crate::sandbox::landlock;
 use crate::sandbox::network;
 use crate::sandbox::seccomp::Filter;
@@ -113,10 +114,10 @@ pub struct Orders {
 
 const UMASK: libc::mode_t = 0o077;
 
-/// Forks a child that does what it is told.
-pub fn fork(orders: &Orders, opener: &OwnedFd) -> io::Result<i32> {
+/// Forks a child that does what it is told, in the cgroup of the folder.
+pub fn fork(orders: &Orders, opener: &OwnedFd, cgroup: Option<&OwnedFd>) -> io::Result<i32> {
     // SAFETY: the child calls only async-signal-safe functions on data made before, then execs or exits.
-    match unsafe { libc::fork() } {
+    match unsafe { cgroup.map_or_else(|| libc::fork(), |folder| birth::fork_into(folder)) } {
         -1 => Err(io::Error::last_os_error()),
         // SAFETY: as above; the child's copy of the opener must go, or the gate would never read EOF.
         0 => unsafe {

@@ -53,10 +53,18 @@ pub struct Ends {
 pub fn launch(orders: (Orders, Ends), place: &Place) -> Result<Started, SandboxError> {
     let system = |action| move |cause| SandboxError::System { action, cause };
     let (orders, ends) = orders;
-    let (pid, exit) = reaper::register(|| child::fork(&orders, &ends.opener)).map_err(system("fork"))?;
+    let cgroup = place.birthplace();
+    let fork = |cgroup| reaper::register(|| child::fork(&orders, &ends.opener, cgroup));
+    let (pid, exit) = match cgroup.as_ref().and_then(|cgroup| fork(Some(cgroup)).ok()) {
+        Some(born) => born,
+        None => {
+            let (pid, exit) = fork(None).map_err(system("fork"))?;
+            // Where this fails the opener goes, and with it the child.
+            place.admit(pid).map_err(system("make a cgroup"))?;
+            (pid, exit)
+        }
+    };
     drop(orders);
-    // Where this fails the opener goes, and with it the child.
-    place.admit(pid).map_err(system("make a cgroup"))?;
     spawn::open_gate(ends.opener).map_err(system("start the child"))?;
     match error(ends.said) {
         None => Ok(Started { pid, exit }),

@@ -80,7 +80,12 @@ impl Rig {
 }
 
 impl Place {
-    /// Puts the child where it belongs before it begins.
+    /// The folder of the cgroup that the child can be born in.
+    pub fn birthplace(&self) -> Option<OwnedFd> {
+        self.cgroup.as_ref().and_then(Cgroup::birthplace)
+    }
+
+    /// Puts a child that was not born there where it belongs, before it begins.
     ///
     /// # Errors
     /// When the kernel refuses.

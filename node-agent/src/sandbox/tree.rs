@@ -72,7 +72,7 @@ impl<'p> Tree<'p> {
             .map(|(pid, _)| *pid)
             .collect();
         members.insert(self.pid);
-        members.extend(procfs::pids().filter(|pid| procfs::carries(*pid, &[mark.as_bytes()])));
+        members.extend(procfs::pids().filter(|pid| kill::is_marked(*pid, &[mark.as_bytes()])));
         let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
         members.extend(with_children);
         let with_start = |pid: &i32| Some((*pid, procfs::stat(*pid)?.start));
@@ -82,10 +82,10 @@ impl<'p> Tree<'p> {
 
     /// Signals all of them once; true when nobody was left. To be called until it is.
     pub async fn kill(&mut self) -> bool {
-        if let Some(cgroup) = self.cgroup {
-            cgroup.kill();
-        }
+        let is_whole = self.cgroup.is_some_and(Cgroup::kill);
         match self.account {
+            // Only root could have taken one out of it.
+            Some(_) if is_whole => self.is_cgroup_empty(),
             Some(account) if account.end_all().await.is_ok() => account.is_empty() && self.is_cgroup_empty(),
             // Where no process can be made, one by one has to do.
             Some(_) | None => {

@@ -14,7 +14,7 @@ use crate::runtime::body::Body;
 use crate::runtime::engine::Kind;
 use crate::runtime::group::plan::Plan;
 use crate::runtime::group::{Group, Setting};
-use crate::runtime::kill::TOKEN_VARIABLE;
+use crate::runtime::kill::{self, TOKEN_VARIABLE};
 use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
@@ -205,7 +205,7 @@ impl Supervisor {
     /// Whether a process belongs to any instance of this agent.
     fn is_ours(&self, pid: i32) -> bool {
         let marks = Lane::BOTH.map(|lane| format!("{TOKEN_VARIABLE}={}", self.agent.token(lane)));
-        marks.iter().any(|mark| procfs::carries(pid, &[mark.as_bytes()]))
+        marks.iter().any(|mark| kill::is_marked(pid, &[mark.as_bytes()]))
             || procfs::name(pid).is_some_and(|name| PROXIES.contains(&name.as_str()))
     }
 }
