@@ -76,6 +76,13 @@ impl Shared {
                 // With CNI, Podman gives no address that is outside of the range.
                 let own_addresses = self.kind == Kind::Podman && self.plan.has_own_addresses(&network.name);
                 let body = self.plan.network_body(network, own_addresses);
+                if own_addresses && network.options.pools.iter().any(|pool| !pool.range.is_empty()) {
+                    self.say(&format!(
+                        "network {}: Podman cannot keep to `ip_range` where services ask for addresses of their own; \
+                         it gives out any address of the subnet",
+                        network.name
+                    ));
+                }
                 engine.make_network(&network.name, &body).await?;
             }
         }
