@@ -124,6 +124,20 @@ fn a_preloaded_library_is_refused() {
     }
 }
 
+#[test]
+fn a_key_that_is_not_there_is_not_said_to_be_read() {
+    if !is_root() {
+        eprintln!("NOT TESTED: only root has accounts to try it with");
+        return;
+    }
+    let node = Node::enrolled();
+    fs::remove_file(node.path("identity")).expect("a link");
+    fs::set_permissions(node.dir.path(), fs::Permissions::from_mode(0o755)).expect("set");
+    let told = told(&sandbox(&node, &[]));
+    let line = told.lines().find(|line| line.starts_with("apart")).expect("a line for it");
+    assert!(line.contains("has no key yet"), "{told}");
+}
+
 /// The agent runs, and beside it there is what a program must not get at.
 struct Scene {
     node: Node,
@@ -135,8 +149,7 @@ struct Scene {
 impl Scene {
     /// None without root, as nothing here could then be set up; said loudly.
     fn set() -> Option<Self> {
-        // SAFETY: geteuid has no preconditions.
-        if unsafe { libc::geteuid() } != 0 {
+        if !is_root() {
             eprintln!("NOT TESTED: the attacks on sandboxes need root to set the scene");
             return None;
         }
@@ -210,6 +223,11 @@ impl Scene {
         })
         .collect()
     }
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid has no preconditions.
+    unsafe { libc::geteuid() == 0 }
 }
 
 fn sandbox(node: &Node, args: &[&str]) -> Output {
