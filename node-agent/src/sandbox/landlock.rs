@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::{FileType, Mode, OFlags};
+
 /// The kernel's version of Landlock that is needed: the third also guards truncation (Linux 6.2).
 const LEAST: libc::c_long = 3;
 /// From this on signals and abstract sockets stay inside (Linux 6.12).
@@ -82,13 +84,12 @@ impl Ruleset {
     /// # Errors
     /// When the kernel refuses the rule.
     pub fn allow(&self, path: &Path, access: Access) -> io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = libc::O_PATH | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else {
-            return Ok(());
-        };
-        let meta = file.metadata()?;
-        if meta.is_symlink() {
+        // Not by the standard library: with musl it takes O_PATH for an access mode and leaves it out, and then a pipe
+        // that nobody writes to would hold up the agent, and devices would be opened.
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else { return Ok(()) };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
+        if kind == FileType::Symlink {
             return Ok(());
         }
         let wanted = match access {
@@ -96,7 +97,7 @@ impl Ruleset {
             Access::Write => ALL & !(MAKE_CHAR | MAKE_BLOCK),
             Access::Use => READ_FILE | WRITE_FILE,
         };
-        let allowed = if meta.is_dir() { wanted } else { wanted & FILE_RIGHTS };
+        let allowed = if kind == FileType::Directory { wanted } else { wanted & FILE_RIGHTS };
         let beneath = Beneath { allowed, parent: file.as_raw_fd() };
         let (ruleset, rule) = (self.0.as_raw_fd(), &raw const beneath);
         // SAFETY: the rule is valid, and the kernel copies it.

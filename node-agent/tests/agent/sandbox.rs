@@ -66,7 +66,9 @@ fn bombs_go_off_inside_and_nothing_is_left_of_them() {
 fn a_fork_bomb_is_small_and_ends_with_its_sandbox() {
     let Some(scene) = Scene::set() else { return };
     for tier in scene.offered() {
-        let mut bomb = scene.command(tier, &[("ATTACK", "fork bomb")], &[]).spawn().expect("spawned");
+        // Where nobody but the agent counts its memory, what the processes share counts for each.
+        let room = ["--memory", "4294967296"];
+        let mut bomb = scene.command(tier, &[("ATTACK", "fork bomb")], &room).spawn().expect("spawned");
         crate::node::until("the bomb is at its limit", || scene.left().len() >= 40);
         assert!(scene.left().len() <= 70, "{tier}: {}", scene.left().len());
         crate::node::signal(i32::try_from(bomb.id()).expect("a pid"), libc::SIGTERM);
@@ -136,6 +138,18 @@ fn a_key_that_is_not_there_is_not_said_to_be_read() {
     let told = told(&sandbox(&node, &[]));
     let line = told.lines().find(|line| line.starts_with("apart")).expect("a line for it");
     assert!(line.contains("has no key yet"), "{told}");
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_holds_nobody_up() {
+    let folder = tempfile::tempdir_in("/var/tmp").expect("tempdir");
+    let pipe = std::ffi::CString::new(format!("{}/pipe", folder.path().display())).expect("a path");
+    // SAFETY: a C string.
+    assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o666) }, 0);
+    let node = Node::enrolled_in(tempfile::tempdir_in(folder.path()).expect("tempdir"));
+    let output = sandbox(&node, &["--tier", "t2", "--", "/bin/echo", "inside"]);
+    let told = told(&output);
+    assert!(told.contains("inside") || told.contains("needs sandbox t2; missing:"), "{told}");
 }
 
 /// The agent runs, and beside it there is what a program must not get at.
