@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 mod board;
 mod chunk;
 mod explain;
+mod feature;
 mod index;
 mod reason;
 mod round;
@@ -133,25 +134,34 @@ pub fn place(wish: &Wish, snapshot: &Snapshot) -> Decision {
     decision(wish, snapshot, settled)
 }
 
-/// Instance by node number; `None` where no node is eligible.
-type Settled = BTreeMap<InstanceId, Option<usize>>;
+/// Every instance once, and where it goes; `None` where no node is eligible.
+type Settled<'a> = Vec<(InstanceId, Option<Place<'a>>)>;
 
-fn decision(wish: &Wish, snapshot: &Snapshot, settled: Settled) -> Decision {
-    let mut decision = Decision::default();
-    for (instance, node) in settled {
-        let Some(node) = node.map(|number| &snapshot.nodes()[number]) else {
-            decision.unplaced.insert(instance);
+/// A node, by its number in the snapshot and by name.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    number: usize,
+    name: &'a NodeName,
+}
+
+fn decision(wish: &Wish, snapshot: &Snapshot, settled: Settled<'_>) -> Decision {
+    let mut unplaced = BTreeSet::new();
+    let mut waiting = BTreeSet::new();
+    let mut placements = Vec::with_capacity(settled.len());
+    for (instance, place) in settled {
+        let Some(place) = place else {
+            unplaced.insert(instance);
             continue;
         };
-        if node.liveness != Liveness::Ready {
-            decision.waiting.insert(instance.clone());
+        if !snapshot.is_reachable(place.number) {
+            waiting.insert(instance.clone());
         }
-        decision.placements.insert(instance, node.name.clone());
+        placements.push((instance, place.name.clone()));
     }
-    for (instance, node) in &wish.current {
-        if !decision.placements.contains_key(instance) && !decision.unplaced.contains(instance) {
-            decision.removed.insert(instance.clone(), node.clone());
-        }
-    }
-    decision
+    // At once: cheaper than one after the other.
+    let placements = BTreeMap::from_iter(placements);
+    let is_gone = |instance| !placements.contains_key(instance) && !unplaced.contains(instance);
+    let gone = wish.current.iter().filter(|(instance, _)| is_gone(instance));
+    let removed = gone.map(|(instance, node)| (instance.clone(), node.clone())).collect();
+    Decision { placements, waiting, unplaced, removed }
 }

@@ -1,47 +1,71 @@
-//! The scores of all nodes for one wish, kept so that the best is found without looking at each again.
+//! How good each node is for one wish, kept so that the best is found without looking at all of them again.
 
-use super::chunk::{LANES, best};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::chunk::{Chunk, LANES, best, larger};
 use super::index::NodeSet;
 use super::score::{INELIGIBLE, Need};
-use super::snapshot::Snapshot;
 
-/// The score of every node, and the best one of each chunk.
-pub(super) struct Board {
-    eligible: NodeSet,
-    scores: Vec<[f32; LANES]>,
+/// The best score of each chunk. The scores of its nodes are kept only where they differ from what the chunk says:
+/// to score a chunk once more costs less than to write down all scores of the fleet.
+pub(super) struct Board<'a> {
+    question: Question<'a>,
     maxima: Vec<f32>,
+    changed: BTreeMap<usize, Box<[f32; LANES]>>,
 }
 
-impl Board {
-    pub fn scan(snapshot: &Snapshot, need: &Need, eligible: NodeSet, package: &NodeSet) -> Self {
-        let chunks = snapshot.chunks();
-        let mut scores = vec![[INELIGIBLE; LANES]; chunks.len()];
-        let mut maxima = vec![INELIGIBLE; chunks.len()];
-        for (number, chunk) in chunks.iter().enumerate() {
-            let (eligible, package) = (eligible.words()[number], package.words()[number]);
-            if eligible != 0 {
-                maxima[number] = chunk.score(need, eligible, package, &mut scores[number]);
+/// What the nodes are scored for.
+pub(super) struct Question<'a> {
+    pub chunks: &'a [Chunk],
+    pub need: Need,
+    pub eligible: NodeSet,
+    pub package: Cow<'a, NodeSet>,
+}
+
+impl Question<'_> {
+    /// Scores one chunk; returns the best score.
+    fn score(&self, chunk: usize, scores: &mut [f32; LANES]) -> f32 {
+        let (eligible, package) = (self.eligible.words()[chunk], self.package.words()[chunk]);
+        self.chunks[chunk].score(&self.need, eligible, package, scores)
+    }
+
+    fn scores(&self, chunk: usize) -> [f32; LANES] {
+        let mut scores = [INELIGIBLE; LANES];
+        self.score(chunk, &mut scores);
+        scores
+    }
+}
+
+impl<'a> Board<'a> {
+    pub fn scan(question: Question<'a>) -> Self {
+        let mut scores = [INELIGIBLE; LANES];
+        let mut maxima = vec![INELIGIBLE; question.chunks.len()];
+        for (chunk, maximum) in maxima.iter_mut().enumerate() {
+            if question.eligible.words()[chunk] != 0 {
+                *maximum = question.score(chunk, &mut scores);
             }
         }
-        Self { eligible, scores, maxima }
+        Self { maxima, changed: BTreeMap::new(), question }
     }
 
     pub fn set(&mut self, number: usize, score: f32) {
         let (chunk, lane) = (number / LANES, number % LANES);
-        self.scores[chunk][lane] = if self.eligible.contains(number) { score } else { INELIGIBLE };
-        self.maxima[chunk] = best(&self.scores[chunk]);
+        let scores = self.changed.entry(chunk).or_insert_with(|| Box::new(self.question.scores(chunk)));
+        scores[lane] = if self.question.eligible.contains(number) { score } else { INELIGIBLE };
+        self.maxima[chunk] = best(scores);
     }
 
     /// The first of the best.
     pub fn best(&self) -> Option<usize> {
-        let mut most = INELIGIBLE;
-        let mut chunk = 0;
-        for (number, maximum) in self.maxima.iter().enumerate() {
-            if *maximum > most {
-                (most, chunk) = (*maximum, number);
-            }
+        let most = self.maxima.iter().fold(INELIGIBLE, |most, maximum| larger(*maximum, most));
+        if most <= INELIGIBLE {
+            return None;
         }
-        let lane = self.scores.get(chunk)?.iter().position(|score| *score == most)?;
-        (most > INELIGIBLE).then_some(chunk * LANES + lane)
+        let chunk = self.maxima.iter().position(|maximum| *maximum == most)?;
+        let changed = self.changed.get(&chunk);
+        let scores = changed.map_or_else(|| self.question.scores(chunk), |scores| **scores);
+        let lane = scores.iter().position(|score| *score == most)?;
+        Some(chunk * LANES + lane)
     }
 }

@@ -1,6 +1,7 @@
 //! Sets of nodes, and which nodes have which feature: an inverted index, so that a filter costs a few word
 //! operations for every 32 nodes, however many features there are.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::chunk::LANES;
@@ -124,11 +125,11 @@ impl Index {
         }
     }
 
-    pub fn nodes_with(&self, feature: &str) -> NodeSet {
+    pub fn nodes_with(&self, feature: &str) -> Cow<'_, NodeSet> {
         match self.postings.get(feature) {
-            None => NodeSet::none(self.nodes),
-            Some(Posting::Few(list)) => set_of(list, self.nodes),
-            Some(Posting::Many(set)) => set.clone(),
+            None => Cow::Owned(NodeSet::none(self.nodes)),
+            Some(Posting::Few(list)) => Cow::Owned(set_of(list, self.nodes)),
+            Some(Posting::Many(set)) => Cow::Borrowed(set),
         }
     }
 }

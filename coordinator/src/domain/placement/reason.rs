@@ -1,7 +1,7 @@
 //! Reasons in words people use: which condition a node fails, and amounts as they are written.
 
+use super::feature::offers;
 use super::selector::Condition;
-use super::snapshot::offers;
 use super::view::NodeView;
 
 pub(super) fn failure(condition: &Condition, node: &NodeView) -> Option<String> {

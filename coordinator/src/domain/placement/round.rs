@@ -1,16 +1,17 @@
 //! One round of placing: the working copy that every instance placed changes for the next one.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::{InstanceId, NodeName};
 
-use super::board::Board;
+use super::board::{Board, Question};
 use super::index::NodeSet;
 use super::score::{INELIGIBLE, Need, Row, spread, total};
 use super::snapshot::Snapshot;
 use super::view::{Liveness, Reserved};
-use super::{Settled, Wish};
+use super::{Place, Settled, Wish};
 
 pub(super) struct Round<'a> {
     wish: &'a Wish,
@@ -23,10 +24,10 @@ pub(super) struct Round<'a> {
     suitable: NodeSet,
     /// The nodes that differ from the snapshot.
     changed: BTreeMap<usize, Changed>,
-    board: Option<Board>,
+    board: Option<Board<'a>>,
     /// Of the nodes that cannot be reached; only for wishes that wait for nodes.
-    waiting_board: Option<Board>,
-    with_package: OnceCell<NodeSet>,
+    waiting_board: Option<Board<'a>>,
+    with_package: OnceCell<Cow<'a, NodeSet>>,
 }
 
 /// A node in the working copy.
@@ -49,8 +50,8 @@ enum Fate {
 /// The instances that run, by their fate.
 #[derive(Default)]
 struct Sorted<'a> {
-    staying: BTreeMap<&'a InstanceId, usize>,
-    fleeing: BTreeMap<&'a InstanceId, usize>,
+    staying: Vec<(&'a InstanceId, Place<'a>)>,
+    fleeing: BTreeMap<&'a InstanceId, Place<'a>>,
     homeless: BTreeSet<&'a InstanceId>,
 }
 
@@ -76,21 +77,19 @@ impl<'a> Round<'a> {
     }
 
     /// So many instances: those that run stay where they can, the surplus goes, the missing are placed.
-    pub fn count(&mut self, wanted: usize) -> Settled {
+    pub fn count(&mut self, wanted: usize) -> Settled<'a> {
         let Sorted { mut staying, fleeing, mut homeless } = self.sort_current();
         while staying.len() > wanted {
-            let surplus = self.worst(&staying);
-            if let Some(number) = staying.remove(surplus) {
-                self.leave(number);
-            }
+            let (_, place) = staying.remove(self.worst(&staying));
+            self.leave(place.number);
         }
         homeless.extend(fleeing.keys());
         let ids = self.ids(homeless, wanted - staying.len());
-        let mut settled: Settled =
-            staying.into_iter().map(|(id, number)| (id.clone(), Some(number))).collect();
+        let mut settled: Settled<'a> =
+            staying.into_iter().map(|(id, place)| (id.clone(), Some(place))).collect();
         for id in ids {
             let place = self.settle(fleeing.get(&id).copied());
-            settled.insert(id, place);
+            settled.push((id, place));
         }
         self.refuse_more_than_one(&mut settled);
         settled
@@ -100,15 +99,15 @@ impl<'a> Round<'a> {
     fn sort_current(&mut self) -> Sorted<'a> {
         let mut sorted = Sorted::default();
         let current: &'a BTreeMap<InstanceId, NodeName> = &self.wish.current;
-        for (instance, node) in current {
-            let number = self.snapshot.number(node);
-            match number.map(|number| (number, self.fate(number))) {
-                Some((number, Fate::Stays)) => {
-                    self.keep(number);
-                    sorted.staying.insert(instance, number);
+        for (instance, name) in current {
+            let place = self.snapshot.number(name).map(|number| Place { number, name });
+            match place.map(|place| (place, self.fate(place.number))) {
+                Some((place, Fate::Stays)) => {
+                    self.keep(place.number);
+                    sorted.staying.push((instance, place));
                 }
-                Some((number, Fate::Flees)) => {
-                    sorted.fleeing.insert(instance, number);
+                Some((place, Fate::Flees)) => {
+                    sorted.fleeing.insert(instance, place);
                 }
                 Some((_, Fate::Leaves)) | None => {
                     sorted.homeless.insert(instance);
@@ -120,11 +119,12 @@ impl<'a> Round<'a> {
 
     /// One instance on every node that is admitted, without a place where something is missing or taken there.
     /// Cordoned nodes keep theirs but get none.
-    pub fn cover(&mut self) -> Settled {
+    pub fn cover(&mut self) -> Settled<'a> {
         let mut settled = Settled::new();
         let mut covered = BTreeSet::new();
-        for (instance, node) in &self.wish.current {
-            let Some(number) = self.snapshot.number(node) else { continue };
+        let current: &'a BTreeMap<InstanceId, NodeName> = &self.wish.current;
+        for (instance, name) in current {
+            let Some(number) = self.snapshot.number(name) else { continue };
             if !self.admitted.contains(number) || !covered.insert(number) {
                 continue;
             }
@@ -133,7 +133,7 @@ impl<'a> Round<'a> {
             if fits {
                 self.keep(number);
             }
-            settled.insert(instance.clone(), fits.then_some(number));
+            settled.push((instance.clone(), fits.then_some(Place { number, name })));
         }
         let uncovered: Vec<usize> = self
             .admitted
@@ -146,60 +146,67 @@ impl<'a> Round<'a> {
             if fits {
                 self.take(number);
             }
-            settled.insert(id, fits.then_some(number));
+            settled.push((id, fits.then(|| self.place(number))));
         }
         settled
     }
 
     fn fate(&self, number: usize) -> Fate {
-        let liveness = self.snapshot.nodes()[number].liveness;
+        let is_reachable = self.snapshot.is_reachable(number);
         // What cannot be seen to have stopped may still run.
-        if self.wish.exclusive && liveness != Liveness::Ready {
+        if self.wish.exclusive && !is_reachable {
             return Fate::Stays;
         }
         if !self.may_stay_at(number) {
             return Fate::Leaves;
         }
-        if liveness == Liveness::Lost { Fate::Flees } else { Fate::Stays }
+        let is_lost = !is_reachable && self.snapshot.nodes()[number].liveness == Liveness::Lost;
+        if is_lost { Fate::Flees } else { Fate::Stays }
     }
 
-    /// The instance that goes first: on a node that cannot be reached, then cordoned, then crowded, then with a
-    /// low score; the last one on ties.
-    fn worst(&self, staying: &BTreeMap<&'a InstanceId, usize>) -> &'a InstanceId {
+    /// The instance that goes first, by its place among those that stay: on a node that cannot be reached, then
+    /// cordoned, then crowded, then with a low score; the last one on ties.
+    fn worst(&self, staying: &[(&'a InstanceId, Place<'a>)]) -> usize {
         let rank = |number: usize| {
             let node = &self.snapshot.nodes()[number];
             let changed = self.changed(number);
             let crowding = (node.liveness, node.cordoned, changed.own);
             (crowding, self.score(number, &changed))
         };
-        let worst = staying.iter().max_by(|(_, one), (_, other)| {
-            let ((crowding, score), (other_crowding, other_score)) = (rank(**one), rank(**other));
+        let worst = staying.iter().enumerate().max_by(|(_, (_, one)), (_, (_, other))| {
+            let ((crowding, score), (other_crowding, other_score)) = (rank(one.number), rank(other.number));
             crowding.cmp(&other_crowding).then(other_score.total_cmp(&score))
         });
-        worst.map(|(instance, _)| *instance).expect("only asked while instances are left")
+        worst.map(|(at, _)| at).expect("only asked while instances are left")
     }
 
     /// Ids for the missing: first those that lost their place, then the lowest that are free.
     fn ids(&self, homeless: BTreeSet<&InstanceId>, missing: usize) -> Vec<InstanceId> {
-        let free = (0..).map(|index| self.wish.id(index)).filter(|id| !self.wish.current.contains_key(id));
+        let own = self.wish.current.keys().filter(|id| id.deployment == self.wish.deployment);
+        let taken: BTreeSet<u32> = own.map(|id| id.index).collect();
+        let free = (0..).filter(|index| !taken.contains(index)).map(|index| self.wish.id(index));
         homeless.into_iter().cloned().chain(free).take(missing).collect()
     }
 
     /// Of an exclusive wish for several, the others stay without a place, and it shows.
-    fn refuse_more_than_one(&self, settled: &mut Settled) {
+    fn refuse_more_than_one(&self, settled: &mut Settled<'a>) {
         if let (true, super::Replicas::Count(count)) = (self.wish.exclusive, self.wish.replicas) {
             let missing = (count as usize).saturating_sub(settled.len());
             let free = (0..).map(|index| self.wish.id(index));
-            let others: Vec<_> = free.filter(|id| !settled.contains_key(id)).take(missing).collect();
+            let is_settled = |id: &InstanceId| settled.iter().any(|(settled, _)| settled == id);
+            let others: Vec<_> = free.filter(|id| !is_settled(id)).take(missing).collect();
             settled.extend(others.into_iter().map(|id| (id, None)));
         }
     }
 
     /// The place of an instance that has none now.
-    fn settle(&mut self, home: Option<usize>) -> Option<usize> {
+    fn settle(&mut self, home: Option<Place<'a>>) -> Option<Place<'a>> {
         let (here, waiting) = self.candidates();
-        if let Some(home) = home.filter(|home| self.may_stay_at(*home) && !self.is_better(here, *home)) {
-            self.keep(home);
+        if let Some(home) = home
+            && self.may_stay_at(home.number)
+            && !self.is_better(here, home.number)
+        {
+            self.keep(home.number);
             return Some(home);
         }
         let number = match (here, waiting) {
@@ -208,7 +215,11 @@ impl<'a> Round<'a> {
             (None, waiting) => waiting?,
         };
         self.take(number);
-        Some(number)
+        Some(self.place(number))
+    }
+
+    fn place(&self, number: usize) -> Place<'a> {
+        Place { number, name: &self.snapshot.nodes()[number].name }
     }
 
     /// Whether an instance whose home is lost goes to where it can run now. Where it may wait for its home
@@ -238,7 +249,7 @@ impl<'a> Round<'a> {
                 self.waiting_board = (!eligible.is_empty()).then(|| self.scan(eligible));
             }
         }
-        let best = |board: &Option<Board>| board.as_ref().and_then(Board::best);
+        let best = |board: &Option<Board<'a>>| board.as_ref().and_then(Board::best);
         (best(&self.board), best(&self.waiting_board))
     }
 
@@ -267,8 +278,10 @@ impl<'a> Round<'a> {
         let mut changed = self.changed(number);
         how(&mut changed);
         self.changed.insert(number, changed);
-        let fits = self.fits(&changed);
-        let score = if fits { self.score(number, &changed) } else { INELIGIBLE };
+        if self.board.is_none() {
+            return;
+        }
+        let score = self.score_now(number, &changed);
         for board in [&mut self.board, &mut self.waiting_board].into_iter().flatten() {
             board.set(number, score);
         }
@@ -291,20 +304,25 @@ impl<'a> Round<'a> {
         total(&self.parts(number, changed))
     }
 
+    fn score_now(&self, number: usize, changed: &Changed) -> f32 {
+        if self.fits(changed) { self.score(number, changed) } else { INELIGIBLE }
+    }
+
     pub fn parts(&self, number: usize, changed: &Changed) -> [f32; 6] {
         let package = if self.with_package().contains(number) { 1.0 } else { 0.0 };
         changed.row.parts(&self.need, package, spread(changed.own))
     }
 
-    fn with_package(&self) -> &NodeSet {
+    fn with_package(&self) -> &Cow<'a, NodeSet> {
         self.with_package.get_or_init(|| self.snapshot.with_release(&self.wish.digest))
     }
 
-    fn scan(&self, eligible: NodeSet) -> Board {
-        let mut board = Board::scan(self.snapshot, &self.need, eligible, self.with_package());
+    fn scan(&self, eligible: NodeSet) -> Board<'a> {
+        let package = self.with_package().clone();
+        let chunks = self.snapshot.chunks();
+        let mut board = Board::scan(Question { chunks, need: self.need, eligible, package });
         for (number, changed) in &self.changed {
-            let score = if self.fits(changed) { self.score(*number, changed) } else { INELIGIBLE };
-            board.set(*number, score);
+            board.set(*number, self.score_now(*number, changed));
         }
         board
     }

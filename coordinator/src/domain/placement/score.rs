@@ -6,8 +6,8 @@
 use super::Requirements;
 use super::view::{NodeView, Reserved};
 
-/// Below every real score.
-pub(super) const INELIGIBLE: f32 = -1.0;
+/// Below every real score: each has a share of the weight of spread.
+pub(super) const INELIGIBLE: f32 = 0.0;
 
 /// Names and weights of the parts of a score. Each part is in 0..=1 and the weights sum to 1.
 ///

@@ -1,15 +1,20 @@
 //! The nodes of the fleet at one moment, laid out for placing: rows in chunks, features in an index.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use proto::ids::{InstanceId, NodeName};
 
 use super::Wish;
 use super::chunk::{Chunk, LANES};
+use super::feature::{
+    equals_feature, features, has_feature, has_same_traits, held_feature, offers_feature, port_feature,
+    port_features, release_feature, traits,
+};
 use super::index::{Index, NodeSet};
 use super::score::Row;
 use super::selector::{Condition, Selector};
-use super::view::{HostPort, Liveness, NodeView};
+use super::view::{Liveness, NodeView};
 
 /// The fleet as placement sees it. Nodes are sorted by name, so the order they come in never matters.
 #[derive(Debug, Clone)]
@@ -59,15 +64,7 @@ impl Snapshot {
     pub fn replace(&mut self, view: NodeView) {
         let Some(number) = self.number(&view.name) else { return };
         let old = std::mem::replace(&mut self.nodes[number], view);
-        if !has_same_features(&old, &self.nodes[number]) {
-            let (before, after) = (features(&old), features(&self.nodes[number]));
-            for gone in before.difference(&after) {
-                self.index.remove(gone, number);
-            }
-            for new in after.difference(&before) {
-                self.index.insert(new.clone(), number);
-            }
-        }
+        self.index_changes(&old, number);
         self.refresh(number);
     }
 
@@ -100,6 +97,10 @@ impl Snapshot {
         self.chunks[number / LANES].row(number % LANES)
     }
 
+    pub(super) fn is_reachable(&self, number: usize) -> bool {
+        self.reachable.contains(number)
+    }
+
     pub(super) fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
@@ -129,7 +130,7 @@ impl Snapshot {
     /// Drops the nodes where others hold a port that the wish needs.
     pub(super) fn drop_clashes(&self, wish: &Wish, nodes: &mut NodeSet) {
         for port in &wish.ports {
-            let mut taken = self.index.nodes_with(&port_feature(*port));
+            let mut taken = self.index.nodes_with(&port_feature(*port)).into_owned();
             taken.drop_all(&self.index.nodes_with(&held_feature(*port, wish.deployment.as_str())));
             nodes.drop_all(&taken);
         }
@@ -156,7 +157,7 @@ impl Snapshot {
         chosen.iter().map(|number| self.nodes[number].name.clone()).collect()
     }
 
-    pub(super) fn with_release(&self, digest: &str) -> NodeSet {
+    pub(super) fn with_release(&self, digest: &str) -> Cow<'_, NodeSet> {
         self.index.nodes_with(&release_feature(digest))
     }
 
@@ -170,20 +171,20 @@ impl Snapshot {
         }
     }
 
-    fn where_equal(&self, key: &str, value: &str) -> NodeSet {
+    fn where_equal(&self, key: &str, value: &str) -> Cow<'_, NodeSet> {
         if key != "node" {
             return self.index.nodes_with(&equals_feature(key, value));
         }
-        match NodeName::parse(value) {
+        Cow::Owned(match NodeName::parse(value) {
             Ok(name) => self.named(&[name]),
             Err(_) => NodeSet::none(self.nodes.len()),
-        }
+        })
     }
 
-    fn where_present(&self, key: &str) -> NodeSet {
+    fn where_present(&self, key: &str) -> Cow<'_, NodeSet> {
         match key {
-            "cordoned" => self.cordoned.clone(),
-            "arch" | "node" => NodeSet::all(self.nodes.len()),
+            "cordoned" => Cow::Borrowed(&self.cordoned),
+            "arch" | "node" => Cow::Owned(NodeSet::all(self.nodes.len())),
             _ => self.index.nodes_with(&has_feature(key)),
         }
     }
@@ -196,88 +197,37 @@ impl Snapshot {
         set
     }
 
+    /// Brings the index from what a node was to what it is.
+    fn index_changes(&mut self, old: &NodeView, number: usize) {
+        let new = &self.nodes[number];
+        if !has_same_traits(old, new) {
+            let (before, after) = (traits(old), traits(new));
+            before.difference(&after).for_each(|gone| self.index.remove(gone, number));
+            after.difference(&before).for_each(|came| self.index.insert(came.clone(), number));
+        }
+        // First all that is gone: a port that changes hands is taken before and after.
+        for (port, holder) in &old.ports_taken {
+            if new.ports_taken.get(port) != Some(holder) {
+                port_features(*port, holder).for_each(|gone| self.index.remove(&gone, number));
+            }
+        }
+        for (port, holder) in &new.ports_taken {
+            if old.ports_taken.get(port) != Some(holder) {
+                port_features(*port, holder).for_each(|came| self.index.insert(came, number));
+            }
+        }
+        for gone in old.releases.difference(&new.releases) {
+            self.index.remove(&release_feature(gone), number);
+        }
+        for came in new.releases.difference(&old.releases) {
+            self.index.insert(release_feature(came), number);
+        }
+    }
+
     fn refresh(&mut self, number: usize) {
         let view = &self.nodes[number];
         self.chunks[number / LANES].set(number % LANES, &Row::of(view));
         self.reachable.set(number, view.liveness == Liveness::Ready);
         self.cordoned.set(number, view.cordoned);
     }
-}
-
-/// Whether the node offers a capability. A higher sandbox serves where a lower one is asked for.
-pub(super) fn offers(node: &NodeView, capability: &str) -> bool {
-    node.capabilities.iter().any(|offered| {
-        offered == capability
-            || matches!((sandbox(offered), sandbox(capability)), (Some(has), Some(asked)) if has >= asked)
-    })
-}
-
-fn sandbox(capability: &str) -> Option<u32> {
-    match capability.strip_prefix("sandbox.t")?.as_bytes() {
-        [level @ b'1'..=b'9'] => Some(u32::from(level - b'0')),
-        _ => None,
-    }
-}
-
-fn has_same_features(one: &NodeView, other: &NodeView) -> bool {
-    one.arch == other.arch
-        && one.capabilities == other.capabilities
-        && one.labels == other.labels
-        && one.ports_taken == other.ports_taken
-        && one.releases == other.releases
-}
-
-fn features(node: &NodeView) -> BTreeSet<String> {
-    let mut features = BTreeSet::from([equals_feature("arch", &node.arch)]);
-    for capability in &node.capabilities {
-        for level in 0..=sandbox(capability).unwrap_or(0) {
-            let implied = if level == 0 { capability.clone() } else { format!("sandbox.t{level}") };
-            features.insert(has_feature(&implied));
-            features.insert(offers_feature(&implied));
-        }
-        if let Some((key, value)) = capability.split_once('=')
-            && key != "arch"
-        {
-            features.insert(equals_feature(key, value));
-        }
-    }
-    for (key, value) in &node.labels {
-        features.insert(has_feature(key));
-        if key != "arch" {
-            features.insert(equals_feature(key, value));
-        }
-    }
-    for (port, holder) in &node.ports_taken {
-        features.insert(port_feature(*port));
-        if let Ok(instance) = InstanceId::parse(holder) {
-            features.insert(held_feature(*port, instance.deployment.as_str()));
-        }
-    }
-    features.extend(node.releases.iter().map(|digest| release_feature(digest)));
-    features
-}
-
-fn equals_feature(key: &str, value: &str) -> String {
-    // No key or value a person can write has a NUL, so no two pairs make the same feature.
-    format!("equals {key}\0{value}")
-}
-
-fn has_feature(key: &str) -> String {
-    format!("has {key}")
-}
-
-fn offers_feature(capability: &str) -> String {
-    format!("offers {capability}")
-}
-
-fn port_feature(port: HostPort) -> String {
-    format!("port {port}")
-}
-
-fn held_feature(port: HostPort, deployment: &str) -> String {
-    format!("held {port} {deployment}")
-}
-
-fn release_feature(digest: &str) -> String {
-    format!("release {digest}")
 }
