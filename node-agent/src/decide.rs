@@ -296,7 +296,7 @@ impl Trial {
         if !self.rules.has_check && running >= self.rules.start_period.max(STEADY) {
             return self.passed();
         }
-        let since = if self.is_judged { trying } else { running };
+        let since = self.awaited(running, trying);
         if since < self.rules.deadline {
             return Verdict::Continue;
         }
@@ -305,12 +305,17 @@ impl Trial {
         if self.is_judged { Verdict::Failed(why) } else { Verdict::Restart(why) }
     }
 
+    /// For how long it could have become healthy. One that was adopted is looked at anew, however old it is.
+    fn awaited(&self, running: Duration, trying: Duration) -> Duration {
+        if self.is_judged { trying } else { running.min(trying) }
+    }
+
     /// How long after the process's start `ticked` has something to say, if ever.
     pub fn next_tick(&self, running: Duration, trying: Duration) -> Option<Duration> {
         if self.is_healthy {
             return None;
         }
-        let since = if self.is_judged { trying } else { running };
+        let since = self.awaited(running, trying);
         let deadline = self.rules.deadline.saturating_sub(since);
         if self.rules.has_check {
             return Some(deadline);

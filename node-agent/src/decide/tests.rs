@@ -141,6 +141,19 @@ fn a_new_release_fails_by_its_third_exit_or_its_deadline() {
 }
 
 #[test]
+fn one_that_was_adopted_has_all_its_time_to_answer_again() {
+    let day = MS(86_400_000);
+    let mut adopted = trial(false);
+    adopted.started();
+    assert_eq!(adopted.next_tick(day, MS(0)), Some(MS(10_000)));
+    assert_eq!(adopted.ticked(day, MS(9999)), Verdict::Continue);
+    assert!(matches!(adopted.ticked(day, MS(10_000)), Verdict::Restart(_)));
+    let mut restarted = trial(false);
+    restarted.started();
+    assert_eq!(restarted.ticked(MS(9999), day), Verdict::Continue);
+}
+
+#[test]
 fn without_a_check_running_for_a_while_is_healthy() {
     let mut trial = Trial::new(&Candidate::new(InstanceSpec::default()), true);
     trial.started();
