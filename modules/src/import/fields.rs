@@ -4,6 +4,7 @@ pub mod arch;
 pub mod danger;
 pub mod description;
 pub mod env;
+pub mod env_default;
 pub mod env_table;
 pub mod env_text;
 pub mod env_usage;

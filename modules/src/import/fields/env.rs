@@ -8,7 +8,7 @@ use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
-use super::{env_table, env_text};
+use super::{env_default, env_table, env_text};
 
 /// More variables than that nobody sets.
 const MAX_VARIABLES: usize = 1000;
@@ -90,7 +90,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             };
             let fact = EnvFact {
                 name: entry.name.clone(),
-                default: env_text::interpolated_default(entry.value.as_deref().unwrap_or_default()),
+                default: env_default::interpolated_default(entry.value.as_deref().unwrap_or_default()),
                 example: entry.value.clone().filter(|value| !value.is_empty()),
                 required,
                 description: entry.comment.clone(),

@@ -1,7 +1,7 @@
 //! The environment variables of a table: which column names them, which tells the default, which what is required.
 
 use super::env::{Variables, in_context, requirement, short};
-use super::env_text;
+use super::{env_default, env_text};
 use crate::import::document::{Block, Rich, Table};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
@@ -143,12 +143,12 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
         let description = cell(columns.description)
             .or_else(|| row.cells.get(column + 1))
             .map_or("", |cell| cell.text.trim());
-        let stated = columns.default.map(|at| row.cells.get(at).and_then(env_text::default_of_cell));
-        let stated = stated.or_else(|| env_text::default_in_words(name_cell).map(Some));
+        let stated = columns.default.map(|at| row.cells.get(at).and_then(env_default::default_of_cell));
+        let stated = stated.or_else(|| env_default::default_in_words(name_cell).map(Some));
         let default = stated.unwrap_or_else(|| {
             cell(columns.description)
                 .or_else(|| row.cells.get(column + 1))
-                .and_then(env_text::default_in_words)
+                .and_then(env_default::default_in_words)
         });
         let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
         let required = marked.unwrap_or_else(|| requirement(&format!("{} {description}", name_cell.text)));

@@ -5,22 +5,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{Variables, in_context, requirement, short};
+use super::env_default::{default_in, marked};
 use super::env_usage;
-use crate::import::document::{Block, Kind, Rich};
+use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
 use crate::import::shell;
-use crate::import::words::{self, WordList};
+use crate::import::words;
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
 }
 
-static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#,
-    )
-});
 /// In code of programs: `process.env.NAME`, `os.environ["NAME"]`, `os.Getenv("NAME")`.
 static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -39,156 +35,6 @@ pub fn is_upper_name(text: &str) -> bool {
         && !text.ends_with('_')
         && !text.starts_with("MY_")
         && !text.starts_with("YOUR_")
-}
-
-/// `${NAME:-default}` as a whole value.
-pub fn interpolated_default(value: &str) -> Option<String> {
-    let inner = value.trim().strip_prefix("${")?.strip_suffix('}')?;
-    let (name, default) = inner.split_once(":-").or_else(|| inner.split_once('-'))?;
-    (name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !default.is_empty()
-        && !default.contains("${"))
-    .then(|| default.to_owned())
-}
-
-const NOTHING: [&str; 34] = [
-    "",
-    "-",
-    "--",
-    "–",
-    "—",
-    "n/a",
-    "na",
-    "none",
-    "null",
-    "nil",
-    "empty",
-    "unset",
-    "not set",
-    "undefined",
-    "无",
-    "空",
-    "なし",
-    "нет",
-    "no default",
-    "(none)",
-    "(empty)",
-    "\"\"",
-    "''",
-    "<empty>",
-    "<none>",
-    "(unset)",
-    "required",
-    "optional",
-    "*none*",
-    "blank",
-    "(not set)",
-    "없음",
-    "未设置",
-    "必填",
-];
-
-/// What a cell of a column for defaults says.
-pub fn default_of_cell(cell: &Rich) -> Option<String> {
-    let mut codes = cell.code();
-    let text = match (codes.next(), codes.next()) {
-        (Some((at, code)), _) if cell.text[..at].trim().len() < 4 => code,
-        _ => cell.text.trim(),
-    };
-    value(text)
-}
-
-pub fn value(text: &str) -> Option<String> {
-    let text = text.trim().trim_matches(['`', '"', '\'']).trim();
-    let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
-    let is_sentence = text.split_whitespace().count() > 5 || text.chars().count() > 120;
-    (!is_nothing && !is_sentence).then(|| text.to_owned())
-}
-
-static DEFAULT_WORDS: WordList = WordList::new(&[
-    "default",
-    "默认",
-    "預設",
-    "デフォルト",
-    "初期値",
-    "по умолчанию",
-    "défaut",
-    "defecto",
-    "padrão",
-    "기본값",
-]);
-
-/// A default that is stated in words.
-pub fn default_in_words(cell: &Rich) -> Option<String> {
-    let marked = marked(cell);
-    default_in(&marked)
-}
-
-pub fn default_in(text: &str) -> Option<String> {
-    if !DEFAULT_WORDS.is_in(&text.to_lowercase()) {
-        return None;
-    }
-    let found = DEFAULT.captures(text)?;
-    let start = found.get(0)?.start();
-    if text[..start].to_lowercase().trim_end().ends_with("by") && found.get(5).is_some() {
-        return None;
-    }
-    if let Some(bare) = found.get(5) {
-        let word = bare.as_str().trim_end_matches(['.', ',', ';', ')']);
-        let is_filler = [
-            "the",
-            "a",
-            "an",
-            "to",
-            "is",
-            "value",
-            "is",
-            "if",
-            "of",
-            "when",
-            "in",
-            "for",
-            "by",
-            "and",
-            "or",
-            "used",
-            "all",
-            "behavior",
-            "behaviour",
-            "will",
-            "it",
-            "this",
-            "your",
-            "not",
-            "with",
-            "that",
-            "no",
-        ]
-        .contains(&word.to_lowercase().as_str());
-        return if is_filler { None } else { value(word) };
-    }
-    let quoted = (1..5).find_map(|group| found.get(group))?;
-    value(quoted.as_str())
-}
-
-/// The text with its code between backticks.
-fn marked(rich: &Rich) -> String {
-    let mut text = String::new();
-    let mut at = 0;
-    let mut codes: Vec<(usize, &str)> = rich.code().collect();
-    codes.sort_unstable();
-    for (start, code) in codes {
-        if start < at {
-            continue;
-        }
-        text.push_str(&rich.text[at..start]);
-        text.push('`');
-        text.push_str(code);
-        text.push('`');
-        at = start + code.len();
-    }
-    text.push_str(&rich.text[at..]);
-    text
 }
 
 /// "- `NAME` (default: `x`): what it is for"

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{Variables, short};
-use super::env_text::{default_in, is_upper_name, value};
+use super::env_default::{default_in, value};
+use super::env_text::is_upper_name;
 use crate::import::document::Block;
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
