@@ -31,8 +31,14 @@ pub fn plain_image(image: &str) -> String {
     lower.strip_prefix("library/").unwrap_or(lower).to_owned()
 }
 
+/// Without what says which later ones count too; of several that one may choose from, the order is all the same.
 pub fn plain_license(license: &str) -> String {
-    license.trim_end_matches("-or-later").trim_end_matches("-only").to_owned()
+    let mut parts: Vec<&str> = license
+        .split(" OR ")
+        .map(|part| part.trim_end_matches("-or-later").trim_end_matches("-only"))
+        .collect();
+    parts.sort_unstable();
+    parts.join(" OR ")
 }
 
 pub fn host(url: &str) -> String {

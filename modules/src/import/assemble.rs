@@ -65,7 +65,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         arch: arch::find(reading),
         memory: memory::find(reading),
         services,
-        health_path: health::path(reading),
+        health_path: health::path(reading).or_else(|| checked_path(&examples)),
         health_command: health_command(&examples),
         license: license::find(reading, files),
         homepage: homepage::find(reading),
@@ -87,9 +87,21 @@ fn primary(routes: &[Route]) -> Option<usize> {
                 || route.is_partial;
         let is_library = route.is_library_like && matches!(route.method, Method::Npm);
         let is_file = route.compose.is_some() && route.method == Method::ComposeFileOnly;
-        (!route.method.is_packaged(), is_library, is_weak, is_file, !route.is_recommended, *index)
+        let is_recommended = route.is_recommended && !asks_for_more(route, routes);
+        (!route.method.is_packaged(), is_library, is_weak, is_file, !is_recommended, *index)
     };
     (0..routes.len()).min_by_key(rank)
+}
+
+/// Whether a route asks the node for what another with the same image does without.
+fn asks_for_more(route: &Route, routes: &[Route]) -> bool {
+    let is_demanding = |container: &Container| {
+        let is_host = |name: &Option<String>| name.as_deref() == Some("host");
+        container.is_privileged || is_host(&container.network) || is_host(&container.pid)
+    };
+    let Some(own) = route.container.as_ref().filter(|own| is_demanding(own)) else { return false };
+    let others = routes.iter().filter_map(|route| route.container.as_ref());
+    others.filter(|other| other.image.is_some() && other.image == own.image).any(|other| !is_demanding(other))
 }
 
 /// The containers that show how the project itself runs, the primary one first, with their files.
@@ -236,8 +248,16 @@ fn volumes(examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
 fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>> {
     examples.iter().find_map(|(container, file)| {
         let command = container.health.clone()?;
-        Some(Found::read(command, Origin { file: (*file).to_owned(), line: container.line }))
+        let line = container.health_line.unwrap_or(container.line);
+        Some(Found::read(command, Origin { file: (*file).to_owned(), line }))
     })
+}
+
+/// The path that the check of a compose file asks for.
+fn checked_path(examples: &[(&Container, &str)]) -> Option<Found<String>> {
+    let command = health_command(examples)?;
+    let path = health::path_of_command(&command.value).filter(|path| path.len() > 1)?;
+    Some(Found::read(path, command.origin))
 }
 
 static UNMAINTAINED: WordList = WordList::new(&[

@@ -8,6 +8,8 @@ use super::container::{
     Container, EnvEntry, MountMap, PortMap, is_variable, mount, plain, ports, tidy_target,
 };
 
+mod comments;
+
 /// A compose file.
 #[derive(Debug, Default, Clone)]
 pub struct ComposeFile {
@@ -164,6 +166,7 @@ impl Lines<'_> {
             line: self.first + range.start,
             ..Container::default()
         };
+        container.health_line = container.health.as_ref().map(|_| self.find("healthcheck:", &range).0);
         container.ports = self.ports(value.get("ports"), &range);
         container.mounts = self.mounts(value.get("volumes"), &range);
         container.env = self.env(value.get("environment"), &range);
@@ -269,71 +272,10 @@ impl Lines<'_> {
         let mut found = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(name, _)| is_variable(name)) {
             let (line, comment) = self.find(&name, range);
+            let comment = if comment.is_empty() { self.demand_above(line) } else { comment };
             found.push(EnvEntry { name, value, line, comment, is_commented: false });
         }
         found
-    }
-
-    /// What stands in a list of the service behind a `#`.
-    fn commented(&self, container: &mut Container, range: &std::ops::Range<u32>) {
-        let (start, end) = (range.start as usize, (range.end as usize).min(self.lines.len()));
-        let mut key = "";
-        for (index, line) in self.lines.iter().enumerate().take(end).skip(start) {
-            let text = line.trim();
-            let number = self.first + u32::try_from(index).unwrap_or(0);
-            let Some(comment) = text.strip_prefix('#') else {
-                if let Some((name, rest)) = text.split_once(':')
-                    && !text.starts_with('-')
-                    && (rest.trim().is_empty() || rest.trim().starts_with('#'))
-                {
-                    key = name;
-                }
-                continue;
-            };
-            let comment = comment.trim();
-            if let Some(name) = comment
-                .strip_suffix(':')
-                .filter(|name| ["ports", "volumes", "environment", "devices"].contains(name))
-            {
-                key = name;
-            }
-            self.commented_item(container, key, comment, number);
-        }
-    }
-
-    fn commented_item(&self, container: &mut Container, key: &str, comment: &str, line: u32) {
-        let item = comment.strip_prefix('-').map(str::trim);
-        let bare = |text: &str| {
-            text.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
-        };
-        match (key, item) {
-            ("ports", Some(item)) => {
-                let ports = ports(&bare(item), line).into_iter();
-                container.ports.extend(ports.map(|port| PortMap { is_commented: true, ..port }));
-            }
-            ("volumes", Some(item)) => {
-                let mount = mount(&bare(item), line);
-                container.mounts.extend(mount.map(|mount| MountMap { is_commented: true, ..mount }));
-            }
-            ("environment", item) => {
-                let text = bare(item.unwrap_or(comment));
-                let split = if item.is_some() { text.split_once('=') } else { text.split_once(':') };
-                let name = split.map_or(text.as_str(), |(name, _)| name.trim());
-                let is_upper = name.len() > 1
-                    && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-                if is_upper && is_variable(name) && (item.is_some() || split.is_some()) {
-                    let value = split.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
-                    container.env.push(EnvEntry {
-                        name: name.to_owned(),
-                        value,
-                        line,
-                        comment: String::new(),
-                        is_commented: true,
-                    });
-                }
-            }
-            (_, _) => {}
-        }
     }
 }
 

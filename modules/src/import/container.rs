@@ -31,6 +31,8 @@ pub struct Container {
     pub memory: Option<String>,
     pub gpus: Option<String>,
     pub health: Option<Vec<String>>,
+    /// The line of the health check, where it has one of its own.
+    pub health_line: Option<u32>,
     pub command: Vec<String>,
     pub profiles: Vec<String>,
     pub line: u32,
@@ -75,7 +77,8 @@ impl Container {
         let ports = run.ports.iter().flat_map(|text| ports(text, line)).collect();
         let mut mounts: Vec<MountMap> = run.volumes.iter().filter_map(|text| mount(text, line)).collect();
         mounts.extend(run.mounts.iter().filter_map(|text| mount_option(text, line)));
-        let env = run.env.into_iter().filter(|(name, _)| is_variable(name));
+        let strayed = strayed(&run.arguments);
+        let env = run.env.into_iter().chain(strayed).filter(|(name, _)| is_variable(name));
         let entry =
             |(name, value)| EnvEntry { name, value, line, comment: String::new(), is_commented: false };
         Self {
@@ -109,6 +112,19 @@ impl Container {
             ..Self::default()
         }
     }
+}
+
+/// `image -e NAME=value`: what was meant as an option, behind the image by mistake.
+fn strayed(arguments: &[String]) -> Vec<(String, Option<String>)> {
+    let pairs = arguments.windows(2).filter(|pair| matches!(pair[0].as_str(), "-e" | "--env"));
+    let named = pairs.filter_map(|pair| pair[1].split_once('='));
+    let is_upper = |name: &str| {
+        name.len() > 2 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    named
+        .filter(|(name, _)| is_upper(name))
+        .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+        .collect()
 }
 
 /// Whether a text can be the name of a variable.

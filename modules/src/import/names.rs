@@ -181,11 +181,15 @@ impl Identity {
         let namespace = image.repository.rsplit('/').nth(1).unwrap_or_default();
         let is_owner = !namespace.is_empty() && squeeze(namespace) == squeeze(&self.owner);
         let named = self.owns(&short);
+        // An exporter for a database is not that database, though its name has the other's in it.
+        let is_support = SUPPORT.contains(&short.as_str());
+        if is_support && !is_owner && !self.known().iter().any(|known| known.squeezed == squeeze(&short)) {
+            return 0;
+        }
         match (named, is_owner) {
             (true, true) => 4,
             (true, false) => 3,
             (false, true) => 2,
-            (false, false) if SUPPORT.contains(&short.as_str()) => 0,
             (false, false) => 1,
         }
     }

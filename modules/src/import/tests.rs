@@ -7,6 +7,7 @@ use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 mod facts;
 mod libraries;
 mod repository;
+mod styles;
 
 fn read(files: &[(&str, &[u8])]) -> Result<Import, ImportError> {
     let mut known = Files::default();

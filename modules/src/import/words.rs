@@ -266,7 +266,15 @@ pub fn topic(title: &str) -> Topic {
     let has = |words: &[&str]| any(&title, words);
     let is_development =
         DEVELOPMENT.is_in(&title) && !has(&["image build", "docker build", "contributors", "built"]);
+    // How to build it and how to run it, in one: what is below is as much for those who run it.
+    let is_both = ["and", "&", "und", "et", "y"].iter().any(|and| {
+        ["run", "install", "us"].iter().any(|verb| {
+            title.contains(&format!("building {and} {verb}"))
+                || title.contains(&format!("build {and} {verb}"))
+        })
+    });
     match () {
+        () if is_both && !has(&["develop", "contribut", "test"]) => Topic::Other,
         () if has(&["uninstall", "upgrade", "desinstal", "désinstall", "卸载", "アンインストール"]) => {
             Topic::Upkeep
         }
@@ -284,12 +292,14 @@ pub fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
-/// Whether a word stands in the text by itself.
+/// Whether a word stands in the text by itself; signs of Chinese and Japanese need no blank before a Latin word.
 pub fn has_word(text: &str, word: &str) -> bool {
+    let is_latin = word.is_ascii();
+    let joins = |c: char| c.is_alphanumeric() && !(is_latin && c as u32 > 0x2e80);
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+        !before.is_some_and(joins) && !after.is_some_and(joins)
     })
 }
 

@@ -95,7 +95,9 @@ fn read(commands: &[Placed<Command>], route: &Route) -> Result<Story, String> {
         if is_clone {
             continue;
         }
-        if command.words.iter().any(|word| word.is_computed || word.text.contains(['<', '$', '{', '*', '\'']))
+        let has_gap = |text: &str| text.contains(['<', '$', '{', '*', '\'']);
+        if command.words.iter().any(|word| word.is_computed || has_gap(&word.text))
+            || command.assignments.iter().any(|(_, value)| has_gap(value))
         {
             return Err(format!("{:?} (line {}) has a gap to fill", command.text, placed.origin.line));
         }
@@ -191,8 +193,12 @@ fn packages(command: &Command) -> Vec<String> {
     names.map(|word| word.text.clone()).filter(|name| !name.starts_with('-')).collect()
 }
 
+/// The command with what it sets for itself: `MODE=x program` as `env MODE=x program`.
 fn words(command: &Command) -> Vec<String> {
-    command.words.iter().map(|word| word.text.clone()).collect()
+    let set: Vec<String> =
+        command.assignments.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env = (!set.is_empty()).then(|| "env".to_owned());
+    env.into_iter().chain(set).chain(command.words.iter().map(|word| word.text.clone())).collect()
 }
 
 /// A word as the shell takes it for one; those with quotes of their own were refused before.

@@ -138,7 +138,15 @@ fn ports(drafting: &mut Drafting<'_>, main: &Container) {
         item["target"] = json!(found.value.port);
     }
     if let Some(port) = names.iter().find(|name| !name.starts_with("udp")) {
-        drafting.put("health", json!({"tcp": {"port": port}, "interval": "30s", "start_period": "60s"}));
+        let path = drafting.facts.health_path.as_ref().map(|path| path.value.clone());
+        let check = path.map_or_else(
+            || json!({"tcp": {"port": port}}),
+            |path| json!({"http": {"path": path, "port": port}}),
+        );
+        let Value::Object(mut check) = check else { return };
+        check.insert("interval".to_owned(), json!("30s"));
+        check.insert("start_period".to_owned(), json!("60s"));
+        drafting.put("health", Value::Object(check));
     }
 }
 

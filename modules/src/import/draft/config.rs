@@ -104,12 +104,14 @@ impl Drafting<'_> {
         if description.is_empty() {
             description = format!("The variable {}", fact.name);
         }
-        if is_secret(&fact.name) {
+        let values = [fact.example.as_deref(), fact.default.as_deref()];
+        let is_shown = values.into_iter().flatten().any(has_password);
+        if is_secret(&fact.name) || is_shown {
             let required = fact.required.unwrap_or(is_in_example && !fact.is_commented);
             self.config.push(
                 json!({"name": name, "secret": true, "required": required, "description": description}),
             );
-            if fact.example.as_deref().or(fact.default.as_deref()).is_some_and(is_ready) {
+            if is_shown || fact.example.as_deref().or(fact.default.as_deref()).is_some_and(is_ready) {
                 self.warn(
                     &format!("config.{name}"),
                     format!("the text shows a value for {}; it is left out, set one of your own", fact.name),
@@ -134,6 +136,15 @@ impl Drafting<'_> {
         self.config.push(item);
         name
     }
+}
+
+/// Whether an address has a name and a password in it: `scheme://name:password@host`, `name:password@tcp(host)`.
+fn has_password(value: &str) -> bool {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let Some((who, _)) = rest.split_once('@') else { return false };
+    let is_plain = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '<', '$', '{']);
+    who.split_once(':')
+        .is_some_and(|(name, password)| is_plain(password) && (name.is_empty() || is_plain(name)))
 }
 
 fn kind_of(value: &str) -> &'static str {

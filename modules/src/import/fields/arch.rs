@@ -41,6 +41,8 @@ fn normal(name: &str) -> &'static str {
 
 static SPEAKS: WordList = WordList::new(&[
     "architectur",
+    "arch:",
+    "arch：",
     "platform",
     "multi-arch",
     "multiarch",
@@ -75,6 +77,7 @@ static SPEAKS: WordList = WordList::new(&[
 static INTRODUCES: WordList =
     WordList::new(&["architectur", "platform", "multi-arch", "multiarch", "multi arch", "supports"]);
 static DENIES: WordList = WordList::new(&[
+    "alternativ",
     "not supported",
     "unsupported",
     "no longer",
@@ -94,12 +97,7 @@ static DENIES: WordList = WordList::new(&[
 pub fn find(reading: &Reading) -> Vec<Found<String>> {
     let mut found: Vec<Found<String>> = Vec::new();
     for (index, block) in reading.document.blocks.iter().enumerate() {
-        if block.is_code()
-            || matches!(
-                reading.topic_of(block),
-                words::Topic::Development | words::Topic::Elsewhere | words::Topic::Upkeep
-            )
-        {
+        if block.is_code() || !is_about_running(reading, block) {
             continue;
         }
         match &block.kind {
@@ -112,6 +110,15 @@ pub fn find(reading: &Reading) -> Vec<Found<String>> {
     }
     without_families(&mut found);
     found
+}
+
+/// Whether what a section says holds for running the project: below "Updating" there may well be a heading on machines.
+fn is_about_running(reading: &Reading, block: &Block) -> bool {
+    match reading.topic_of(block) {
+        words::Topic::Development | words::Topic::Elsewhere => false,
+        words::Topic::Upkeep => words::topic(&reading.section(block).title) != words::Topic::Upkeep,
+        words::Topic::Install | words::Topic::Kubernetes | words::Topic::Other => true,
+    }
 }
 
 /// Whether a word stands for a family of architectures: "x86", "ARM".
@@ -173,8 +180,10 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
     let title = reading.section(block).lower.as_str();
     let before = index.checked_sub(1).map(|before| reading.block(before));
     let before_speaks = matches!(block.kind, Kind::Item)
-        && before
-            .is_some_and(|before| INTRODUCES.is_in(before.rich.lower()) || NAMES.is_match(&before.rich.text));
+        && before.is_some_and(|before| {
+            let text = &before.rich.text;
+            INTRODUCES.is_in(before.rich.lower()) || !text.contains("://") && NAMES.is_match(text)
+        });
     let in_section =
         words::any(title, &["architect", "platform", "架构", "平台", "アーキテクチャ", "supported arch"]);
     for sentence in super::description::sentences(&block.rich.text) {

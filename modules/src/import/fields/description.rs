@@ -6,12 +6,15 @@ use regex::Regex;
 
 use crate::import::document::{Block, Kind, Style};
 use crate::import::facts::Found;
+use crate::import::names::squeeze;
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
 /// How many blocks of the beginning may hold it.
 const HEAD: usize = 120;
 const MAX: usize = 300;
+/// A sentence with no more points than that may be about anything.
+const WEAK: i32 = 6;
 
 static IS: WordList = WordList::new(&[
     " is a ",
@@ -151,6 +154,8 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     }
     let tagline = tagline
         .filter(|tagline: &String| best.as_ref().is_none_or(|(_, text, _)| !text.contains(tagline.as_str())));
+    // Beside a line that says it, a weak sentence adds nothing.
+    let best = best.filter(|(score, _, _)| tagline.is_none() || *score > WEAK);
     match (best, tagline) {
         (Some((_, text, line)), Some(tagline)) if text.chars().count() < 160 => {
             let end = if tagline.ends_with(['.', '!', '?', '。']) { "" } else { "." };
@@ -177,6 +182,11 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         }
         _ => return None,
     };
+    if index < 25
+        && let Some(said) = said_of_name(reading, &text).filter(|_| level >= 3)
+    {
+        return Some(said);
+    }
     let lower = text.to_lowercase();
     // Where no heading is the title, the first one may be the sentence.
     let sections = &reading.document.sections;
@@ -202,15 +212,30 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     fits.then_some(text)
 }
 
+/// "Lantern - a server for lamps": what a heading says of the name it begins with.
+fn said_of_name(reading: &Reading, text: &str) -> Option<String> {
+    let (name, said) = [" - ", " – ", " — ", ": "].iter().find_map(|mark| text.split_once(mark))?;
+    let said = said.trim();
+    let fits = reading.identity.owns(name)
+        && name.split_whitespace().count() < 4
+        && (12..160).contains(&said.chars().count())
+        && said.split_whitespace().count() > 2;
+    fits.then(|| said.to_owned())
+}
+
 fn is_candidate(reading: &Reading, block: &Block) -> bool {
     let text = block.rich.text.trim();
     let linked: usize = block.rich.links().map(|(words, _)| words.len()).sum();
     let is_text =
         matches!(block.kind, Kind::Paragraph) || matches!(block.kind, Kind::Quote) && !text.starts_with("[!");
     let topic = reading.topic_of(block);
+    let title = reading.section(block).lower.as_str();
+    let is_legal = super::license::TITLES.is_in(title)
+        || words::any(title, &["haftung", "disclaimer", "avertissement", "免责", "免責", "legal"]);
     let is_address = text.starts_with("http") && !text.contains(char::is_whitespace);
     is_text
         && !is_address
+        && !is_legal
         && text.chars().count() > 7
         && linked * 3 < text.len() * 2
         && text.matches('|').count() < 3
@@ -225,11 +250,23 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
         return 0;
     }
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
-    let named = names.map(|name| name.to_lowercase()).any(|name| name.len() > 2 && lower.contains(&name));
+    let squeezed = squeeze(sentence);
+    let names: Vec<String> = names.map(|name| squeeze(name)).filter(|name| name.len() > 2).collect();
+    let named = names.iter().any(|name| squeezed.contains(name.as_str()));
+    // "Lantern is a …" says it in so many words.
+    let opens = named && IS.is_in(&lower) && names.iter().any(|name| squeezed.starts_with(name.as_str()));
     let level = reading.document.sections[block.section].level;
     let title = reading.section(block).lower.as_str();
     let mut score = 8;
-    score += if named { 4 } else { 0 };
+    score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
+    score -= if sentence.ends_with('!') && !IS.is_in(&lower) { 5 } else { 0 };
+    score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
+    score -= if lower.starts_with("this repository ") { 6 } else { 0 };
+    // How to set it up is no place to say what it is.
+    score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
+    let is_about_settings =
+        words::any(title, &["configur", "environment", "option", "parameter", "配置", "設定"]);
+    score -= if level > 1 && is_about_settings { 6 } else { 0 };
     let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
     score += if IS.is_in(&lower) || begins { 4 } else { 0 };
     score -= if words::any(
@@ -256,6 +293,17 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
             "what it does",
             "关于",
             "はじめに",
+            "wofür",
+            "was ist",
+            "über ",
+            "à propos",
+            "présentation",
+            "qué es",
+            "o que é",
+            "sobre",
+            "что это",
+            "описание",
+            "소개",
         ],
     ) {
         3
@@ -273,7 +321,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     } else {
         0
     };
-    score -= if lower.contains("http://") || lower.contains("https://") { 2 } else { 0 };
+    score -= if lower.contains("http://") || lower.contains("https://") { 4 } else { 0 };
     score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
     score
 }

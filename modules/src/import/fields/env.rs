@@ -85,12 +85,14 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             let lower = entry.comment.to_lowercase();
             let required = if words::OPTIONAL.is_in(&lower) {
                 Some(false)
+            } else if entry.is_commented {
+                None
             } else {
                 words::REQUIRED.is_in(&lower).then_some(true)
             };
             let fact = EnvFact {
                 name: entry.name.clone(),
-                default: env_default::interpolated_default(entry.value.as_deref().unwrap_or_default()),
+                default: env_default::of_entry(entry),
                 example: entry.value.clone().filter(|value| !value.is_empty()),
                 required,
                 description: entry.comment.clone(),
@@ -144,11 +146,14 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     variables.found
 }
 
-/// `NAME_FILE` beside `NAME` is the same variable, read from a file.
+/// `NAME_FILE` beside `NAME` is the same variable, read from a file, unless the text tells of it by itself.
 fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
     let names: std::collections::BTreeSet<String> =
         found.iter().map(|known| known.value.name.clone()).collect();
-    found.retain(|known| known.value.name.strip_suffix("_FILE").is_none_or(|base| !names.contains(base)));
+    found.retain(|known| {
+        let base = known.value.name.strip_suffix("_FILE");
+        !known.value.description.is_empty() || base.is_none_or(|base| !names.contains(base))
+    });
 }
 
 /// `FILE__PASSWORD=/run/secrets/x` shows how any variable is read from a file; the name in it is a sample.

@@ -4,17 +4,30 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::import::container::EnvEntry;
 use crate::import::document::Rich;
 use crate::import::words::WordList;
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern =
-        r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.-][A-Za-z0-9/._:@+-]*))"#;
+    let pattern = r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.$-][A-Za-z0-9/._:@+-]*))"#;
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
+/// The default that a compose file gives away: `${NAME:-default}`, or a comment that calls the value the default.
+pub fn of_entry(entry: &EnvEntry) -> Option<String> {
+    let text = entry.value.as_deref().unwrap_or_default();
+    let comment = entry.comment.to_lowercase();
+    let lower = text.to_lowercase();
+    let is_called = !lower.is_empty()
+        && entry.is_commented
+        && (comment.starts_with("default ")
+            || comment.contains(&format!("{lower}(default)"))
+            || comment.contains(&format!("{lower} (default)")));
+    interpolated_default(text).or_else(|| value(text).filter(|_| is_called))
+}
+
 /// `${NAME:-default}` as a whole value.
-pub fn interpolated_default(value: &str) -> Option<String> {
+fn interpolated_default(value: &str) -> Option<String> {
     let inner = value.trim().strip_prefix("${")?.strip_suffix('}')?;
     let (name, default) = inner.split_once(":-").or_else(|| inner.split_once('-'))?;
     (name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -89,6 +102,11 @@ static DEFAULT_WORDS: WordList = WordList::new(&[
     "padrão",
     "기본값",
 ]);
+
+/// Whether a text of lower case has a word for defaults.
+pub fn speaks_of_default(text: &str) -> bool {
+    DEFAULT_WORDS.is_in(text)
+}
 
 /// A default that is stated in words.
 pub fn default_in_words(cell: &Rich) -> Option<String> {

@@ -76,7 +76,14 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
-    if !has_mark && !is_flagged && !in_list && !among_known && !in_context(reading, index, block) {
+    let is_listed = is_code && name.contains('_') && is_in_list_of_names(reading, index, block);
+    if !has_mark
+        && !is_flagged
+        && !in_list
+        && !among_known
+        && !is_listed
+        && !in_context(reading, index, block)
+    {
         if is_strong {
             from_sentence(reading, index, block, variables);
         }
@@ -84,13 +91,19 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     }
     let marked = marked(&block.rich);
     let description = after.trim_start_matches('`');
+    // Where code ends, so does the value in it.
+    let from = block.rich.text.len() - description.len();
+    let spans = block.rich.code().map(|(at, code)| at..at + code.len());
+    let code_end = spans.filter(|span| span.contains(&from)).map(|span| span.end - from - 1).next();
     let (example, description) = match description.strip_prefix('=') {
         Some(rest) => {
             let end = rest.find([' ', '`', '\n']).unwrap_or(rest.len());
+            let end = code_end.unwrap_or(end);
             (Some(rest[..end].to_owned()), &rest[end..])
         }
         None => (None, description),
     };
+    let example = example.filter(|example| !example.trim_matches('.').is_empty());
     let fact = EnvFact {
         name,
         default: default_in(&marked),
@@ -122,6 +135,27 @@ fn is_among_known(reading: &Reading, index: usize, block: &Block, variables: &Va
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
     });
     names.filter(|name| is_upper_name(name) && variables.knows(name)).count() > 0
+}
+
+/// Whether most items around begin with such a name, in a section on installing or configuring.
+fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
+    let title = reading.section(block).lower.as_str();
+    let is_about = reading.topic_of(block) == words::Topic::Install
+        || words::any(title, &["config", "option", "setting", "customi", "配置", "設定", "einstell"]);
+    if !is_about || super::env::in_file(reading, index, block) {
+        return false;
+    }
+    let blocks = &reading.document.blocks;
+    let around = index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS).min(blocks.len());
+    let others = blocks[around].iter().filter(|other| {
+        matches!(other.kind, Kind::Item) && other.section == block.section && other.line != block.line
+    });
+    let begins = |other: &&Block| {
+        let code = other.rich.code().next().filter(|(at, _)| *at < 3).map_or("", |(_, code)| code);
+        let name = code.split(['=', ' ', ':']).next().unwrap_or_default();
+        name.contains('_') && is_upper_name(name)
+    };
+    others.filter(begins).count() > 0
 }
 
 /// A listing of variables, or the usage text of a program.
@@ -237,6 +271,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
             variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
         }
     }
+    told_to_set(reading, block, variables);
     if text.len() > 3000 || !words::speaks_of_environment(block.rich.lower()) {
         return;
     }
@@ -266,6 +301,25 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     }
 }
 
+/// "Setting `NAME` to `true`", where other variables are known already.
+fn told_to_set(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let in_file = [".conf", ".ini", ".toml", ".py", ".cfg", ".json"].iter().any(|end| text.contains(end));
+    if variables.found.is_empty() || text.len() > 3000 || in_file {
+        return;
+    }
+    for (at, code) in block.rich.code() {
+        let before = text[..at].trim_end_matches(['`', ' ']).to_lowercase();
+        let after = text[at + code.len()..].trim_start_matches('`');
+        let is_set =
+            ["set", "setting", "by setting", "设置", "設定"].iter().any(|verb| before.ends_with(verb));
+        if is_upper_name(code) && code.contains('_') && is_set && after.starts_with(" to ") {
+            let fact = EnvFact { name: code.to_owned(), ..EnvFact::default() };
+            variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
+        }
+    }
+}
+
 /// What stands close around a place.
 fn near(text: &str, start: usize, end: usize) -> String {
     let mut from = start.saturating_sub(32);
@@ -289,7 +343,29 @@ pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables)
         .skip(1)
         .any(|section| words::ENVIRONMENT.is_in(&format!(" {} ", section.lower)));
     if is_upper_name(name) && name.contains('_') && says {
-        let fact = EnvFact { name: name.to_owned(), required: requirement(text), ..EnvFact::default() };
+        let fact = EnvFact {
+            name: name.to_owned(),
+            default: bold_default(reading, block),
+            required: requirement(text),
+            ..EnvFact::default()
+        };
         variables.add(fact, reading.origin(block.line), Confidence::Read);
     }
+}
+
+/// The bold one of the values below a heading, where the text says that bold is the default.
+fn bold_default(reading: &Reading, heading: &Block) -> Option<String> {
+    let says = |block: &&Block| {
+        block.rich.text.len() < 200
+            && block.rich.lower().contains("bold")
+            && super::env_default::speaks_of_default(block.rich.lower())
+    };
+    reading.prose().find(says)?;
+    let blocks = &reading.document.blocks;
+    let first = blocks.partition_point(|block| block.line <= heading.line);
+    let values = blocks[first..].iter().take_while(|block| block.section == heading.section);
+    let bold = values
+        .filter(|block| matches!(block.kind, Kind::Item))
+        .find_map(|block| block.rich.strong().next().filter(|(at, _)| *at == 0).map(|(_, words)| words))?;
+    super::env_default::value(bold)
 }

@@ -35,14 +35,15 @@ static SHARED: WordList = WordList::new(&[
     "ghcr.io",
     "shields.io",
     "badge",
+    "statuspage.io",
+    "healthchecks.io",
+    "uptimerobot.com",
     "discord",
     "discourse",
     "reddit.com",
     "twitter.com",
-    "x.com",
     "youtube.com",
     "youtu.be",
-    "t.me",
     "telegram",
     "slack.com",
     "matrix.to",
@@ -64,6 +65,13 @@ static SHARED: WordList = WordList::new(&[
     "readthedocs",
     "medium.com",
 ]);
+
+/// Short ones of these: as a piece they are in many other names.
+fn is_shared(host: &str) -> bool {
+    let is_of =
+        |short: &&str| host == *short || host.strip_suffix(short).is_some_and(|sub| sub.ends_with('.'));
+    SHARED.is_in(host) || ["x.com", "t.me"].iter().any(|short| is_of(&short))
+}
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut candidates: Vec<(i32, String, u32)> = Vec::new();
@@ -112,7 +120,7 @@ fn candidate(
         && !host.contains(|c: char| c.is_whitespace() || "<>{}$[]".contains(c))
         && !host.starts_with(|c: char| c.is_ascii_digit());
     let is_sample = matches!(host.trim_start_matches("www."), "example.com" | "example.org" | "example.net");
-    if !is_plain || is_sample || SHARED.is_in(&host) {
+    if !is_plain || is_sample || is_shared(&host) {
         return None;
     }
     let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
@@ -168,7 +176,12 @@ fn candidate(
     score += if is_own { 10 } else { 0 };
     score += if is_of_owner { 6 } else { 0 };
     score += if is_site { 9 } else { 0 };
-    score -= if is_side { 6 } else { 0 };
+    // Where there is no other page, the documentation on the project's own domain stands for it.
+    score -= match (is_side, matches!(sub, "docs" | "doc")) {
+        (true, true) => 5,
+        (true, false) => 6,
+        (false, _) => 0,
+    };
     score -= i32::try_from(depth.min(4)).unwrap_or(4);
     score -= if index > 60 { 2 } else { 0 };
     if score < 5 {

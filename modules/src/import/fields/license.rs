@@ -85,7 +85,7 @@ static WORDS: WordList = WordList::new(&[
     "copyright",
     "gpl",
 ]);
-static TITLES: WordList = WordList::new(&[
+pub static TITLES: WordList = WordList::new(&[
     "licen",
     "lizenz",
     "许可",
@@ -115,14 +115,38 @@ pub fn spdx(text: &str) -> Option<&'static str> {
         .filter(|_| !text.contains("proprietary"))
 }
 
+static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)\beither\b|\bat your (?:option|choice)\b|\bdual(?:ly)?[ -]licen|\b(?:mit|apache)[\w .,-]{0,24}\bor\b|\bchoose between\b|任选|二选一";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
+/// What a text of a licence says: one, or two of which one may choose.
+fn expression(text: &str) -> Option<String> {
+    let first = spdx(text)?;
+    if !CHOICE.is_match(text) || text.len() > 1000 {
+        return Some(first.to_owned());
+    }
+    let lower = text.to_lowercase();
+    let mut others: Vec<(usize, &str)> = PATTERNS
+        .iter()
+        .filter(|(_, name)| name.split('-').next() != first.split('-').next())
+        .filter_map(|(pattern, name)| pattern.find(&lower).map(|found| (found.start(), *name)))
+        .collect();
+    others.sort_by_key(|(at, _)| *at);
+    match others.first() {
+        Some((_, other)) => Some(format!("{first} OR {other}")),
+        None => Some(first.to_owned()),
+    }
+}
+
 pub fn find(reading: &Reading, files: &Files) -> Option<Found<String>> {
     let found = section(reading).or_else(|| badge(reading)).or_else(|| sentence(reading));
-    let found = found.map(|(name, line)| Found::read(name.to_owned(), reading.origin(line)));
+    let found = found.map(|(name, line)| Found::read(name, reading.origin(line)));
     found.or_else(|| manifest(files)).or_else(|| file(files))
 }
 
 /// A heading of its own.
-fn section(reading: &Reading) -> Option<(&'static str, u32)> {
+fn section(reading: &Reading) -> Option<(String, u32)> {
     let sections: BTreeSet<usize> = reading
         .document
         .sections
@@ -137,20 +161,20 @@ fn section(reading: &Reading) -> Option<(&'static str, u32)> {
         if let Kind::Table(_) = block.kind {
             continue;
         }
-        if let Some(name) = spdx(&block.rich.text) {
+        if let Some(name) = expression(&block.rich.text) {
             return Some((name, block.line));
         }
         if let Some(name) = block.rich.images().find_map(|(alt, url)| static_badge(alt, url)) {
-            return Some((name, block.line));
+            return Some((name.to_owned(), block.line));
         }
     }
     None
 }
 
-fn badge(reading: &Reading) -> Option<(&'static str, u32)> {
+fn badge(reading: &Reading) -> Option<(String, u32)> {
     reading.document.blocks.iter().take(300).find_map(|block| {
         let name = block.rich.images().find_map(|(alt, url)| static_badge(alt, url))?;
-        Some((name, block.line))
+        Some((name.to_owned(), block.line))
     })
 }
 
@@ -171,7 +195,7 @@ fn static_badge(alt: &str, url: &str) -> Option<&'static str> {
 }
 
 /// A sentence that says it.
-fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
+fn sentence(reading: &Reading) -> Option<(String, u32)> {
     let blocks = reading
         .document
         .blocks
@@ -185,7 +209,7 @@ fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
             let lower = sentence.to_lowercase();
             if WORDS.is_in(&lower)
                 && !words::any(&lower, &["dependenc", "third-party", "third party", "font", "icons"])
-                && let Some(name) = spdx(sentence)
+                && let Some(name) = expression(changed_to(sentence))
             {
                 let at = super::description::place(&block.rich.text, sentence);
                 return Some((name, block.line_at(at)));
@@ -193,6 +217,13 @@ fn sentence(reading: &Reading) -> Option<(&'static str, u32)> {
         }
     }
     None
+}
+
+/// "The licence was changed from X to Y" is about Y.
+fn changed_to(sentence: &str) -> &str {
+    let from = sentence.find(" from ");
+    let to = from.and_then(|from| sentence[from..].find(" to ").map(|at| from + at));
+    to.filter(|to| spdx(&sentence[*to..]).is_some()).map_or(sentence, |to| &sentence[to..])
 }
 
 fn manifest(files: &Files) -> Option<Found<String>> {

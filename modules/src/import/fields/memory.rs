@@ -68,9 +68,32 @@ static TYPICAL: WordList = WordList::new(&[
     "占用",
 ]);
 
-/// In MiB.
+static LEAST: WordList =
+    WordList::new(&["minimum", "min.", "at least", "最低", "至少", "mindestens", "au moins", "minimal"]);
+
+/// In MiB: what is called the minimum before what is recommended.
 pub fn find(reading: &Reading) -> Option<Found<u64>> {
+    let found = amounts(reading);
+    let least = found.iter().position(|(_, is_least)| *is_least).unwrap_or(0);
+    found.into_iter().nth(least).map(|(amount, _)| amount)
+}
+
+/// The amounts that are stated, and whether each is called the least.
+fn amounts(reading: &Reading) -> Vec<(Found<u64>, bool)> {
+    let mut found = Vec::new();
+    let mut introduction = "";
+    let mut section = 0;
     for block in reading.prose() {
+        if section != block.section {
+            (section, introduction) = (block.section, reading.section(block).lower.as_str());
+        }
+        if matches!(block.kind, Kind::Paragraph) {
+            introduction = block.rich.lower();
+        }
+        let is_least = |text: &str| {
+            let lower = text.to_lowercase();
+            LEAST.is_in(&lower) || !lower.contains("recommend") && LEAST.is_in(introduction)
+        };
         let is_table = matches!(block.kind, Kind::Table(_));
         if !is_table && !MEMORY.is_in(block.rich.lower()) && !block.rich.lower().starts_with("ram") {
             continue;
@@ -83,7 +106,7 @@ pub fn find(reading: &Reading) -> Option<Found<u64>> {
                 }
                 let text = row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");
                 if let Some(amount) = stated(reading, block, &text) {
-                    return Some(Found::read(amount, reading.origin(row.line)));
+                    found.push((Found::read(amount, reading.origin(row.line)), is_least(&text)));
                 }
             }
             continue;
@@ -91,11 +114,12 @@ pub fn find(reading: &Reading) -> Option<Found<u64>> {
         for sentence in super::description::sentences(&block.rich.text) {
             if let Some(amount) = stated(reading, block, sentence) {
                 let at = super::description::place(&block.rich.text, sentence);
-                return Some(Found::read(amount, reading.origin(block.line_at(at))));
+                let amount = Found::read(amount, reading.origin(block.line_at(at)));
+                found.push((amount, is_least(sentence)));
             }
         }
     }
-    None
+    found
 }
 
 fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {

@@ -30,6 +30,10 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
     let wanted = squeeze(&source.name);
     let is_plain = PLAIN.contains(&wanted.as_str()) || wanted.is_empty();
     let origin = |line| Origin { file: path.to_owned(), line };
+    // A title that is the repository's name to the letter is what the project calls itself.
+    if let Some((title, line)) = title(document).filter(|(title, _)| !is_plain && squeeze(title) == wanted) {
+        return Found::read(title, origin(line));
+    }
     let bare = bare(&source.name);
     for name in [bare, source.name.as_str()] {
         if !is_plain && let Some((name, line)) = spelled(document, name) {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Found, PortFact};
@@ -27,6 +27,11 @@ static LISTEN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r#"(?i)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})|--(?:[a-z]+-)?port[= ](\d{2,5})\b|\bport\b[^\n]{0,60}[\[(]default:? ?"?(\d{2,5})"#,
     )
+});
+
+/// "Address to listen on. Default is `:8080`."
+static LISTENED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\blisten[^\n]{0,60}?(?:\n[^\n]{0,100}?)?\bdefault(?:s to| is)?:?\W{1,4}[\w.-]*:(\d{2,5})\b")
 });
 
 /// How much the plainest words count.
@@ -68,12 +73,24 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
             take(best, rank - penalty.min(rank), &found[1], || block.line_at(whole.start));
         }
     }
+    if !block.is_code()
+        && text.len() < 1000
+        && let Some(found) = LISTENED.captures(text)
+    {
+        let at = found.get(0).map_or(0, |whole| whole.start());
+        take(best, 6 - penalty, &found[1], || block.line_at(at));
+    }
     if let Kind::Code(language) = &block.kind
         && is_source(language)
     {
         return;
     }
-    if let Some(found) = ADDRESS.captures(text) {
+    // `:900{1,2,3}` and `:80xx` are no ports.
+    let is_whole = |found: &Captures<'_>| {
+        let end = found.get(0).map_or(0, |whole| whole.end());
+        !text[end..].starts_with(|c: char| c.is_ascii_alphanumeric() || "{[".contains(c))
+    };
+    if let Some(found) = ADDRESS.captures_iter(text).take(MAX_PORTS).find(is_whole) {
         let rank = if block.is_code() { 5 } else { 6 };
         let at = found.get(0).map_or(0, |whole| whole.start());
         take(best, rank - penalty, &found[1], || block.line_at(at));

@@ -114,6 +114,10 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     if SERVES.is_match(description) {
         weight.program += 2;
     }
+    // What one hosts is no library, be it an implementation of something else.
+    if words::any(&description.to_lowercase(), &["self-host", "self host", "selfhost", "自托管"]) {
+        weight.program += 3;
+    }
     let names = [
         "api",
         "msrv",
