@@ -52,9 +52,8 @@ fn parse_stat(text: &str) -> Option<Stat> {
 /// Names this boot of the machine; pids and start times mean nothing across boots.
 pub fn boot_id() -> &'static str {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
-    BOOT_ID.get_or_init(|| {
-        read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
-    })
+    BOOT_ID
+        .get_or_init(|| read_small("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned())
 }
 
 /// All pids there are.

@@ -75,10 +75,8 @@ async fn try_canary(sandboxes: &Sandboxes, rig: Rig, canary: Canary) -> Probed {
     loop {
         let goal = Goal::Canary(canary, SMALL);
         let ended = run(sandboxes, rig, &goal, SMALL.memory_bytes).await;
-        let is_sure = matches!(
-            &ended,
-            Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH | canary::NOTHING_THERE), .. })
-        );
+        let is_sure =
+            matches!(&ended, Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH | canary::NOTHING_THERE), .. }));
         let probed = stopped(ended);
         tries += 1;
         if is_sure || probed == Probed::Works || tries == TRIES {
