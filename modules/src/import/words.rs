@@ -267,12 +267,13 @@ pub fn topic(title: &str) -> Topic {
     let is_development =
         DEVELOPMENT.is_in(&title) && !has(&["image build", "docker build", "contributors", "built"]);
     // How to build it and how to run it, in one: what is below is as much for those who run it.
-    let is_both = ["and", "&", "und", "et", "y"].iter().any(|and| {
-        ["run", "install", "us"].iter().any(|verb| {
-            title.contains(&format!("building {and} {verb}"))
-                || title.contains(&format!("build {and} {verb}"))
-        })
-    });
+    let is_both = title.contains("build")
+        && ["and", "&", "und", "et", "y"].iter().any(|and| {
+            ["run", "install", "us"].iter().any(|verb| {
+                title.contains(&format!("building {and} {verb}"))
+                    || title.contains(&format!("build {and} {verb}"))
+            })
+        });
     match () {
         () if is_both && !has(&["develop", "contribut", "test"]) => Topic::Other,
         () if has(&["uninstall", "upgrade", "desinstal", "désinstall", "卸载", "アンインストール"]) => {

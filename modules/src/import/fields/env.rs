@@ -101,6 +101,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             variables.add(fact, origin, Confidence::Read);
         }
     }
+    let is_bold_default = env_text::says_bold_is_default(reading);
     for run in &reading.runs {
         let image = run.value.image.as_deref().unwrap_or_default();
         let is_elided = image.is_empty() || image.trim_matches('.').is_empty() || image == "…";
@@ -129,7 +130,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             Kind::Item => env_text::from_item(reading, index, block, &mut variables),
             Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
             Kind::Paragraph | Kind::Quote => env_text::from_sentence(reading, index, block, &mut variables),
-            Kind::Heading(_) => env_text::from_heading(reading, block, &mut variables),
+            Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
         }
     }
     without_file_variants(&mut variables.found);

@@ -304,16 +304,16 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
 /// "Setting `NAME` to `true`", where other variables are known already.
 fn told_to_set(reading: &Reading, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
-    let in_file = [".conf", ".ini", ".toml", ".py", ".cfg", ".json"].iter().any(|end| text.contains(end));
-    if variables.found.is_empty() || text.len() > 3000 || in_file {
+    let in_file = || [".conf", ".ini", ".toml", ".py", ".cfg", ".json"].iter().any(|end| text.contains(end));
+    if variables.found.is_empty() || text.len() > 3000 || block.rich.spans.is_empty() {
         return;
     }
     for (at, code) in block.rich.code() {
-        let before = text[..at].trim_end_matches(['`', ' ']).to_lowercase();
+        let word = text[..at].trim_end_matches(['`', ' ']).rsplit([' ', '\n', '，', '。']).next();
+        let before = word.unwrap_or_default().to_lowercase();
         let after = text[at + code.len()..].trim_start_matches('`');
-        let is_set =
-            ["set", "setting", "by setting", "设置", "設定"].iter().any(|verb| before.ends_with(verb));
-        if is_upper_name(code) && code.contains('_') && is_set && after.starts_with(" to ") {
+        let is_set = ["set", "setting", "设置", "設定"].iter().any(|verb| before.ends_with(verb));
+        if is_upper_name(code) && code.contains('_') && is_set && after.starts_with(" to ") && !in_file() {
             let fact = EnvFact { name: code.to_owned(), ..EnvFact::default() };
             variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
         }
@@ -334,7 +334,7 @@ fn near(text: &str, start: usize, end: usize) -> String {
 }
 
 /// A heading that is a name: "### `NAME`".
-pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables) {
+pub fn from_heading(reading: &Reading, block: &Block, is_bold_default: bool, variables: &mut Variables) {
     let text = block.rich.text.trim().trim_matches('`');
     let name = text.split(['=', ' ', ':', '(']).next().unwrap_or_default();
     let says = reading
@@ -345,7 +345,7 @@ pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables)
     if is_upper_name(name) && name.contains('_') && says {
         let fact = EnvFact {
             name: name.to_owned(),
-            default: bold_default(reading, block),
+            default: if is_bold_default { bold_default(reading, block) } else { None },
             required: requirement(text),
             ..EnvFact::default()
         };
@@ -353,14 +353,17 @@ pub fn from_heading(reading: &Reading, block: &Block, variables: &mut Variables)
     }
 }
 
-/// The bold one of the values below a heading, where the text says that bold is the default.
-fn bold_default(reading: &Reading, heading: &Block) -> Option<String> {
-    let says = |block: &&Block| {
+/// Whether the text says that of several values the bold one is the default.
+pub fn says_bold_is_default(reading: &Reading) -> bool {
+    reading.prose().any(|block| {
         block.rich.text.len() < 200
             && block.rich.lower().contains("bold")
             && super::env_default::speaks_of_default(block.rich.lower())
-    };
-    reading.prose().find(says)?;
+    })
+}
+
+/// The bold one of the values below a heading.
+fn bold_default(reading: &Reading, heading: &Block) -> Option<String> {
     let blocks = &reading.document.blocks;
     let first = blocks.partition_point(|block| block.line <= heading.line);
     let values = blocks[first..].iter().take_while(|block| block.section == heading.section);

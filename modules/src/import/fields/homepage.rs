@@ -68,9 +68,8 @@ static SHARED: WordList = WordList::new(&[
 
 /// Short ones of these: as a piece they are in many other names.
 fn is_shared(host: &str) -> bool {
-    let is_of =
-        |short: &&str| host == *short || host.strip_suffix(short).is_some_and(|sub| sub.ends_with('.'));
-    SHARED.is_in(host) || ["x.com", "t.me"].iter().any(|short| is_of(&short))
+    let is_of = |short: &str| host == short || host.strip_suffix(short).is_some_and(|sub| sub.ends_with('.'));
+    SHARED.is_in(host) || ["x.com", "t.me"].iter().any(|short| is_of(short))
 }
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {

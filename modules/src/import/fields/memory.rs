@@ -85,6 +85,10 @@ fn amounts(reading: &Reading) -> Vec<(Found<u64>, bool)> {
     let mut section = 0;
     for block in reading.prose() {
         if section != block.section {
+            // What one section says is enough.
+            if !found.is_empty() {
+                break;
+            }
             (section, introduction) = (block.section, reading.section(block).lower.as_str());
         }
         if matches!(block.kind, Kind::Paragraph) {

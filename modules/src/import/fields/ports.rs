@@ -75,6 +75,7 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     }
     if !block.is_code()
         && text.len() < 1000
+        && block.rich.lower().contains("listen")
         && let Some(found) = LISTENED.captures(text)
     {
         let at = found.get(0).map_or(0, |whole| whole.start());
