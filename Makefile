@@ -3,7 +3,7 @@
 # The toolchain of rustup wins over that of the distribution, as in scripts/setup.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help demo test test-pi verify bench router-score import-score build agent-aarch64
+.PHONY: help demo test test-agent test-pi verify bench router-score import-score build agent-aarch64
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -15,6 +15,12 @@ demo: ## Builds, deploys hello-web on this machine and asks it for its page
 test: ## Installs what the tests need and runs all of them
 	@scripts/setup --test
 	@scripts/test
+
+test-agent: ## Runs the agent's tests with the agent that is shipped, which carries another C library
+	@scripts/setup --test
+	@scripts/setup --agent
+	scripts/build-agent
+	NODE_AGENT="$(CURDIR)/dist/node-agent" cargo test -p node-agent --test agent
 
 test-pi: agent-aarch64 ## Tests the agent for 64-bit Raspberry Pis on an emulated one (minutes, and a big download)
 	@scripts/setup --pi

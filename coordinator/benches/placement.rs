@@ -9,8 +9,7 @@
 //!
 //! How it is fast: filters are word operations on sets of nodes from an inverted index, so they cost the same for
 //! any number of labels; resources and scores are one branch-free pass over chunks of 32 nodes in columns, which
-//! the compiler vectorises, for AVX2 where the processor has it: less than 1 ns a node. Nothing is cached between
-//! decisions. Only where one call places several instances is the best score of each chunk kept: a placed instance
+//! the compiler vectorises, for AVX2 where the processor has it. Nothing is cached between decisions. Only where one call places several instances is the best score of each chunk kept: a placed instance
 //! changes one node, and one chunk.
 //!
 //! One thread. Other load on the machine shows in the median; the best round says what the code can do.

@@ -5,6 +5,11 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a dead holder's lock is waited for.
+const HEIRS: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(2);
 
 /// A write that failed, with the path it was for.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +161,26 @@ impl Lock {
         Ok(Locked::Ours(Self { _file: file }))
     }
 
+    /// As `try_take`, but waits a moment where the holder is dead by `is_alive`: what that has just forked holds its
+    /// lock on until it executes something, or ends.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written.
+    pub fn try_inherit(path: &Path, is_alive: impl Fn(i32) -> bool) -> Result<Locked, DiskError> {
+        let begin = Instant::now();
+        loop {
+            match Self::try_take(path)? {
+                Locked::Held(Some(pid)) if !is_alive(pid) => {
+                    if begin.elapsed() > HEIRS {
+                        return Ok(Locked::Held(None));
+                    }
+                    std::thread::sleep(POLL);
+                }
+                done => return Ok(done),
+            }
+        }
+    }
+
     /// Takes the lock, waiting for its holder.
     ///
     /// # Errors
@@ -225,5 +250,31 @@ mod tests {
         assert_eq!(Lock::holder(&path).expect("checked"), Some(me));
         drop(lock);
         assert_eq!(Lock::holder(&path).expect("checked"), None);
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_holder_is_waited_for_and_that_of_a_living_one_is_not() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("agent.lock");
+        let Locked::Ours(lock) = Lock::try_take(&path).expect("free") else { panic!("held") };
+        let Locked::Held(Some(_)) = Lock::try_inherit(&path, |_| true).expect("checked") else {
+            panic!("it lives")
+        };
+        // A copy of the descriptor, as a child has it that was forked before its parent died.
+        let heir = lock._file.try_clone().expect("a copy");
+        drop(lock);
+        let (asked, ask) = std::sync::mpsc::channel();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                Lock::try_inherit(&path, |_| {
+                    let _ = asked.send(());
+                    false
+                })
+            }
+        });
+        ask.recv().expect("asked whether it lives");
+        drop(heir);
+        assert!(matches!(waiting.join().expect("ended").expect("checked"), Locked::Ours(_)));
     }
 }

@@ -114,15 +114,15 @@ async fn shake_hands(
     place: OwnedSemaphorePermit,
     ready: &mpsc::Sender<io::Result<Connection>>,
 ) {
-    let peer = stream.peer_addr();
+    let peer = stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
     let _ = stream.set_nodelay(true);
     let acceptor = TlsAcceptor::from(tls.config());
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             let _ = ready.send(Ok(Peer { stream, held: place })).await;
         }
-        Ok(Err(error)) => tracing::warn!(?peer, %error, "connection refused"),
-        Err(_) => tracing::warn!(?peer, "handshake took too long"),
+        Ok(Err(error)) => tracing::warn!(peer, %error, "connection refused"),
+        Err(_) => tracing::warn!(peer, "handshake took too long"),
     }
 }
 

@@ -39,46 +39,31 @@ pub unsafe fn fork_into(cgroup: &OwnedFd) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::path::PathBuf;
-
     use super::*;
+    use crate::sandbox::cgroup::Cgroup;
 
     #[test]
     fn a_child_is_born_in_the_cgroup_and_dies_with_it() {
-        let Some(folder) = cgroup() else {
-            eprintln!("NOT TESTED: there is no cgroup of version 2 to make one in");
-            return;
-        };
-        let opened = OwnedFd::from(File::open(&folder).expect("opened"));
+        let Some(cgroup) = Cgroup::bare("born") else { return };
+        let folder = cgroup.birthplace().expect("of version 2");
         // SAFETY: the child only waits.
         let pid = unsafe {
-            let pid = fork_into(&opened);
-            while pid == 0 {
-                libc::pause();
+            let pid = fork_into(&folder);
+            if pid == 0 {
+                loop {
+                    libc::pause();
+                }
             }
             pid
         };
         assert!(pid > 0, "{}", std::io::Error::last_os_error());
-        let members = fs::read_to_string(folder.join("cgroup.procs")).expect("read");
-        fs::write(folder.join("cgroup.kill"), "1").expect("killed");
+        let members = cgroup.members();
+        let is_whole = cgroup.kill();
         let mut status = 0;
         // SAFETY: our own child, and a place for its end.
         assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-        fs::remove_dir(&folder).expect("empty again");
-        assert_eq!(members.trim(), pid.to_string());
+        assert_eq!(members, [pid]);
+        assert!(is_whole && cgroup.is_empty() && cgroup.remove());
         assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL);
-    }
-
-    /// One of this test alone, where this user can make one.
-    fn cgroup() -> Option<PathBuf> {
-        let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
-        let mount = mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let path = fields.next()?;
-            (fields.next()? == "cgroup2").then(|| PathBuf::from(path))
-        })?;
-        let folder = mount.join(format!("orchestrator-test-{}", std::process::id()));
-        fs::create_dir(&folder).ok().map(|()| folder)
     }
 }

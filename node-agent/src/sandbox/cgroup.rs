@@ -142,6 +142,14 @@ impl Cgroup {
         text.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
+    /// Whether it is known that nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.base.folders().all(|folder| match fs::read_to_string(folder.join("cgroup.procs")) {
+            Ok(text) => text.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        })
+    }
+
     /// Kills all that is in it, and all that forks meanwhile. Where the kernel cannot do that at once, it answers
     /// false: call again until it is empty.
     pub fn kill(&self) -> bool {
@@ -160,6 +168,26 @@ impl Cgroup {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
             Ok(()) => true,
         })
+    }
+}
+
+#[cfg(test)]
+impl Cgroup {
+    /// One of version 2 without limits, for a test; none, and it says so, where this user cannot make one.
+    pub fn bare(name: &str) -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+        let mount = mounts.lines().find_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let path = fields.next()?;
+            (fields.next()? == "cgroup2").then(|| PathBuf::from(path))
+        });
+        let folder =
+            mount.map(|mount| mount.join(format!("orchestrator-test-{name}-{}", std::process::id())));
+        let made = folder.filter(|folder| fs::create_dir(folder).is_ok());
+        if made.is_none() {
+            eprintln!("NOT TESTED: there is no cgroup of version 2 to make one in");
+        }
+        made.map(|folder| Self { base: Base::Unified(folder) })
     }
 }
 

@@ -84,7 +84,7 @@ impl<'p> Tree<'p> {
     pub async fn kill(&mut self) -> bool {
         let is_whole = self.cgroup.is_some_and(Cgroup::kill);
         match self.account {
-            // Only root could have taken one out of it.
+            // Nobody but root can take a process out of its cgroup.
             Some(_) if is_whole => self.is_cgroup_empty(),
             Some(account) if account.end_all().await.is_ok() => account.is_empty() && self.is_cgroup_empty(),
             // Where no process can be made, one by one has to do.
@@ -100,6 +100,44 @@ impl<'p> Tree<'p> {
     }
 
     fn is_cgroup_empty(&self) -> bool {
-        self.cgroup.is_none_or(|cgroup| cgroup.members().is_empty())
+        self.cgroup.is_none_or(Cgroup::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cgroup_is_ended_with_all_that_is_in_it() {
+        let Some(cgroup) = Cgroup::bare("ended") else { return };
+        // What has a session of its own is still in it. It begins once it is in.
+        let mut leader = Command::new("sh");
+        leader.args(["-c", "read -r go; setsid sh -c 'sleep 1000 & sleep 1000' & exec sleep 1000"]);
+        leader.process_group(0).stdin(Stdio::piped());
+        let mut leader = leader.spawn().expect("spawned");
+        let pid = i32::try_from(leader.id()).expect("a pid");
+        cgroup.enter(pid).expect("entered");
+        drop(leader.stdin.take());
+        while cgroup.members().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let account = Account::take().expect("an account");
+        let mut tree = Tree::new(pid, Some(&account), Some(&cgroup), "nobody's");
+        let mut is_over = false;
+        for _ in 0..1000 {
+            is_over = tree.kill().await;
+            if is_over {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(is_over && cgroup.is_empty() && cgroup.remove());
+        let _ = leader.wait();
+        account.give_back();
     }
 }

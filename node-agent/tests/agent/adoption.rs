@@ -1,5 +1,7 @@
 //! The agent dies and comes back; its instances do not notice.
 
+use std::time::{Duration, Instant};
+
 use proto::v1::Phase;
 
 use crate::node::{Node, apply, is_alive, signal, until, wait, wait_phase};
@@ -28,6 +30,24 @@ async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
     // The end of an adopted process is noticed, too.
     signal(pid, libc::SIGKILL);
     wait(&mut client, "another one runs", |now| now.phase() == Phase::Running && now.pid != pid).await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_its_health_deadline_is_looked_at_before_it_is_judged() {
+    const DEADLINE: Duration = Duration::from_secs(6);
+    let (mut node, mut client) = Node::running().await;
+    let release = package("1", &[SLEEP, ("health.sh", "#!/bin/sh\nexec sleep 0.2\n")]);
+    node.receive(&release);
+    let mut wish = spec(&release, 1);
+    wish.update.as_mut().expect("one").health_deadline_ms = 6000;
+    let begin = Instant::now();
+    apply(&mut client, 1, &[wish]).await;
+    let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
+    until("it is older than its deadline", || begin.elapsed() > 2 * DEADLINE);
+    node.kill();
+    node.run();
+    client = node.client().await;
+    assert_eq!(wait_phase(&mut client, Phase::Running, 1).await.pid, pid);
 }
 
 #[tokio::test]

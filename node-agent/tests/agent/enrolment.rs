@@ -71,7 +71,7 @@ fn enrolment_says_what_is_wrong() {
     check(&["receive", "--digest", "md5:0", "--size", "1"], "", 2, "is not a digest");
     check(&["proxy"], "", 1, "error: the agent is not running");
     let nobody = tempfile::tempdir().expect("tempdir");
-    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_node-agent"));
+    let mut run = std::process::Command::new(crate::node::binary());
     let output = run.args(["start", "--data-dir"]).arg(nobody.path()).output().expect("ran");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("not enrolled") && stderr.contains("hint:"), "{stderr}");

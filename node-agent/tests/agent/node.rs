@@ -129,9 +129,7 @@ impl Node {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        // The figures are those of another build than the tests.
-        let binary = std::env::var_os("NODE_AGENT").unwrap_or(env!("CARGO_BIN_EXE_node-agent").into());
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binary());
         command.args(args).arg("--data-dir").arg(self.dir.path());
         command
     }
@@ -162,6 +160,11 @@ impl Node {
             })
             .collect()
     }
+}
+
+/// The agent that is tested: of another build where NODE_AGENT names one, such as the one that is shipped.
+pub fn binary() -> PathBuf {
+    std::env::var_os("NODE_AGENT").unwrap_or(env!("CARGO_BIN_EXE_node-agent").into()).into()
 }
 
 impl Drop for Node {

@@ -29,6 +29,7 @@ pub async fn run_all(shared: Arc<Shared>) {
         tracing::warn!(instance = %shared.plan.owner.id, error = log::chain(&error), "old containers stay for now");
         sleep(RETRY).await;
     }
+    shared.tell_limits();
     let mut tasks = JoinSet::new();
     for index in 0..shared.plan.services.len() {
         tasks.spawn(Service { shared: shared.clone(), index }.run());

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::plan::{CONTENT, SERVICE, ServicePlan, TextFile};
+use super::plan::{CONTENT, NetworkPlan, SERVICE, ServicePlan, TextFile};
 use super::state::State;
 use crate::disk::{self, DiskError, Durability};
 use crate::fault;
@@ -67,22 +67,31 @@ impl Shared {
         Ok(())
     }
 
+    /// With CNI, Podman gives no address that is outside of the range.
+    fn drops_ranges(&self, network: &NetworkPlan) -> bool {
+        self.kind == Kind::Podman && self.plan.has_own_addresses(&network.name)
+    }
+
+    /// What is not as the module wants it here.
+    pub(super) fn tell_limits(&self) {
+        for network in self.plan.networks.iter().filter(|network| self.drops_ranges(network)) {
+            if network.options.pools.iter().any(|pool| !pool.range.is_empty()) {
+                self.say(&format!(
+                    "network {}: Podman cannot keep to `ip_range` where services ask for addresses of their own; it gives \
+                     out any address of the subnet",
+                    network.name
+                ));
+            }
+        }
+    }
+
     async fn make_surroundings(&self, engine: &Engine, service: &ServicePlan) -> Result<(), EngineError> {
         // Docker makes two networks of one name, and neither can be used then.
         let _turn = self.making.lock().await;
         let used = |name: &str| service.networks.iter().any(|joined| joined.network == name);
         for network in self.plan.networks.iter().filter(|network| used(&network.name)) {
             if network.options.external.is_empty() {
-                // With CNI, Podman gives no address that is outside of the range.
-                let own_addresses = self.kind == Kind::Podman && self.plan.has_own_addresses(&network.name);
-                let body = self.plan.network_body(network, own_addresses);
-                if own_addresses && network.options.pools.iter().any(|pool| !pool.range.is_empty()) {
-                    self.say(&format!(
-                        "network {}: Podman cannot keep to `ip_range` where services ask for addresses of their own; \
-                         it gives out any address of the subnet",
-                        network.name
-                    ));
-                }
+                let body = self.plan.network_body(network, self.drops_ranges(network));
                 engine.make_network(&network.name, &body).await?;
             }
         }

@@ -121,8 +121,10 @@ pub unsafe fn starts_processes(_: &Orders) -> i32 {
 unsafe fn is_open(path: &std::ffi::CStr, flags: i32) -> i32 {
     // SAFETY: a C string.
     let file = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
+    if file >= 0 {
+        return GOT_THROUGH;
+    }
     match last_error() {
-        _ if file >= 0 => GOT_THROUGH,
         libc::EACCES => STOPPED,
         libc::ENOENT => NOTHING_THERE,
         _ => GOT_THROUGH,

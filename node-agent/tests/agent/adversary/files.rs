@@ -19,7 +19,9 @@ async fn no_file_of_the_agent_or_the_system_is_reached() {
     std::fs::create_dir(bench.path(".ssh")).expect("made");
     let through = format!("{}/receipt-key", bench.path("way"));
     let around = format!("/proc/self/root{key}");
-    let (own, agent) = ("belongs to the agent", env!("CARGO_BIN_EXE_node-agent"));
+    let own = "belongs to the agent";
+    let agent = crate::node::binary().canonicalize().expect("the agent");
+    let agent = agent.to_str().expect("text");
     let read = |path: &str| json!({"id": "a", "tool": "file.read", "args": {"path": path}});
     let list = |path: &str| json!({"id": "a", "tool": "file.list", "args": {"path": path}});
     let write =
