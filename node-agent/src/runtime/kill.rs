@@ -37,7 +37,7 @@ impl Family<'_> {
         members.extend(self.cgroups.into_iter().flat_map(|cgroups| cgroups.members(&self.folder())));
         let with_children: Vec<i32> = members.iter().copied().flat_map(procfs::descendants).collect();
         members.extend(with_children);
-        members.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
+        members.retain(|pid| procfs::is_anyone(*pid));
         members
     }
 
@@ -50,7 +50,7 @@ impl Family<'_> {
                 cgroups.kill(&self.folder());
             }
             targets.extend(self.members());
-            targets.retain(|pid| procfs::stat(*pid).is_some_and(|stat| stat.state != b'Z'));
+            targets.retain(|pid| procfs::is_anyone(*pid));
             if targets.is_empty() {
                 self.close();
                 return true;

@@ -32,9 +32,21 @@ pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(&read_small(&format!("/proc/{pid}/stat"))?)
 }
 
+impl Stat {
+    /// A zombie is not: it only waits for its parent to ask how it ended.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X')
+    }
+}
+
 /// Whether this very process is there and not a zombie.
 pub fn is_alive(pid: i32, start: u64) -> bool {
-    stat(pid).is_some_and(|stat| stat.start == start && stat.state != b'Z' && stat.state != b'X')
+    stat(pid).is_some_and(|stat| stat.start == start && stat.is_alive())
+}
+
+/// Whether some process of this pid is there and not a zombie.
+pub fn is_anyone(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.is_alive())
 }
 
 /// The command name is in parentheses and may itself hold any of ") (".

@@ -65,11 +65,12 @@ impl Account {
         }
     }
 
-    /// Whether those that were killed are gone. It asks who owns their files in /proc, which is quick; what hides that has been
-    /// killed like the others.
+    /// Whether those that were killed are gone. It asks who owns their files in /proc, which is quick; what hides that
+    /// has been killed like the others. A zombie is gone: it stays until its parent asks, which some never do.
     pub fn is_empty(&self) -> bool {
-        let is_ours = |pid| fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == self.uid);
-        !procfs::pids().any(is_ours)
+        let is_ours =
+            |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == self.uid);
+        !procfs::pids().filter(is_ours).any(procfs::is_anyone)
     }
 
     /// Gives it back as one that nothing runs as.
@@ -128,5 +129,34 @@ fn kill_all(uid: u32) -> io::Result<i32> {
             }
             pid => Ok(pid),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_zombie_is_gone_whoever_its_parent_is() {
+        let Ok(account) = Account::take() else {
+            eprintln!("NOT TESTED: only root has accounts for programs");
+            return;
+        };
+        let mut child = Command::new("cat");
+        child.uid(account.uid).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = child.spawn().expect("spawned");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        assert!(!account.is_empty());
+        drop(child.stdin.take());
+        while procfs::is_anyone(pid) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(account.is_empty());
+        child.wait().expect("ended");
+        account.give_back();
     }
 }

@@ -19,7 +19,9 @@ use crate::sandbox::{Caps, Ended, Over};
 const WATCH: Duration = Duration::from_millis(50);
 /// The scratch folder, and whose pid is whose, are looked at each so many rounds of the watch.
 const SLOW: u32 = 10;
-const ROUNDS: u32 = 300;
+/// How long what was killed may take to be gone, and how long a look waits for the next. On a busy machine the dying
+/// wait for the processor, too.
+const DYING: Duration = Duration::from_secs(8);
 const ROUND: Duration = Duration::from_millis(3);
 
 pub struct Kept {
@@ -90,11 +92,14 @@ async fn watch(tree: &mut Tree<'_>, place: &Place, caps: &Caps) -> Over {
 
 /// Several rounds, as the dying take a moment. False when something hangs in the kernel.
 async fn end(tree: &mut Tree<'_>) -> bool {
-    for _ in 0..ROUNDS {
+    let deadline = clock::now() + DYING;
+    loop {
         if tree.kill().await {
             return true;
         }
+        if clock::now() > deadline {
+            return false;
+        }
         sleep(ROUND).await;
     }
-    false
 }

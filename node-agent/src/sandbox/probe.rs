@@ -25,7 +25,8 @@ use crate::sandbox::{
 
 mod canary;
 
-const LIMIT: Duration = Duration::from_secs(5);
+/// More than a canary lives at most, and than what is left of it takes to die on a machine that is busy just now.
+const LIMIT: Duration = Duration::from_secs(15);
 /// How often a canary is sent at most, and how long the first pause is between.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,8 +60,10 @@ pub async fn offer(sandboxes: &Sandboxes) -> Offer {
         (Part::Landlock, Rig { landlock: true, ..BARE }, canary::leaves_its_folder),
         (Part::NetworkNamespace, Rig { namespace: true, ..base }, canary::leaves_the_machine),
     ];
-    let tests =
-        tests.map(|(part, rig, canary)| async move { (part, try_canary(sandboxes, rig, canary).await) });
+    let tests = tests.map(|(part, rig, canary)| async move {
+        let goal = Goal::Canary(canary, SMALL);
+        (part, send(sandboxes, rig, goal, SMALL.memory_bytes, stopped).await)
+    });
     let (simple, memory, bubblewrap) =
         tokio::join!(join_all(tests), over_memory(sandboxes, base), in_bubblewrap(sandboxes));
     let mut parts: BTreeMap<Part, Probed> = simple.into_iter().chain(memory).collect();
@@ -68,16 +71,15 @@ pub async fn offer(sandboxes: &Sandboxes) -> Offer {
     Offer { parts }
 }
 
-/// Whether the canary is stopped. One that ended in another way is sent again: on a machine that is short of processes
-/// or memory just now it may not even have come to try.
-async fn try_canary(sandboxes: &Sandboxes, rig: Rig, canary: Canary) -> Probed {
+/// Whether the canary is stopped, in the judge's words. One that ended in another way is sent again: on a machine that
+/// is short of processes, memory or time just now it may not even have come to try.
+async fn send(sandboxes: &Sandboxes, rig: Rig, goal: Goal<'_>, watched: u64, judge: Judge) -> Probed {
     let mut tries = 0;
     loop {
-        let goal = Goal::Canary(canary, SMALL);
-        let ended = run(sandboxes, rig, &goal, SMALL.memory_bytes).await;
+        let ended = run(sandboxes, rig, &goal, watched).await;
         let is_sure =
             matches!(&ended, Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH | canary::NOTHING_THERE), .. }));
-        let probed = stopped(ended);
+        let probed = judge(ended);
         tries += 1;
         if is_sure || probed == Probed::Works || tries == TRIES {
             return probed;
@@ -86,16 +88,18 @@ async fn try_canary(sandboxes: &Sandboxes, rig: Rig, canary: Canary) -> Probed {
     }
 }
 
+type Judge = fn(Result<Ended, SandboxError>) -> Probed;
+
 /// The greedy ones, one after another: together they would not fit on a small machine.
 async fn over_memory(sandboxes: &Sandboxes, base: Rig) -> [(Part, Probed); 3] {
-    let watched = Goal::Canary(canary::takes_memory, SMALL);
-    let watched = killed_for_memory(run(sandboxes, base, &watched, SMALL.memory_bytes).await);
+    let small = |canary| Goal::Canary(canary, SMALL);
+    let watched = small(canary::takes_memory);
+    let watched = send(sandboxes, base, watched, SMALL.memory_bytes, killed_for_memory).await;
     let capped = Rig { cgroup: true, rlimits: false, ..BARE };
     let greedy = Goal::Canary(canary::takes_memory, Caps { memory_bytes: 16 << 20, ..SMALL });
     // Unwatched, or one would not know who stopped it.
-    let greedy = killed_for_memory(run(sandboxes, capped, &greedy, u64::MAX).await);
-    let many = Goal::Canary(canary::starts_processes, SMALL);
-    let many = stopped(run(sandboxes, capped, &many, u64::MAX).await);
+    let greedy = send(sandboxes, capped, greedy, u64::MAX, killed_for_memory).await;
+    let many = send(sandboxes, capped, small(canary::starts_processes), u64::MAX, stopped).await;
     [(Part::MemoryWatchdog, watched), (Part::MemoryCgroup, greedy), (Part::PidsCgroup, many)]
 }
 
@@ -174,7 +178,7 @@ fn stopped(run: Result<Ended, SandboxError>) -> Probed {
         Ok(Ended { exit: Exit::Code(canary::NOTHING_THERE), .. }) => {
             "not tried: this node has no key yet that it could read (`node-agent enrol`)".to_owned()
         }
-        Ok(ended) => format!("a canary {}", ended.exit),
+        Ok(ended) => format!("a canary {}", end_of(ended)),
         Err(error) => log::chain(&error),
     };
     Probed::Missing { why }
@@ -184,8 +188,12 @@ fn killed_for_memory(run: Result<Ended, SandboxError>) -> Probed {
     match run {
         Ok(Ended { over: Some(Over::Memory), .. }) => Probed::Works,
         Ok(ended) => {
-            Probed::Missing { why: format!("a canary took more memory than allowed, and {}", ended.exit) }
+            Probed::Missing { why: format!("a canary took more memory than allowed, and {}", end_of(ended)) }
         }
         Err(error) => Probed::Missing { why: log::chain(&error) },
     }
+}
+
+fn end_of(ended: Ended) -> String {
+    if ended.is_stuck { "could not be ended".to_owned() } else { ended.exit.to_string() }
 }

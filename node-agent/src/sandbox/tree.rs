@@ -44,7 +44,7 @@ impl<'p> Tree<'p> {
             None => self.of_family(),
         };
         members.extend(self.cgroup.into_iter().flat_map(Cgroup::members));
-        members.retain(|pid| procfs::stat(*pid).is_some_and(|stat| !matches!(stat.state, b'Z' | b'X')));
+        members.retain(|pid| procfs::is_anyone(*pid));
         members
     }
 
