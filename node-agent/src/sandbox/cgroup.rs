@@ -3,13 +3,13 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::runtime::kill;
 use crate::runtime::procfs;
 use crate::sandbox::Caps;
+use crate::sandbox::birth::Birthplace;
 
 /// Where cgroups for programs can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,11 +110,15 @@ impl Cgroup {
         fs::write(self.base.pids().join("pids.max"), caps.processes.to_string())
     }
 
-    /// Its folder, for a child to be born there; version 2 only.
-    pub fn birthplace(&self) -> Option<OwnedFd> {
+    /// For a child to be born in it.
+    pub fn birthplace(&self) -> Option<Birthplace> {
+        let tasks = |folder: &Path| File::options().write(true).open(folder.join("tasks")).ok();
         match &self.base {
-            Base::Unified(folder) => File::open(folder).ok().map(OwnedFd::from),
-            Base::Split { .. } => None,
+            Base::Unified(folder) => File::open(folder).ok().map(|folder| Birthplace::Unified(folder.into())),
+            Base::Split { .. } => Some(Birthplace::Split {
+                there: self.base.folders().map(tasks).collect::<Option<_>>()?,
+                home: self.base.folders().map(|folder| tasks(folder.parent()?)).collect::<Option<_>>()?,
+            }),
         }
     }
 
@@ -139,7 +143,9 @@ impl Cgroup {
     pub fn members(&self) -> Vec<i32> {
         let of = |folder: &Path| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         let text: String = self.base.folders().map(of).collect();
-        text.lines().filter_map(|pid| pid.parse().ok()).collect()
+        let others = text.lines().filter_map(|pid| pid.parse().ok());
+        // A thread of the agent may be there for the moment of a birth.
+        others.filter(|pid| u32::try_from(*pid) != Ok(std::process::id())).collect()
     }
 
     /// Whether it is known that nothing is in it.

@@ -78,6 +78,8 @@ pub struct Pointers {
 
 // SAFETY: the pointers lead into the strings, which move with them and never change.
 unsafe impl Send for Pointers {}
+// SAFETY: as above.
+unsafe impl Sync for Pointers {}
 
 impl Pointers {
     pub fn new(strings: Vec<CString>) -> Self {

@@ -53,9 +53,8 @@ pub struct Ends {
 pub fn launch(orders: (Orders, Ends), place: &Place) -> Result<Started, SandboxError> {
     let system = |action| move |cause| SandboxError::System { action, cause };
     let (orders, ends) = orders;
-    let cgroup = place.birthplace();
-    let fork = |cgroup| reaper::register(|| child::fork(&orders, &ends.opener, cgroup));
-    let (pid, exit) = match cgroup.as_ref().and_then(|cgroup| fork(Some(cgroup)).ok()) {
+    let fork = |folder: Option<&OwnedFd>| reaper::register(|| child::fork(&orders, &ends.opener, folder));
+    let (pid, exit) = match place.birthplace().and_then(|birthplace| birthplace.bear(fork).ok()) {
         Some(born) => born,
         None => {
             let (pid, exit) = fork(None).map_err(system("fork"))?;

@@ -15,6 +15,7 @@ use crate::report::facts::is_root;
 use crate::runtime::kill::TOKEN_VARIABLE;
 use crate::runtime::spawn::{self, SpawnError};
 use crate::sandbox::account::Account;
+use crate::sandbox::birth::Birthplace;
 use crate::sandbox::bubblewrap::{self, View};
 use crate::sandbox::cgroup::{Base, Cgroup};
 use crate::sandbox::child::{Last, Orders, Pointers};
@@ -80,8 +81,8 @@ impl Rig {
 }
 
 impl Place {
-    /// The folder of the cgroup that the child can be born in.
-    pub fn birthplace(&self) -> Option<OwnedFd> {
+    /// The cgroup that the child can be born in.
+    pub fn birthplace(&self) -> Option<Birthplace> {
         self.cgroup.as_ref().and_then(Cgroup::birthplace)
     }
 
