@@ -64,7 +64,7 @@ impl AppError {
 /// When it cannot start or go on.
 pub fn run(data: &DataDir, listen: SocketAddr, is_supervised: bool) -> Result<(), CliError> {
     log::init();
-    let _lock = match Lock::try_inherit(&data.agent_lock(), |pid| procfs::is_anyone(pid))? {
+    let _lock = match Lock::try_inherit(&data.agent_lock(), procfs::is_anyone)? {
         Locked::Ours(lock) => lock,
         Locked::Held(pid) => return Err(CliError::AlreadyRunning { pid, is_supervised }),
     };
