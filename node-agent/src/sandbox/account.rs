@@ -139,13 +139,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::report::facts::is_root;
 
     #[test]
     fn a_zombie_is_gone_whoever_its_parent_is() {
-        let Ok(account) = Account::take() else {
+        if !is_root() {
             eprintln!("NOT TESTED: only root has accounts for programs");
             return;
-        };
+        }
+        let account = Account::take().expect("an account");
         let mut child = Command::new("cat");
         child.uid(account.uid).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = child.spawn().expect("spawned");

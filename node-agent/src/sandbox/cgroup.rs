@@ -115,10 +115,9 @@ impl Cgroup {
         let tasks = |folder: &Path| File::options().write(true).open(folder.join("tasks")).ok();
         match &self.base {
             Base::Unified(folder) => File::open(folder).ok().map(|folder| Birthplace::Unified(folder.into())),
-            Base::Split { .. } => Some(Birthplace::Split {
-                there: self.base.folders().map(tasks).collect::<Option<_>>()?,
-                home: self.base.folders().map(|folder| tasks(folder.parent()?)).collect::<Option<_>>()?,
-            }),
+            Base::Split { .. } => {
+                self.base.folders().map(tasks).collect::<Option<_>>().map(Birthplace::Split)
+            }
         }
     }
 
@@ -144,7 +143,7 @@ impl Cgroup {
         let of = |folder: &Path| fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         let text: String = self.base.folders().map(of).collect();
         let others = text.lines().filter_map(|pid| pid.parse().ok());
-        // A thread of the agent may be there for the moment of a birth.
+        // A thread of the agent is there for the moment of a birth.
         others.filter(|pid| u32::try_from(*pid) != Ok(std::process::id())).collect()
     }
 

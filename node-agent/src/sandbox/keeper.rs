@@ -19,10 +19,11 @@ use crate::sandbox::{Caps, Ended, Over};
 const WATCH: Duration = Duration::from_millis(50);
 /// The scratch folder, and whose pid is whose, are looked at each so many rounds of the watch.
 const SLOW: u32 = 10;
-/// How long what was killed may take to be gone, and how long a look waits for the next. On a busy machine the dying
-/// wait for the processor, too.
+/// How long what was killed may take to be gone. On a busy machine the dying wait for the processor, too.
 const DYING: Duration = Duration::from_secs(8);
-const ROUND: Duration = Duration::from_millis(3);
+/// Between two looks, the first and the longest.
+const SOON: Duration = Duration::from_millis(3);
+const LATER: Duration = Duration::from_millis(50);
 
 pub struct Kept {
     pub place: Place,
@@ -93,6 +94,7 @@ async fn watch(tree: &mut Tree<'_>, place: &Place, caps: &Caps) -> Over {
 /// Several rounds, as the dying take a moment. False when something hangs in the kernel.
 async fn end(tree: &mut Tree<'_>) -> bool {
     let deadline = clock::now() + DYING;
+    let mut pause = SOON;
     loop {
         if tree.kill().await {
             return true;
@@ -100,6 +102,7 @@ async fn end(tree: &mut Tree<'_>) -> bool {
         if clock::now() > deadline {
             return false;
         }
-        sleep(ROUND).await;
+        sleep(pause).await;
+        pause = (pause * 5 / 4).min(LATER);
     }
 }

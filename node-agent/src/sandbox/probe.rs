@@ -2,6 +2,7 @@
 //! kernels accept limits that they then ignore.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -65,30 +66,39 @@ pub async fn offer(sandboxes: &Sandboxes) -> Offer {
         (part, send(sandboxes, rig, goal, SMALL.memory_bytes, stopped).await)
     });
     let (simple, memory, bubblewrap) =
-        tokio::join!(join_all(tests), over_memory(sandboxes, base), in_bubblewrap(sandboxes));
+        tokio::join!(join_all(tests), over_memory(sandboxes, base), until_sure(|| in_bubblewrap(sandboxes)));
     let mut parts: BTreeMap<Part, Probed> = simple.into_iter().chain(memory).collect();
     parts.insert(Part::Bubblewrap, bubblewrap);
     Offer { parts }
 }
 
-/// Whether the canary is stopped, in the judge's words. One that ended in another way is sent again: on a machine that
-/// is short of processes, memory or time just now it may not even have come to try.
-async fn send(sandboxes: &Sandboxes, rig: Rig, goal: Goal<'_>, watched: u64, judge: Judge) -> Probed {
+/// What became of a canary, and whether sending it again could show anything else.
+struct Shown {
+    probed: Probed,
+    is_sure: bool,
+}
+
+/// Sends a canary, and again while it is not sure what became of it: on a machine that is short of processes, memory or
+/// time just now it may not even have come to try.
+async fn until_sure<F: Future<Output = Shown>>(mut send: impl FnMut() -> F) -> Probed {
     let mut tries = 0;
     loop {
-        let ended = run(sandboxes, rig, &goal, watched).await;
-        let is_sure =
-            matches!(&ended, Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH | canary::NOTHING_THERE), .. }));
-        let probed = judge(ended);
+        let Shown { probed, is_sure } = send().await;
         tries += 1;
-        if is_sure || probed == Probed::Works || tries == TRIES {
+        if is_sure || tries == TRIES {
             return probed;
         }
         tokio::time::sleep(PAUSE * tries).await;
     }
 }
 
-type Judge = fn(Result<Ended, SandboxError>) -> Probed;
+type Judge = fn(Result<Ended, SandboxError>) -> Shown;
+
+/// Whether the canary is stopped, in the judge's words.
+async fn send(sandboxes: &Sandboxes, rig: Rig, goal: Goal<'_>, watched: u64, judge: Judge) -> Probed {
+    let (goal, send) = (&goal, |goal| run(sandboxes, rig, goal, watched));
+    until_sure(|| async move { judge(send(goal).await) }).await
+}
 
 /// The greedy ones, one after another: together they would not fit on a small machine.
 async fn over_memory(sandboxes: &Sandboxes, base: Rig) -> [(Part, Probed); 3] {
@@ -104,7 +114,7 @@ async fn over_memory(sandboxes: &Sandboxes, base: Rig) -> [(Part, Probed); 3] {
 }
 
 /// A program this time, as it comes after an exec.
-async fn in_bubblewrap(sandboxes: &Sandboxes) -> Probed {
+async fn in_bubblewrap(sandboxes: &Sandboxes) -> Shown {
     const LOOKS: &str = "test ! -e \"$0\" && test ! -w /var/tmp && test ! -w /etc && test $$ -lt 20 && \
                          grep -q '^Seccomp:.*2' /proc/self/status";
     let identity = sandboxes.data.join("identity").to_string_lossy().into_owned();
@@ -128,16 +138,18 @@ async fn in_bubblewrap(sandboxes: &Sandboxes) -> Probed {
         }
         Err(SandboxError::Command(SpawnError::NotFound { .. })) => {
             let why = "bubblewrap is not installed: `apt-get install bubblewrap`".to_owned();
-            return Probed::Missing { why };
+            return Shown { probed: Probed::Missing { why }, is_sure: true };
         }
-        Err(error) => return Probed::Missing { why: log::chain(&error) },
+        Err(error) => return failed(&error),
     };
     match ended.exit {
-        Exit::Code(0) => Probed::Works,
-        Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => {
+        Exit::Code(0) => Shown::WORKS,
+        Exit::Code(_) => {
             let said = String::from_utf8_lossy(&said);
-            Probed::Missing { why: bubblewrap::why(&said, procfs::read_small) }
+            let why = bubblewrap::why(&said, procfs::read_small);
+            Shown { probed: Probed::Missing { why }, is_sure: true }
         }
+        Exit::Signal(_) | Exit::Unknown => unsure(ended),
     }
 }
 
@@ -171,29 +183,97 @@ async fn wait((end, _kill): End) -> Ended {
     timeout(LIMIT, end).await.ok().and_then(Result::ok).unwrap_or(unknown)
 }
 
-fn stopped(run: Result<Ended, SandboxError>) -> Probed {
+fn stopped(run: Result<Ended, SandboxError>) -> Shown {
     let why = match run {
-        Ok(Ended { exit: Exit::Code(canary::STOPPED), .. }) => return Probed::Works,
+        Ok(Ended { exit: Exit::Code(canary::STOPPED), .. }) => return Shown::WORKS,
         Ok(Ended { exit: Exit::Code(canary::GOT_THROUGH), .. }) => "a canary got through".to_owned(),
         Ok(Ended { exit: Exit::Code(canary::NOTHING_THERE), .. }) => {
             "not tried: this node has no key yet that it could read (`node-agent enrol`)".to_owned()
         }
-        Ok(ended) => format!("a canary {}", end_of(ended)),
-        Err(error) => log::chain(&error),
+        Ok(ended) => return unsure(ended),
+        Err(error) => return failed(&error),
     };
-    Probed::Missing { why }
+    Shown { probed: Probed::Missing { why }, is_sure: true }
 }
 
-fn killed_for_memory(run: Result<Ended, SandboxError>) -> Probed {
+fn killed_for_memory(run: Result<Ended, SandboxError>) -> Shown {
     match run {
-        Ok(Ended { over: Some(Over::Memory), .. }) => Probed::Works,
+        Ok(Ended { over: Some(Over::Memory), .. }) => Shown::WORKS,
         Ok(ended) => {
-            Probed::Missing { why: format!("a canary took more memory than allowed, and {}", end_of(ended)) }
+            let why = format!("a canary took more memory than allowed, and {}", end_of(ended));
+            let is_sure = ended.exit == Exit::Code(canary::GOT_THROUGH);
+            Shown { probed: Probed::Missing { why }, is_sure }
         }
-        Err(error) => Probed::Missing { why: log::chain(&error) },
+        Err(error) => failed(&error),
     }
+}
+
+impl Shown {
+    const WORKS: Self = Self { probed: Probed::Works, is_sure: true };
+}
+
+fn unsure(ended: Ended) -> Shown {
+    Shown { probed: Probed::Missing { why: format!("a canary {}", end_of(ended)) }, is_sure: false }
+}
+
+/// What this machine does not have, it has no more at the next try; what the kernel refused, it may give then.
+fn failed(error: &SandboxError) -> Shown {
+    let is_sure = matches!(error, SandboxError::System { cause, .. } if cause.kind() == io::ErrorKind::Other);
+    Shown { probed: Probed::Missing { why: log::chain(error) }, is_sure }
 }
 
 fn end_of(ended: Ended) -> String {
     if ended.is_stuck { "could not be ended".to_owned() } else { ended.exit.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit: Exit, is_stuck: bool) -> Result<Ended, SandboxError> {
+        Ok(Ended { exit, over: None, is_stuck })
+    }
+
+    fn check(shown: Shown, is_sure: bool, expected: Option<&str>) {
+        let why = match &shown.probed {
+            Probed::Works => None,
+            Probed::Missing { why } => Some(why.as_str()),
+        };
+        assert_eq!((why, shown.is_sure), (expected, is_sure));
+    }
+
+    #[test]
+    fn what_became_of_a_canary_is_told_as_it_was() {
+        let got_through = || ended(Exit::Code(canary::GOT_THROUGH), false);
+        check(stopped(ended(Exit::Code(canary::STOPPED), false)), true, None);
+        check(stopped(got_through()), true, Some("a canary got through"));
+        check(stopped(ended(Exit::Unknown, true)), false, Some("a canary could not be ended"));
+        check(stopped(ended(Exit::Signal(9), false)), false, Some("a canary killed by signal 9"));
+        let took = "a canary took more memory than allowed, and exited with code 1";
+        check(killed_for_memory(got_through()), true, Some(took));
+        let stuck = "a canary took more memory than allowed, and could not be ended";
+        check(killed_for_memory(ended(Exit::Unknown, true)), false, Some(stuck));
+        let system = |cause| SandboxError::System { action: "make a cgroup", cause };
+        assert!(failed(&system(io::Error::other("no controllers"))).is_sure);
+        assert!(!failed(&system(io::ErrorKind::WouldBlock.into())).is_sure);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_canary_is_sent_again_until_it_is_sure_and_not_for_ever() {
+        for (sure_at, sent, expected) in [(1, 1, Probed::Works), (2, 2, Probed::Works), (9, TRIES, missing())]
+        {
+            let tries = std::cell::Cell::new(0);
+            let tries = &tries;
+            let probed = until_sure(|| async move {
+                tries.set(tries.get() + 1);
+                let is_sure = tries.get() == sure_at;
+                Shown { probed: if is_sure { Probed::Works } else { missing() }, is_sure }
+            });
+            assert_eq!((probed.await, tries.get()), (expected, sent));
+        }
+    }
+
+    fn missing() -> Probed {
+        Probed::Missing { why: "a canary exited".to_owned() }
+    }
 }
