@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::spec::error::SpecErrors;
+use flow::Lines;
 
 mod code;
 mod commands;
@@ -109,7 +110,7 @@ pub fn check_source(file: SourceFile<'_>) -> Vec<Finding> {
 /// Checks commands for the shell that begin at a line of a file, such as a fence of a README.
 pub fn check_commands(file: &str, line: usize, text: &str) -> Vec<Finding> {
     let mut findings = Findings::default();
-    script::check(text, file, line, &mut findings);
+    script::check(text, file, Lines::From(line), &mut findings);
     findings.finish()
 }
 
@@ -146,9 +147,9 @@ fn check_file(file: SourceFile<'_>, findings: &mut Findings) {
     } else if programs::is_shell(interpreter.as_deref().unwrap_or_default())
         || interpreter.is_none() && [".sh", ".bash"].iter().any(|end| lower.ends_with(end))
     {
-        script::check(&text, file.path, 1, findings);
+        script::check(&text, file.path, Lines::From(1), findings);
     } else if let Some(language) = code::language(interpreter.as_deref(), &lower) {
-        code::check(&text, language, file.path, 1, findings);
+        code::check(&text, language, file.path, Lines::From(1), findings);
     }
 }
 
@@ -156,6 +157,8 @@ fn check_file(file: SourceFile<'_>, findings: &mut Findings) {
 #[derive(Default)]
 pub(crate) struct Findings {
     found: Vec<Finding>,
+    /// Where everything is that is found in a text which does not stand in the file as it is.
+    only_line: Option<usize>,
 }
 
 impl Findings {
@@ -168,11 +171,25 @@ impl Findings {
         hint: Option<&str>,
     ) {
         let (id, text, file) = (id.into(), text.into(), file.to_owned());
+        let line = self.only_line.unwrap_or(line);
         let is_known = |known: &Finding| known.id == id && known.file == file && known.line == line;
         if self.found.len() < MAX_FINDINGS && !self.found.iter().any(is_known) {
             let hint = hint.map(str::to_owned);
             self.found.push(Finding { id, severity, file, line, text, hint });
         }
+    }
+
+    /// Goes into a text; what this gives is for [`Findings::leave`].
+    fn enter(&mut self, lines: Lines) -> Option<usize> {
+        let outer = self.only_line;
+        if let Lines::In(line) = lines {
+            self.only_line.get_or_insert(line);
+        }
+        outer
+    }
+
+    fn leave(&mut self, outer: Option<usize>) {
+        self.only_line = outer;
     }
 
     fn finish(mut self) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! Commands that other languages start: the texts that Python, Perl and their kin hand to a shell or a program.
 
+use super::flow::Lines;
 use super::{Findings, Severity, script};
 
 /// The language of a file, if it is one that is looked into.
@@ -28,7 +29,8 @@ pub fn language(interpreter: Option<&str>, name: &str) -> Option<&'static str> {
 /// A piece of code: names with what follows them.
 enum Token {
     Name(String),
-    Text(String),
+    /// What is between quotes, and its lines.
+    Text(String, Lines),
     Other(char),
 }
 
@@ -50,8 +52,14 @@ const SHELL_CALLS: [&str; 14] = [
     "getoutput",
 ];
 
-/// Looks into code whose first line has the number `line`.
-pub fn check(text: &str, language: &str, file: &str, line: usize, findings: &mut Findings) {
+/// Looks into code.
+pub fn check(text: &str, language: &str, file: &str, lines: Lines, findings: &mut Findings) {
+    let outer = findings.enter(lines);
+    look(text, language, file, lines.first(), findings);
+    findings.leave(outer);
+}
+
+fn look(text: &str, language: &str, file: &str, line: usize, findings: &mut Findings) {
     let language = language.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let tokens = tokens(text, language, line);
     let has = |names: &[&str]| {
@@ -61,7 +69,7 @@ pub fn check(text: &str, language: &str, file: &str, line: usize, findings: &mut
     let hands_over =
         has(&["dup2", "spawn", "pty", "exec", "execl", "execve", "subprocess", "reopen", "proc_open"]);
     let names_shell = tokens.iter().find(|(_, token)| {
-        matches!(token, Token::Text(text) if matches!(super::programs::base_name(text.split(' ').next().unwrap_or_default()), "sh" | "bash" | "cmd.exe" | "zsh" | "dash"))
+        matches!(token, Token::Text(text, _) if matches!(super::programs::base_name(text.split(' ').next().unwrap_or_default()), "sh" | "bash" | "cmd.exe" | "zsh" | "dash"))
     });
     if let (Some(_), Some(_), Some((line, _))) = (opens_socket, hands_over, names_shell) {
         let text = "gives a shell on the node to whoever is at the other end of a connection";
@@ -93,11 +101,11 @@ pub fn check(text: &str, language: &str, file: &str, line: usize, findings: &mut
 
 /// The arguments of a call: one text, or a list of them.
 fn called(tokens: &[(usize, Token)], file: &str, line: usize, findings: &mut Findings) {
-    let mut words: Vec<String> = Vec::new();
+    let mut words: Vec<(&str, Lines)> = Vec::new();
     let mut is_list = false;
     for (_, token) in tokens.iter().take(40) {
         match token {
-            Token::Text(text) => words.push(text.clone()),
+            Token::Text(text, lines) => words.push((text, *lines)),
             Token::Other('[') if words.is_empty() => is_list = true,
             Token::Other('(' | ',') if words.is_empty() || is_list || matches!(token, Token::Other(',')) => {
                 if !is_list && !words.is_empty() {
@@ -110,8 +118,11 @@ fn called(tokens: &[(usize, Token)], file: &str, line: usize, findings: &mut Fin
     }
     match words.as_slice() {
         [] => {}
-        words if is_list => script::check_argv(words, file, line, findings),
-        [command, ..] => script::check(command, file, line, findings),
+        words if is_list => {
+            let argv: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            script::check_argv(&argv, file, line, findings);
+        }
+        [(command, lines), ..] => script::check(command, file, *lines, findings),
     }
 }
 
@@ -150,9 +161,12 @@ fn tokens(text: &str, language: &str, line: usize) -> Vec<(usize, Token)> {
             }
             '"' | '\'' | '`' => {
                 let (text, end) = quoted(&characters, at);
-                let lines = text.matches('\n').count();
-                found.push((line, Token::Text(text)));
-                line += lines;
+                let end = end.min(characters.len());
+                let line_ends = characters[at..end].iter().filter(|c| **c == '\n').count();
+                let stands_so = text.matches('\n').count() == line_ends;
+                let lines = if stands_so { Lines::From(line) } else { Lines::In(line) };
+                found.push((line, Token::Text(text, lines)));
+                line += line_ends;
                 at = end;
             }
             c if c.is_alphabetic() || c == '_' => {

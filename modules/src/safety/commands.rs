@@ -1,6 +1,6 @@
 //! What single commands do that a person should know of.
 
-use super::flow::{Taint, UNKNOWN, Value};
+use super::flow::{Lines, Taint, Value};
 use super::programs::{base_name, has_option, is_interpreter, is_shell, operands, option_value, unwrapped};
 use super::script::Shell;
 use super::{Severity, code, paths, shown};
@@ -37,7 +37,7 @@ impl Shell<'_> {
         let taint = self.functions.get(name).copied().unwrap_or_default();
         let connection = matches!(name, "nc" | "ncat" | "netcat" | "telnet" | "socat");
         let taint = if connection { Taint { remote: true, ..taint } } else { taint };
-        Value { text: UNKNOWN.to_string(), taint }
+        Value::tainted(taint)
     }
 
     /// The program itself comes from a text that is not the script's own.
@@ -73,9 +73,9 @@ impl Shell<'_> {
         if let Some(code) = self.code_argument(name, arguments) {
             self.executed(code.taint, line);
             if is_shell(name) {
-                return self.source(&code.text, line);
+                return self.source(&code.text, code.lines(line));
             }
-            code::check(&code.text, name, self.file, line, self.findings);
+            self.code(&code, name, line);
             return Value::unknown();
         }
         let reads_input = is_shell(name) && has_option(arguments, Some('s'), &[]);
@@ -87,14 +87,18 @@ impl Shell<'_> {
             _ => {
                 self.executed(input.taint, line);
                 if is_shell(name) && input.is_known() && !input.text.is_empty() {
-                    return self.source(&input.text, line);
+                    return self.source(&input.text, input.lines(line));
                 }
                 if input.is_known() && !is_shell(name) {
-                    code::check(&input.text, name, self.file, line, self.findings);
+                    self.code(input, name, line);
                 }
                 Value::unknown()
             }
         }
+    }
+
+    fn code(&mut self, code: &Value, language: &str, line: usize) {
+        code::check(&code.text, language, self.file, code.lines(line), self.findings);
     }
 
     /// The code that an interpreter gets as an argument: `sh -c`, `python -c`, `perl -e`, `php -r`.
@@ -129,7 +133,7 @@ impl Shell<'_> {
                 Some(if files.is_empty() || files[0].text == "-" {
                     input.clone()
                 } else {
-                    Value { text: UNKNOWN.to_string(), taint }
+                    Value::tainted(taint)
                 })
             }
             "tee" => {
@@ -153,16 +157,17 @@ impl Shell<'_> {
                 let file = operands(arguments, "wi").first().map(|file| self.taint_of(&file.text));
                 let taint = input.taint.and(file.unwrap_or_default());
                 let taint = Taint { decoded: taint.decoded || hides, ..taint };
-                Some(Value { text: UNKNOWN.to_string(), taint })
+                Some(Value::tainted(taint))
             }
             "tr" | "sed" | "awk" | "gawk" | "mawk" | "grep" | "egrep" | "cut" | "sort" | "uniq"
             | "gunzip" | "zcat" | "gzip" | "xz" | "xzcat" | "bzip2" | "bzcat" | "zstd" | "tar" | "jq"
             | "yq" | "envsubst" | "iconv" | "dos2unix" | "pv" => {
                 if matches!(name, "awk" | "gawk" | "mawk") {
-                    let program = operands(arguments, "vF").first().map(|word| word.text.clone());
-                    code::check(&program.unwrap_or_default(), "awk", self.file, line, self.findings);
+                    if let Some(program) = operands(arguments, "vF").first() {
+                        self.code(program, "awk", line);
+                    }
                 }
-                Some(Value { text: UNKNOWN.to_string(), taint: input.taint })
+                Some(Value::tainted(input.taint))
             }
             _ => None,
         }
@@ -178,8 +183,7 @@ impl Shell<'_> {
             let text = "downloads without checking whom it downloads from";
             self.find(Severity::Medium, "insecure-download", line, text, None);
         }
-        let downloaded =
-            Value { text: UNKNOWN.to_string(), taint: Taint { downloaded: true, ..Taint::default() } };
+        let downloaded = Value::tainted(Taint { downloaded: true, ..Taint::default() });
         let with_value = if name == "wget" { "OPoaUTwte" } else { "oHXdAueTbcxFmr" };
         let address = operands(arguments, with_value).last().map(|word| word.text.clone());
         let remote_name = || {
@@ -225,7 +229,7 @@ impl Shell<'_> {
                     code.text.push(' ');
                 }
                 self.executed(code.taint, line);
-                self.source(&code.text, line);
+                self.source(&code.text, code.lines(line));
             }
             "source" | "." => {
                 if let Some(file) = arguments.first() {
@@ -236,25 +240,26 @@ impl Shell<'_> {
             }
             "trap" | "watch" => {
                 if let Some(code) = operands(arguments, "n").first() {
-                    self.source(&code.text.clone(), line);
+                    self.source(&code.text, code.lines(line));
                 }
             }
             "su" | "script" => {
                 if let Some(code) = option_value(arguments, Some('c'), &["command", "session-command"]) {
-                    self.source(code, line);
+                    self.source(code, Lines::In(line));
                 }
             }
             "find" | "fd" => self.found_files(arguments, line),
             "read" | "mapfile" | "readarray" => {
                 for variable in operands(arguments, "dpntNua") {
-                    let value = Value { text: UNKNOWN.to_string(), taint: input.taint };
+                    let value = Value::tainted(input.taint);
                     self.variables.insert(variable.text.clone(), value);
                 }
             }
             "export" | "declare" | "local" | "readonly" | "typeset" => {
                 for word in arguments {
                     if let Some((variable, text)) = word.text.split_once('=') {
-                        let value = Value { text: text.to_owned(), taint: word.taint };
+                        let begins = word.line.filter(|_| !variable.contains('\n'));
+                        let value = Value { text: text.to_owned(), taint: word.taint, line: begins };
                         self.assign(variable, value, line);
                     }
                 }
@@ -315,7 +320,7 @@ fn printed(name: &str, arguments: &[Value]) -> Value {
         let Some(format) = words.next() else { return output };
         let mut rest = words.clone();
         let mut pieces = format.text.split("%s");
-        output.push(&Value { text: pieces.next().unwrap_or_default().to_owned(), taint: format.taint });
+        output.push(&Value { text: pieces.next().unwrap_or_default().to_owned(), ..format.clone() });
         for piece in pieces {
             if let Some(word) = rest.next() {
                 output.push(word);
@@ -344,6 +349,7 @@ fn printed(name: &str, arguments: &[Value]) -> Value {
         // Letters written as numbers are there so that nobody reads them.
         output.taint.decoded |= unescaped.1;
         output.text = unescaped.0;
+        output.line = None;
     }
     output
 }

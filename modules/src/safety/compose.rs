@@ -1,6 +1,7 @@
 //! The compose files of a package: each service by the rules for containers.
 
 use super::containers;
+use super::flow::Lines;
 use super::script;
 use super::{Findings, SourceFile};
 use crate::compose::model::{MountSource, NetworkMode, Project, Service, Test};
@@ -72,7 +73,9 @@ fn check_service(service: &Service, project: &Project, file: &str, findings: &mu
     let field = if service.entrypoint.is_some() { "entrypoint" } else { "command" };
     script::check_argv(&argv, file, place(field).1, findings);
     match service.healthcheck.as_ref().map(|check| &check.test) {
-        Some(Test::Shell(text)) => script::check(text, file, place("healthcheck.test").1, findings),
+        Some(Test::Shell(text)) => {
+            script::check(text, file, Lines::In(place("healthcheck.test").1), findings);
+        }
         Some(Test::Exec(words)) => script::check_argv(words, file, place("healthcheck.test").1, findings),
         Some(Test::Image | Test::Disabled) | None => {}
     }

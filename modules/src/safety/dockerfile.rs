@@ -1,5 +1,6 @@
 //! Dockerfiles that come with a package: what building the image would run.
 
+use super::flow::Lines;
 use super::{Findings, Severity, containers, script};
 
 /// Whether a file's name, in lower case, is that of a Dockerfile.
@@ -45,8 +46,10 @@ fn command(rest: &str, file: &str, line: usize, findings: &mut Findings) {
     match serde_json::from_str::<Vec<String>>(rest.trim()) {
         Ok(words) => script::check_argv(&words, file, line, findings),
         // `RUN <<EOF` hands the text to the shell.
-        Err(_) if rest.starts_with("<<") => script::check(&format!("sh {rest}"), file, line, findings),
-        Err(_) => script::check(rest, file, line, findings),
+        Err(_) if rest.starts_with("<<") => {
+            script::check(&format!("sh {rest}"), file, Lines::From(line), findings)
+        }
+        Err(_) => script::check(rest, file, Lines::From(line), findings),
     }
 }
 

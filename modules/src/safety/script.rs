@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::flow::{Taint, UNKNOWN, Value};
+use super::flow::{Lines, Taint, UNKNOWN, Value};
 use super::shell::{self, Command, Part, Pipeline, Word};
 use super::{Findings, Severity, paths};
 
-/// Checks a script whose first line has the number `line`.
-pub fn check(text: &str, file: &str, line: usize, findings: &mut Findings) {
-    Shell::new(file, findings).source(text, line);
+/// Checks a script.
+pub fn check(text: &str, file: &str, lines: Lines, findings: &mut Findings) {
+    Shell::new(file, findings).source(text, lines);
 }
 
 /// Checks a program with its arguments, as a MODULE.yaml or a compose file has them.
@@ -63,17 +63,19 @@ impl<'f> Shell<'f> {
     }
 
     /// Follows a text as a script.
-    pub fn source(&mut self, text: &str, line: usize) -> Value {
+    pub fn source(&mut self, text: &str, lines: Lines) -> Value {
         if self.sources == MAX_SOURCES {
             return Value::unknown();
         }
         self.sources += 1;
-        let script = shell::parse(text, line);
+        let outer = self.findings.enter(lines);
+        let script = shell::parse(text, lines.first());
         if let Some(unread) = script.unread {
             let text = "a part of this script could not be read, so what it does is not known";
             self.findings.add(Severity::Low, "unreadable-script", (self.file, unread), text, None);
         }
         let output = self.list(&script.pipelines, &Value::default());
+        self.findings.leave(outer);
         self.sources -= 1;
         output
     }
@@ -169,14 +171,10 @@ impl<'f> Shell<'f> {
                 continue;
             }
             match redirect.operator.as_str() {
-                "<<<" => input = target,
-                "<<" => {
-                    // The text begins in the next line.
-                    input = Value { text: format!("\n{}", target.text), taint: target.taint };
-                }
+                "<<<" | "<<" => input = target,
                 "<" => {
                     let taint = target.taint.and(self.taint_of(&target.text));
-                    input = Value { text: UNKNOWN.to_string(), taint };
+                    input = Value::tainted(taint);
                 }
                 "<&" if self.connections.contains(&target.text) => input.taint.remote = true,
                 "<&" => {}
@@ -268,13 +266,15 @@ impl<'f> Shell<'f> {
 
     /// A word as one text.
     pub fn joined(&mut self, word: &Word) -> Value {
-        let mut value = Value::default();
+        let (mut value, mut adds_lines) = (Value::default(), false);
         for part in &word.parts {
-            let part = self.part(part);
-            value.push(&part);
+            let expanded = self.part(part);
+            adds_lines |= !matches!(part, Part::Text { .. }) && expanded.text.contains('\n');
+            value.push(&expanded);
             limit(&mut value);
         }
         self.expanded += value.text.len();
+        value.line = word.line.filter(|_| !adds_lines).or(value.line);
         value
     }
 
@@ -296,7 +296,7 @@ impl<'f> Shell<'f> {
             }
             Part::Process { body } => {
                 let output = self.list(body, &Value::unknown());
-                Value { text: format!("/dev/fd/{UNKNOWN}"), taint: output.taint }
+                Value { text: format!("/dev/fd/{UNKNOWN}"), taint: output.taint, line: None }
             }
         }
     }
@@ -308,6 +308,15 @@ impl<'f> Shell<'f> {
             && inside.contains(',')
         {
             return inside.split(',').map(Value::literal).collect();
+        }
+        let is_whole = |part: &Part| {
+            !matches!(
+                part,
+                Part::Variable { is_quoted: false, .. } | Part::Substitution { is_quoted: false, .. }
+            )
+        };
+        if word.parts.iter().all(is_whole) {
+            return if word.parts.is_empty() { Vec::new() } else { vec![self.joined(word)] };
         }
         let mut fields: Vec<Value> = Vec::new();
         let mut current: Option<Value> = None;
@@ -333,7 +342,7 @@ impl<'f> Shell<'f> {
             }
             for piece in value.text.split_whitespace().take(1000) {
                 let begun = current.take();
-                let mut piece = Value { text: piece.to_owned(), taint: value.taint };
+                let mut piece = Value { text: piece.to_owned(), taint: value.taint, line: None };
                 if let Some(mut begun) = begun {
                     begun.push(&piece);
                     piece = begun;

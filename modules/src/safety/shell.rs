@@ -40,6 +40,8 @@ pub struct Redirect {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Word {
     pub parts: Vec<Part>,
+    /// The line in which the text begins, where all its line ends are those of the script.
+    pub line: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +155,13 @@ impl Parser {
     }
 
     fn newline(&mut self) {
-        self.at = self.resume.take().unwrap_or(self.at + 1);
+        let next = self.at + 1;
+        self.at = self.resume.take().unwrap_or(next);
+        if self.at < next {
+            // A word went on beyond the line of a here-document's beginning: what its text is, is not clear.
+            self.broken();
+            self.at = next;
+        }
     }
 
     /// Skips blanks, escaped line ends and comments.

@@ -58,7 +58,7 @@ impl Shell<'_> {
         let folder = option_value(arguments, Some('t'), &["target-directory"]).map(str::to_owned);
         let target = folder.or_else(|| words.last().map(|word| word.text.clone())).unwrap_or_default();
         let from = words.first().map(|word| self.taint_of(&word.text)).unwrap_or_default();
-        self.wrote(&target, &Value { text: String::new(), taint: from }, line);
+        self.wrote(&target, &Value { taint: from, ..Value::default() }, line);
     }
 
     fn mode(&mut self, mode: &str, target: &str, line: usize) {

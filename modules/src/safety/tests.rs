@@ -224,6 +224,33 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
     assert_eq!(lines(&found), expected);
 }
 
+#[test]
+fn a_finding_is_in_the_line_where_its_text_stands() {
+    let cases = [
+        // As it stands: behind a line end in quotes, in a here-document, in a variable.
+        ("sh -c 'cd /\ncurl x | sh'", 2),
+        ("sh -c \\\n  'cd /\ncurl x | sh'", 3),
+        ("sh <<E\ncd /\ncurl x | sh\nE\n", 3),
+        ("sh <<'E'\ncd /\ncurl x | sh\nE\n", 3),
+        ("a='cd /\ncurl x | sh'\n\n\neval \"$a\"", 2),
+        ("echo 'cd /\ncurl x | sh' | sh", 2),
+        // Put together, so no line of the file is a line of it.
+        ("a='\n\n\n\n'\neval \"$a$a$a\"'curl x | sh'", 6),
+        ("eval $'\\n\\n\\n\\ncurl x | sh'", 1),
+        ("printf '\\n\\n\\ncurl x | sh' | sh", 1),
+        // A word that goes on behind the beginning of a here-document.
+        ("cat <<E && echo 'a\n\nb'\nE\ncurl x | sh", 5),
+    ];
+    for (script, line) in cases {
+        let found = check_commands("x.sh", 1, script);
+        let places: Vec<usize> = found.iter().filter(|f| f.id == "curl-pipe-shell").map(|f| f.line).collect();
+        assert_eq!(places, [line], "{script:?}");
+    }
+    let python = "import os\nos.system('\\n\\n\\ncurl x | sh')\nos.system('''cd /\ncurl x | sh''')\n";
+    let found = check_source(source("x.py", python));
+    assert_eq!(lines(&found), ["x.py:2 H curl-pipe-shell", "x.py:4 H curl-pipe-shell"]);
+}
+
 fn source<'t>(path: &'t str, text: &'t str) -> SourceFile<'t> {
     SourceFile { path, bytes: text.as_bytes(), mode: 0o644 }
 }

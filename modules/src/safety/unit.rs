@@ -1,5 +1,6 @@
 //! Unit files of systemd: which commands they run, and as whom.
 
+use super::flow::Lines;
 use super::{Findings, Severity, containers, paths, script};
 use crate::compose::split_words;
 
@@ -57,7 +58,7 @@ fn command(value: &str, file: &str, line: usize, findings: &mut Findings) {
     let plain = value.trim_start_matches(['-', '@', ':', '+', '!']);
     match split_words(plain) {
         Ok(words) => script::check_argv(&words, file, line, findings),
-        Err(_) => script::check(plain, file, line, findings),
+        Err(_) => script::check(plain, file, Lines::In(line), findings),
     }
 }
 

@@ -73,12 +73,14 @@ pub fn compose(bytes: &[u8]) {
 pub fn script(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.matches('\n').count() + 1;
-    for finding in modules::safety::check_commands("x.sh", 1, &text) {
+    let check = |finding: &modules::safety::Finding| {
         assert!((1..=lines + 1).contains(&finding.line), "{finding}");
         assert!(!finding.text.is_empty() && !finding.id.is_empty());
-    }
+    };
+    modules::safety::check_commands("x.sh", 1, &text).iter().for_each(check);
     for path in ["Dockerfile", "x.service", "x.py", "compose.yaml", "x.sh"] {
-        modules::safety::check_source(modules::safety::SourceFile { path, bytes, mode: 0 });
+        let file = modules::safety::SourceFile { path, bytes, mode: 0 };
+        modules::safety::check_source(file).iter().for_each(check);
     }
 }
 

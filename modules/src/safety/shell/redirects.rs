@@ -62,11 +62,11 @@ impl Parser {
             text.push('\n');
         }
         self.resume = Some(at);
-        if is_quoted {
-            return Word { parts: vec![Part::Text { text, is_quoted: true }] };
-        }
         let between = self.characters.get(self.counted..first).unwrap_or_default();
-        let newlines = between.iter().filter(|c| **c == '\n').count();
-        self.inner(&text, self.line + newlines)
+        let line = self.line + between.iter().filter(|c| **c == '\n').count();
+        if is_quoted {
+            return Word { parts: vec![Part::Text { text, is_quoted: true }], line: Some(line) };
+        }
+        Word { line: Some(line), ..self.inner(&text, line) }
     }
 }

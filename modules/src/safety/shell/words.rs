@@ -17,7 +17,7 @@ impl Word {
 
     /// A word that stands for itself.
     pub fn literal(text: &str) -> Self {
-        Self { parts: vec![Part::Text { text: text.to_owned(), is_quoted: true }] }
+        Self { parts: vec![Part::Text { text: text.to_owned(), is_quoted: true }], line: None }
     }
 
     fn push(&mut self, c: char, quoted: bool) {
@@ -25,6 +25,15 @@ impl Word {
             Some(Part::Text { text, is_quoted }) if *is_quoted == quoted => text.push(c),
             _ => self.parts.push(Part::Text { text: c.to_string(), is_quoted: quoted }),
         }
+    }
+
+    /// The line ends in what is not expanded.
+    fn line_ends(&self) -> usize {
+        let of = |part: &Part| match part {
+            Part::Text { text, .. } => text.matches('\n').count(),
+            Part::Variable { .. } | Part::Substitution { .. } | Part::Process { .. } => 0,
+        };
+        self.parts.iter().map(of).sum()
     }
 
     fn mark_quoted(&mut self) {
@@ -35,6 +44,7 @@ impl Word {
 impl Parser {
     /// The word that begins here, if one does.
     pub(super) fn word(&mut self) -> Option<Word> {
+        let (line, start) = (self.line(), self.at);
         let mut word = Word::default();
         while let Some(c) = self.peek() {
             match c {
@@ -72,6 +82,9 @@ impl Parser {
                 }
             }
         }
+        let span = self.characters.get(start..self.at).unwrap_or_default();
+        let is_as_it_stands = word.line_ends() == span.iter().filter(|c| **c == '\n').count();
+        word.line = is_as_it_stands.then_some(line);
         (!word.parts.is_empty()).then_some(word)
     }
 
