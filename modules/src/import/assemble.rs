@@ -106,29 +106,20 @@ fn asks_for_more(route: &Route, routes: &[Route]) -> bool {
 
 /// The containers that show how the project itself runs, the primary one first, with their files.
 fn examples<'r>(routes: &'r [Route], route: Option<&'r Route>) -> Vec<(&'r Container, &'r str)> {
-    let Some(first) = route
-        .and_then(|route| route.container.as_ref())
-        .or_else(|| routes.iter().find_map(|route| route.container.as_ref()))
-    else {
+    fn shown(route: &Route) -> Option<(&Container, &str)> {
+        Some((route.container.as_ref()?, route.origin.file.as_str()))
+    }
+    let Some(first) = route.and_then(shown).or_else(|| routes.iter().find_map(shown)) else {
         return Vec::new();
     };
     let repository = |container: &Container| {
         let image = container.image.as_deref().and_then(ImageName::parse);
         image.map(|image| image.short().to_ascii_lowercase())
     };
-    let mut examples = vec![first];
-    for other in routes.iter().filter_map(|route| route.container.as_ref()) {
-        if !std::ptr::eq(other, first) && repository(other) == repository(first) {
-            examples.push(other);
-        }
-    }
-    let file = |container: &Container| {
-        let route = routes
-            .iter()
-            .find(|route| route.container.as_ref().is_some_and(|known| std::ptr::eq(known, container)));
-        route.map_or("", |route| route.origin.file.as_str())
-    };
-    examples.into_iter().map(|container| (container, file(container))).collect()
+    let own = repository(first.0);
+    let is_other =
+        |(other, _): &(&Container, &str)| !std::ptr::eq(*other, first.0) && repository(other) == own;
+    std::iter::once(first).chain(routes.iter().filter_map(shown).filter(is_other)).collect()
 }
 
 fn services(reading: &Reading, index: usize) -> Vec<Found<ServiceFact>> {
