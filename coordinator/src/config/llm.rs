@@ -2,6 +2,7 @@
 //!
 //! Keys are never in it: `key` names a secret of the fleet, `key-env` a variable of the environment.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,12 +11,16 @@ use llm::money::{Money, Prices};
 use llm::provider::openai::Dialect;
 use llm::tier::Tier;
 use modules::spec::units::parse_duration;
+use proto::ids::NodeName;
+use proto::v1;
+use proto::v1::local_model::Dialect as Dialects;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// What to write where nothing is configured.
+/// What to write where nothing is configured; its first line says it by itself.
 pub const EXAMPLE: &str =
-    "write into config.toml, for a model of your own (Ollama; llama.cpp speaks `openai`):
+    "name one in config.toml: as [[llm.low]] or [[llm.high]], or [llm.nodes.NODE] where a node has its own
+for a model of your own (Ollama; llama.cpp speaks `openai`):
   [[llm.low]]
   provider = \"ollama\"
   url = \"http://127.0.0.1:11434\"
@@ -38,7 +43,26 @@ pub struct Llm {
     /// In order of preference.
     pub low: Vec<Model>,
     pub high: Vec<Model>,
+    /// Models that nodes have themselves, for the LOW steps of runs there.
+    pub nodes: BTreeMap<NodeName, Own>,
     caps: Limits,
+}
+
+/// A model on a node or beside it, which the node asks without the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Own {
+    provider: OwnWire,
+    url: String,
+    model: String,
+}
+
+/// What a node can speak; there is no key on a node, so only what needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OwnWire {
+    OpenAi,
+    Ollama,
 }
 
 /// One model at one provider.
@@ -131,6 +155,16 @@ impl Llm {
 
     pub fn is_empty(&self) -> bool {
         self.low.is_empty() && self.high.is_empty()
+    }
+}
+
+impl From<&Own> for v1::LocalModel {
+    fn from(own: &Own) -> Self {
+        let dialect = match own.provider {
+            OwnWire::OpenAi => Dialects::Openai,
+            OwnWire::Ollama => Dialects::Ollama,
+        };
+        Self { dialect: dialect.into(), url: own.url.clone(), model: own.model.clone() }
     }
 }
 
@@ -281,6 +315,10 @@ mod tests {
             model = 'big'
             key = 'openai-key'
             price = { input = 2.5, output = '10', cache-read = 1 }
+            [nodes.attic]
+            provider = 'openai'
+            url = 'http://127.0.0.1:8080/v1'
+            model = 'tiny'
             [caps]
             plan = { money = 0.50, tokens = 100000 }
             month = { money = 20 }";
@@ -296,6 +334,8 @@ mod tests {
             (prices.input, prices.cache_read),
             (Money::micros(2_500_000), Some(Money::micros(1_000_000)))
         );
+        let attic = v1::LocalModel::from(&llm.nodes[&NodeName::parse("attic").expect("a name")]);
+        assert_eq!((attic.dialect(), attic.model.as_str()), (Dialects::Openai, "tiny"));
         let caps = llm.caps();
         assert_eq!(caps.plan, Cap { money: Some(Money::micros(500_000)), tokens: Some(100_000) });
         assert_eq!((caps.day, caps.month.money), (Cap::default(), Some(Money::micros(20_000_000))));
@@ -306,6 +346,19 @@ mod tests {
         }
         let file: File = toml::from_str(&example).expect("the example is valid");
         assert_eq!((file.llm.low.len(), file.llm.high.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_node_has_no_key_and_no_provider_that_needs_one() {
+        let model = "url = 'http://127.0.0.1:1'\nmodel = 'm'";
+        for (head, wrong) in [
+            ("[nodes.attic]\nprovider = 'anthropic'", "unknown variant `anthropic`"),
+            ("[nodes.attic]\nprovider = 'ollama'\nkey = 'k'", "unknown field `key`"),
+            ("[nodes.'no name']\nprovider = 'ollama'", "node"),
+        ] {
+            let error = toml::from_str::<Llm>(&format!("{head}\n{model}")).expect_err(head);
+            assert!(error.to_string().contains(wrong), "{error}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ use llm::retry::RetryPolicy;
 use llm::tier::{Candidate, Chain, Tier};
 use plan::plan::Plan;
 use proto::ids::NodeName;
+use proto::v1;
 
 pub use error::ModelsError;
 
@@ -91,6 +92,11 @@ impl Models {
     /// Whether somebody can be asked. LOW is answered by HIGH where no LOW is configured, never the other way round.
     pub fn has(&self, tier: Tier) -> bool {
         !self.models(tier).is_empty()
+    }
+
+    /// The model that a node has itself, which its LOW steps ask instead of these.
+    pub fn own_of(&self, node: &NodeName) -> Option<v1::LocalModel> {
+        self.config.nodes.get(node).map(v1::LocalModel::from)
     }
 
     /// Asks the models of a tier, one after the other, until one answers.

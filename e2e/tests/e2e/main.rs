@@ -15,6 +15,7 @@ mod fleet;
 mod imported;
 mod kills;
 mod offline;
+mod own_model;
 mod pi;
 mod plans;
 mod spine;

@@ -23,7 +23,7 @@ mod exec;
 mod file;
 mod http;
 mod human;
-mod llm;
+pub mod llm;
 mod module;
 pub mod probe;
 mod program;

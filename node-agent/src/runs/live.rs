@@ -78,6 +78,8 @@ pub struct Printed {
 struct Open {
     need: Need,
     reply: oneshot::Sender<Reply>,
+    /// The node answers it itself; nobody outside is told.
+    is_own: bool,
 }
 
 /// A run that can be followed.
@@ -133,22 +135,33 @@ impl Live {
 
     /// Opens a need; whoever follows is told.
     pub fn open_need(&self, need: Need) -> oneshot::Receiver<Reply> {
-        let (reply, receiver) = oneshot::channel();
-        self.lock_needs().insert(need.id.clone(), Open { need, reply });
+        let receiver = self.open(need, false);
         self.tell(|told| told.needs += 1);
         receiver
     }
 
-    /// What is needed now. Needs that nobody waits for any more are gone.
+    /// Opens a need that the node answers itself, in the same way: what it took is written down before it counts.
+    pub fn open_own_need(&self, need: Need) -> oneshot::Receiver<Reply> {
+        self.open(need, true)
+    }
+
+    fn open(&self, need: Need, is_own: bool) -> oneshot::Receiver<Reply> {
+        let (reply, receiver) = oneshot::channel();
+        self.lock_needs().insert(need.id.clone(), Open { need, reply, is_own });
+        receiver
+    }
+
+    /// What is needed now from outside. Needs that nobody waits for any more are gone.
     pub fn needs(&self) -> Vec<Need> {
         let mut needs = self.lock_needs();
         needs.retain(|_, open| !open.reply.is_closed());
-        needs.values().map(|open| open.need.clone()).collect()
+        needs.values().filter(|open| !open.is_own).map(|open| open.need.clone()).collect()
     }
 
     /// The need with this name, if it is still open.
     pub fn need(&self, id: &str) -> Option<Need> {
-        self.needs().into_iter().find(|need| need.id == id)
+        let needs = self.lock_needs();
+        needs.get(id).filter(|open| !open.reply.is_closed()).map(|open| open.need.clone())
     }
 
     /// Nobody has to answer it any more.

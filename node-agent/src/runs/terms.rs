@@ -7,8 +7,9 @@ use modules::digest::Digest;
 use plan::plan::Plan;
 use plan::policy::Policy;
 use plan::validate::{self, Surroundings};
-use proto::v1::BeginRunRequest;
+use proto::v1::{BeginRunRequest, LocalModel};
 
+use crate::runs::execute::llm::own;
 use crate::runs::id::RunId;
 
 const MAX_POLICY: usize = 1 << 20;
@@ -25,6 +26,8 @@ pub struct Terms {
     pub approval_ms: u64,
     /// Values that must never show.
     pub secrets: Vec<String>,
+    /// The node's own model for LOW steps.
+    pub low: Option<LocalModel>,
 }
 
 /// Why a request begins no run.
@@ -42,6 +45,8 @@ pub enum TermsError {
     Policy(String),
     #[error("more secrets than a node takes")]
     Secrets,
+    #[error("{0}")]
+    Low(String),
 }
 
 impl Terms {
@@ -67,8 +72,9 @@ impl Terms {
             0 => APPROVAL_MS,
             ms => u64::from(ms).min(MAX_APPROVAL_MS),
         };
-        let secrets = request.secrets.clone();
-        Ok((Self { id, policy, is_dry: request.dry_run, approval_ms, secrets }, plan))
+        let (secrets, low) = (request.secrets.clone(), request.low.clone());
+        low.as_ref().map_or(Ok(()), own::check).map_err(TermsError::Low)?;
+        Ok((Self { id, policy, is_dry: request.dry_run, approval_ms, secrets, low }, plan))
     }
 }
 

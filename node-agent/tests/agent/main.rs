@@ -17,6 +17,7 @@ mod figures;
 mod full_disk;
 mod lifecycle;
 mod observe;
+mod own_model;
 mod receive;
 mod run;
 mod runs;

@@ -12,8 +12,7 @@ use crate::node::{Node, is_alive, until};
 use crate::run::{Client, Follower, plan, with_policy};
 
 /// Leaves its session, its parent and its signals behind, and goes on for a long time.
-const STRAY: &str =
-    "#!/bin/sh\ntrap '' TERM HUP INT\n(setsid sleep MARK &)\n(sleep MARK &)\necho begun\nsleep MARK\n";
+const STRAY: &str = "#!/bin/sh\ntrap '' TERM HUP INT\n(setsid sleep MARK &)\n(sleep MARK &)\nsleep MARK &\nwhile :; do echo begun; sleep .1; done\n";
 
 /// A node, and a folder with programs of the test that its policy lets run.
 struct Shop {
@@ -105,6 +104,7 @@ async fn a_cancelled_program_ends_with_all_that_it_started() {
     let mark = format!("{}", 100_000 + std::process::id());
     let stray = shop.program("stray", &STRAY.replace("MARK", &mark));
     let mut follower = shop.begin(&format!("argv: ['{stray}']"), "").await;
+    // Again and again: what it printed before anybody followed is told to nobody.
     follower.until("it has begun", |follower| follower.printed.contains("begun")).await;
     until("all of it runs", || strays(&mark).len() == 3);
     follower.cancel().await;

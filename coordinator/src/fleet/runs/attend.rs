@@ -304,7 +304,7 @@ impl Fleet {
             policy_json: serde_json::to_string(&policy).expect("a policy has only what JSON can hold"),
             dry_run: run.dry_run,
             approval_timeout_ms: run.approval_timeout_ms,
-            low: None,
+            low: self.models.own_of(node),
             secrets: Vec::new(),
         })
     }

@@ -3,6 +3,8 @@
 //! What the model asks for is ruled on by the loop, then judged by the policy, and only then done, by the same code and in
 //! the same sandbox as a step of its own. It is told what was refused; nobody is asked on its behalf.
 
+use std::convert::Infallible;
+
 use plan::policy::verdict::Decision;
 use plan::run::low::{Loop, MAX_ROUNDS, RESULT_CAP, Ruling};
 use plan::step::{Args, Call, Tier};
@@ -11,9 +13,10 @@ use proto::v1::need;
 use serde_json::{Value, json};
 
 use super::{Errand, Outcome, cut};
-use crate::runs::live::Reply;
+use crate::runs::live::{Input, Reply};
 use crate::runs::look::Node;
 
+pub mod own;
 mod wire;
 
 use wire::{Answer, Conversation, Form, Wanted};
@@ -94,11 +97,24 @@ impl Work<'_> {
     async fn next(&self, talk: &Conversation, round: u32) -> Result<Answer, Outcome> {
         let errand = self.errand;
         let tier = if errand.tier == Tier::High { Tier::High } else { Tier::Low };
-        let model = need::Model { tier: tier.as_str().to_owned(), request_json: talk.request().to_string() };
+        let request = talk.request();
+        let model = need::Model { tier: tier.as_str().to_owned(), request_json: request.to_string() };
         let need = errand.need(&format!("model-{round}"), need::Need::Model(model));
         let id = need.id.clone();
-        let reply = errand.live.open_need(need);
+        let own = errand.terms.low.as_ref().filter(|_| tier == Tier::Low);
+        let reply = match own {
+            Some(_) => errand.live.open_own_need(need),
+            None => errand.live.open_need(need),
+        };
+        let answering = async {
+            if let Some(own) = own {
+                let reply = own::ask(own, request).await;
+                errand.live.hand_in(Input::Reply { need: id.clone(), reply }).await;
+            }
+            std::future::pending::<Infallible>().await
+        };
         tokio::select! {
+            never = answering => match never {},
             reply = reply => match reply {
                 Ok(Reply::Model { response: Ok(json), .. }) => {
                     Answer::parse(&json).map_err(|why| self.stopped(&why))

@@ -82,6 +82,9 @@ pub struct Answer {
     pub text: String,
     #[serde(default, rename = "tool_calls")]
     pub calls: Vec<Wanted>,
+    /// Why it ended: `llm::message::Stop`.
+    #[serde(default)]
+    stop: Value,
 }
 
 /// A call that a model wants.
@@ -101,7 +104,13 @@ impl Answer {
                 json.len()
             ));
         }
-        serde_json::from_str(json).map_err(|error| format!("the model's answer cannot be read: {error}"))
+        let answer: Self = serde_json::from_str(json)
+            .map_err(|error| format!("the model's answer cannot be read: {error}"))?;
+        match answer.stop.as_str() {
+            Some("length") => Err("the model's answer was cut off because it is too long".to_owned()),
+            Some("refusal") => Err("the model declined to answer".to_owned()),
+            _ => Ok(answer),
+        }
     }
 }
 
@@ -179,6 +188,10 @@ mod tests {
         let request: llm::message::Request = serde_json::from_value(talk.request()).expect("a request");
         assert_eq!((request.messages.len(), request.tools.len(), request.max_tokens), (3, tools.len(), 99));
         assert_eq!(serde_json::to_value(&request).expect("JSON"), talk.request(), "and nothing else");
+        for stop in ["length", "refusal"] {
+            let half = json!({"text": "half", "tool_calls": [], "stop": stop});
+            assert!(Answer::parse(&half.to_string()).is_err(), "{stop}");
+        }
         let call = answer.calls[0].call().expect("a call");
         assert_eq!((call.tool, call.args["path"].as_str()), (Tool::CollectDisk, Some("/")));
     }
