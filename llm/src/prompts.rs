@@ -8,5 +8,7 @@ pub const CORRECT: &str = include_str!("prompts/correct.md");
 pub const REPLAN: &str = include_str!("prompts/replan.md");
 /// Says from evidence whether a plan reached its goal.
 pub const VERIFY: &str = include_str!("prompts/verify.md");
+/// Says what a README says about single things.
+pub const FILL: &str = include_str!("prompts/fill.md");
 /// Answers a question about the fleet.
 pub const ANSWER: &str = include_str!("prompts/answer.md");

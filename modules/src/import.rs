@@ -14,6 +14,7 @@ mod document;
 mod draft;
 mod facts;
 mod fields;
+pub mod fill;
 mod image;
 mod names;
 mod provenance;
@@ -136,6 +137,12 @@ impl Files {
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+
+    /// The README that is read: its path, and its text where it is one.
+    pub fn readme_text(&self) -> Option<(&str, String)> {
+        let path = self.readme()?;
+        Some((path, self.text(path)?))
     }
 
     /// A file's text, if it is one.

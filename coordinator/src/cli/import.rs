@@ -5,6 +5,7 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
+use modules::import::fill::Fill;
 use proto::code::Code;
 use proto::v1;
 use proto::v1::put_package_request::Options;
@@ -23,7 +24,7 @@ use view::Shown;
   orchestrator import https://github.com/OWNER/REPO --dry-run   # shows the module, changes nothing
   orchestrator import OWNER/REPO                                # adds it to the registry as a draft
   orchestrator import https://git.example.org/app.git --revision v2.1 --to ./app
-  orchestrator import ./app
+  orchestrator import ./app --fill                              # a model may fill gaps with what the README says
 
 A file may be a README, a compose file, a MODULE.yaml or a package, here or on the web.
 
@@ -46,6 +47,9 @@ pub struct ImportArgs {
     /// Accept a high finding of the safety check; may be given several times
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
+    /// Ask the LOW model for what the rules do not find; what it says must stand in the README, and is marked
+    #[arg(long)]
+    fill: bool,
     /// What to call the module [default: as the project calls itself]
     #[arg(long, value_name = "MODULE")]
     name: Option<String>,
@@ -76,13 +80,22 @@ pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
         access.token = Some(Token::new(token.trim()));
     }
     context.console.say(&format!("reading {}", args.source));
-    let made = tokio::select! {
+    let mut made = tokio::select! {
         made = make(&place, &access, &wanted, args.name.as_deref()) => made?,
         () = interrupt.pressed() => {
             context.console.say("interrupted: nothing was changed");
             return Err(Failure::Interrupted);
         }
     };
+    if args.fill && made.module.is_some() {
+        tokio::select! {
+            filled = fill(context, &mut made) => filled?,
+            () = interrupt.pressed() => {
+                context.console.say("interrupted: nothing was changed");
+                return Err(Failure::Interrupted);
+            }
+        }
+    }
     let Some(module) = &made.module else {
         context.print_or(&Shown::of(&made), |_| String::new())?;
         return Err(nothing(&made));
@@ -185,6 +198,27 @@ async fn whole(project: Project, address: &Address, wanted: &Wanted) -> Result<M
         tempfile::tempdir().map_err(|cause| Failure::io("could not make a temporary folder", &cause))?;
     git::write_folder(&copy, &entries, wanted.folder.trim_matches('/'), folder.path()).await?;
     Made::of_folder(project, folder.path())
+}
+
+/// Has a model look for what the draft lacks. Nothing of it is taken that does not stand in the README.
+async fn fill(context: &Context, made: &mut Made) -> Result<(), Failure> {
+    let fields: Vec<String> = made.gaps().iter().map(|gap| gap.as_str().to_owned()).collect();
+    let Some(text) = made.readme.as_ref().map(|(_, text)| text.clone()).filter(|_| !fields.is_empty()) else {
+        context.console.say("nothing is missing that a README could tell: no model was asked");
+        return Ok(());
+    };
+    context.console.say(&format!("asking a model for: {}", fields.join(", ")));
+    let request = context.request(v1::FillGapsRequest { text, fields });
+    let reply = context.connect().await?.fill_gaps(request).await?.into_inner();
+    let fills: Vec<Fill> = reply
+        .fills
+        .into_iter()
+        .map(|fill| Fill { field: fill.field, value: fill.value, quote: fill.quote })
+        .collect();
+    let count = made.fill(&fills);
+    let (model, tokens, money) = (reply.model, reply.tokens, reply.money);
+    context.console.say(&format!("{model} filled in {count} of them: {tokens} tokens, {money}"));
+    Ok(())
 }
 
 fn nothing(made: &Made) -> Failure {

@@ -3,6 +3,7 @@
 
 mod commands;
 mod curation;
+mod gaps;
 pub(in crate::fleet) mod known;
 mod load;
 mod origin;

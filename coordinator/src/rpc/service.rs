@@ -245,6 +245,10 @@ impl Coordinator for CoordinatorService {
         answer(self.fleet.suggest(request.get_ref()).await)
     }
 
+    async fn fill_gaps(&self, request: Request<v1::FillGapsRequest>) -> Answer<v1::FillGapsReply> {
+        answer(self.fleet.fill_gaps(request.get_ref()).await)
+    }
+
     async fn sync_registry(&self, request: Request<v1::SyncRegistryRequest>) -> Answer<v1::Registry> {
         answer(self.fleet.sync_registry(request.get_ref()).await)
     }

@@ -253,7 +253,7 @@ fn program() -> Program {
     program
 }
 
-fn configured(scripted: &Scripted, wire: Wire, more: &str) -> Program {
+pub fn configured(scripted: &Scripted, wire: Wire, more: &str) -> Program {
     let program = program();
     let (wire, url) = (wire.name(), scripted.url());
     configure(

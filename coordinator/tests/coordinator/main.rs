@@ -6,6 +6,7 @@ mod blobs;
 mod catalog;
 mod cli;
 mod earlier;
+mod fill;
 mod github;
 mod models;
 mod plans;

@@ -18,6 +18,8 @@ pub struct Origin {
 pub enum Confidence {
     /// A default of this importer; nothing in the files speaks for it.
     Assumed,
+    /// A model says so, and the text has words for it.
+    Filled,
     /// Drawn from what is written, by a rule that can be wrong.
     Inferred,
     /// Written so.

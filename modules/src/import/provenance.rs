@@ -36,6 +36,7 @@ impl std::fmt::Display for Trace {
         let sure = match self.confidence {
             Confidence::Read => "read",
             Confidence::Inferred => "inferred",
+            Confidence::Filled => "filled in by a model",
             Confidence::Assumed => "assumed",
         };
         write!(f, "{}: {} ({sure}", self.field, self.value)?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use modules::import::fill::{Fill, Gap, gaps};
 use modules::import::{self, Confidence, Files, ImportError, Origin, Source, Trace, Verdict, Warning};
 use modules::name::ModuleName;
 use modules::spec::ModuleSpec;
@@ -30,6 +31,8 @@ pub struct Made {
     pub provenance: Vec<Trace>,
     pub warnings: Vec<Warning>,
     pub notes: Vec<String>,
+    /// The README that a draft was made of, and its text.
+    pub readme: Option<(String, String)>,
 }
 
 pub struct Nothing {
@@ -65,6 +68,7 @@ impl Made {
         let source = source(&project);
         let imported = import::import(&files, &source).map_err(|error| unreadable(&error))?;
         let mut made = Self::without_module(&project);
+        made.readme = files.readme_text().map(|(path, text)| (path.to_owned(), text));
         made.provenance = imported.provenance;
         made.warnings = imported.warnings;
         match imported.verdict {
@@ -133,7 +137,27 @@ impl Made {
             provenance: Vec::new(),
             warnings: Vec::new(),
             notes: project.notes.clone(),
+            readme: None,
         }
+    }
+
+    /// What the draft lacks and its README may tell.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.module.as_ref().filter(|_| self.is_draft).map_or_else(Vec::new, |module| gaps(&module.spec))
+    }
+
+    /// Puts in what a model found in the README, as far as it holds; how much that was.
+    pub fn fill(&mut self, fills: &[Fill]) -> usize {
+        let (Some(module), Some((path, text))) = (&mut self.module, &self.readme) else { return 0 };
+        let (traces, warnings) = import::fill::fill(&mut module.spec, path, text, fills);
+        module.yaml = module.spec.to_yaml();
+        // What was to be looked at because it was missing is there now.
+        self.warnings.retain(|warning| traces.iter().all(|trace| trace.field != warning.field));
+        self.warnings.extend(warnings);
+        let count = traces.len();
+        self.provenance.extend(traces);
+        self.confidence = confidence(&self.provenance);
+        count
     }
 }
 
@@ -197,6 +221,7 @@ fn confidence(provenance: &[Trace]) -> u32 {
     let worth = |trace: &Trace| match trace.confidence {
         Confidence::Read => 100,
         Confidence::Inferred => 70,
+        Confidence::Filled => 50,
         Confidence::Assumed => 25,
     };
     let sum: u32 = provenance.iter().map(worth).sum();

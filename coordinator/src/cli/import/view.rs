@@ -125,6 +125,7 @@ impl Shown {
             let (word, style) = match trace.confidence {
                 Confidence::Read => ("", Style::Plain),
                 Confidence::Inferred => ("inferred", Style::Dim),
+                Confidence::Filled => ("by a model", Style::Warn),
                 Confidence::Assumed => ("assumed", Style::Warn),
             };
             let from = match (trace.origin.file.as_str(), trace.origin.line) {

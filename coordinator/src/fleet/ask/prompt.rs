@@ -190,7 +190,7 @@ pub fn read_verdict(response: &Response) -> Option<Judged> {
 }
 
 /// JSON that a model put between fences all the same.
-fn unfenced(text: &str) -> &str {
+pub fn unfenced(text: &str) -> &str {
     let text = text.trim();
     let inner = text.strip_prefix("```json").or_else(|| text.strip_prefix("```"));
     inner.and_then(|inner| inner.strip_suffix("```")).unwrap_or(text).trim()
