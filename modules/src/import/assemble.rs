@@ -2,7 +2,7 @@
 
 use super::container::Container;
 use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
-use super::fields::{arch, danger, description, env, health, homepage, license, memory, name, ports};
+use super::fields::{self, arch, danger, description, env, health, homepage, license, memory, name, ports};
 use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
@@ -61,7 +61,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
         ports: published(reading, &examples),
-        volumes: volumes(&examples),
+        volumes: volumes(reading, &examples),
         arch: arch::find(reading),
         memory: memory::find(reading),
         services,
@@ -209,12 +209,14 @@ fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Po
     found
 }
 
-fn volumes(examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
+fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
     let first = examples
         .iter()
         .enumerate()
         .find(|(_, (container, _))| container.mounts.iter().any(|mount| !mount.is_commented));
-    let Some((index, (container, file))) = first else { return Vec::new() };
+    let Some((index, (container, file))) = first else {
+        return if examples.is_empty() { Vec::new() } else { fields::volumes::listed(reading) };
+    };
     let mut found: Vec<Found<VolumeFact>> = Vec::new();
     for mount in container.mounts.iter().filter(|mount| !mount.is_commented) {
         if found.iter().any(|known| known.value.path == mount.target) {

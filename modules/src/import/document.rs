@@ -85,9 +85,10 @@ pub enum Style {
 }
 
 impl Rich {
-    /// The text in lower case, made once: a place in it need not be the same place in the text.
+    /// The text in lower case with a blank where a line ends, made once: a place in it need not be the same place in
+    /// the text.
     pub fn lower(&self) -> &str {
-        self.lower.get_or_init(|| self.text.to_lowercase())
+        self.lower.get_or_init(|| self.text.to_lowercase().replace('\n', " "))
     }
 
     /// The code in it, with where it begins.

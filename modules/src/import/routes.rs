@@ -165,6 +165,9 @@ fn container_route(
     if !is_pullable(reading, evidence, &image) || reading.identity.owns_image(&image) == 0 {
         return None;
     }
+    if images::is_companion(reading, evidence, &image) {
+        return None;
+    }
     let mut route = Route::new(Method::DockerRun, run, text_of_run);
     let has_gap = |text: &String| text.contains(['<', '[', '{']) && text.len() > 2;
     route.is_partial = run.is_inline && run.value.ports.is_empty() && run.value.mounts.is_empty()

@@ -42,6 +42,10 @@ pub fn find(
         if values.into_iter().flatten().any(|value| WEAK.contains(&value.to_lowercase().as_str())) {
             push(&mut found, "default credentials".to_owned(), known.origin.clone());
         }
+        let stated = known.value.default.as_deref().unwrap_or_default();
+        if is_password(&known.value.name) && is_ready(stated) && !is_named_after(&known.value.name, stated) {
+            push(&mut found, "default credentials".to_owned(), known.origin.clone());
+        }
     }
     credentials(reading, &mut found);
     found
@@ -97,6 +101,10 @@ fn of_container(container: &Container, file: &str, found: &mut Vec<Found<String>
             add("default credentials".to_owned(), entry.line);
         }
     }
+}
+
+fn is_password(name: &str) -> bool {
+    name.to_ascii_uppercase().split('_').any(|part| matches!(part, "PASSWORD" | "PASSWD" | "PASS"))
 }
 
 /// Whether a variable's name says that its value is secret.

@@ -115,6 +115,16 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     variables.add(fact, reading.origin(block.line), Confidence::Read);
 }
 
+/// A paragraph that defines what its first word names: the name on a line of its own, or before a colon or a dash.
+pub fn is_definition(block: &Block) -> bool {
+    let text = block.rich.text.trim_start();
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+    let after = &text[name.len()..];
+    let is_apart = after.starts_with(['\n', ':', '：'])
+        || [" - ", " – ", " — ", " : ", " (default"].iter().any(|mark| after.starts_with(mark));
+    is_apart && is_upper_name(name) && name.contains('_')
+}
+
 /// `-e KEY=value`: how variables are set, and none.
 fn is_placeholder(name: &str) -> bool {
     matches!(name, "KEY" | "NAME" | "VAR" | "VARIABLE" | "ENV" | "FOO" | "ENV_VAR" | "VAR_NAME" | "SOME_VAR")
@@ -330,7 +340,7 @@ fn near(text: &str, start: usize, end: usize) -> String {
     while !text.is_char_boundary(to) {
         to += 1;
     }
-    format!(" {} ", text[from..to].to_lowercase())
+    format!(" {} ", text[from..to].to_lowercase().replace('\n', " "))
 }
 
 /// A heading that is a name: "### `NAME`".

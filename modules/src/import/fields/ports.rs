@@ -15,7 +15,7 @@ fn regex(pattern: &str) -> Regex {
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.\n]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
+        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
     )
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {

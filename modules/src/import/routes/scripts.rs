@@ -113,7 +113,10 @@ pub fn script(command: &Command) -> Option<Script> {
         let next = command.pipes_to.as_deref().filter(|next| is_shell(next))?;
         let is_sudo = command.text.split('|').skip(1).any(|part| part.trim_start().starts_with("sudo"));
         let shell = format!("{} | {}{next}", command.program(), if is_sudo { "sudo " } else { "" });
-        return Some(Script { url: url(&command.text).unwrap_or_default(), shell });
+        let bare = command.words.iter().skip(1).map(|word| word.text.as_str());
+        let bare = bare.filter(|word| !word.starts_with('-')).find(|word| word.contains('.'));
+        let url = url(&command.text).or_else(|| bare.map(str::to_owned));
+        return Some(Script { url: url.unwrap_or_default(), shell });
     }
     if !is_shell(command.program()) && !matches!(command.program(), "source" | "." | "eval") {
         return None;

@@ -74,7 +74,15 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     weight.library += links(reading);
     let runs = reading.commands.iter().any(|placed| is_run(reading, placed));
     weight.program += if runs { 4 } else { 0 };
-    weight.program += if routes.iter().any(is_other_route) { 4 } else { 0 };
+    let is_shown = runs || SERVES.is_match(description) || !ports::find(reading).is_empty();
+    // A registry of packages has as many libraries as programs.
+    let is_of_registry = |route: &&Route| matches!(route.method, Method::Pip | Method::Npm) && !is_shown;
+    let others: Vec<&&Route> = routes.iter().filter(|route| is_other_route(route)).collect();
+    weight.program += match others.as_slice() {
+        [] => 0,
+        others if others.iter().all(|route| is_of_registry(route)) => 2,
+        _ => 4,
+    };
     let is_download =
         |route: &&Route| matches!(route.method, Method::BinaryDownload | Method::Brew | Method::Package);
     weight.program += if routes.iter().any(is_download) { 2 } else { 0 };
@@ -83,6 +91,10 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
         (Some(used), Some(started)) if started < used => weight.program += 5,
         (Some(used), Some(started)) if used < started && code.imports > 0 => weight.library += 2,
         (_, _) => {}
+    }
+    // Where the text tells no way to install it, less is enough: it is not deployable either way.
+    if routes.is_empty() && weight.program == 0 && weight.library == 2 {
+        return true;
     }
     weight.library >= 3 && weight.library > weight.program
 }
@@ -97,12 +109,14 @@ fn started(reading: &Reading, routes: &[&Route]) -> Option<u32> {
 fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     let blocks = reading.document.blocks.iter().take(30);
     let is_head = |block: &&Block| matches!(block.kind, Kind::Paragraph | Kind::Heading(1) | Kind::Quote);
-    let head: Vec<&str> = blocks
+    let on_one_line = |sentence: &str| sentence.replace('\n', " ");
+    let head: Vec<String> = blocks
         .filter(is_head)
         .flat_map(|block| description::sentences(&block.rich.text).into_iter().take(3))
         .take(8)
+        .map(on_one_line)
         .collect();
-    let sentences = || std::iter::once(description).chain(head.iter().copied());
+    let sentences = || std::iter::once(description).chain(head.iter().map(String::as_str));
     if SAYS.is_match(description) {
         weight.library += 2;
     }

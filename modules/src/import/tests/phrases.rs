@@ -1,0 +1,167 @@
+//! What texts say in further ways of putting it: one rule, one text.
+
+use super::{Files, Import, Reason, Source, Verdict, import, readme};
+
+fn of(owner: &str, path: &str, text: &str) -> Import {
+    let mut files = Files::default();
+    files.insert(path, text.as_bytes());
+    let source = Source::of_url(&format!("https://github.com/{owner}/lantern"));
+    import(&files, &source).expect("it is text")
+}
+
+fn image(import: &Import) -> Option<&str> {
+    import.facts.image.as_ref().map(|found| found.value.as_str())
+}
+
+fn volumes(import: &Import) -> Vec<&str> {
+    import.facts.volumes.iter().map(|found| found.value.path.as_str()).collect()
+}
+
+fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
+    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
+    fact.value.default.as_deref()
+}
+
+fn dangers(import: &Import) -> Vec<&str> {
+    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
+}
+
+const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+
+/// A README of the lantern with a part of its own.
+fn with(part: &str) -> Import {
+    readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{RUN}\n{part}"))
+}
+
+#[test]
+fn an_owner_may_be_called_like_a_gap_to_fill() {
+    let text = |owner: &str| {
+        format!("# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 ghcr.io/{owner}/lantern\n```\n")
+    };
+    assert_eq!(image(&of("YourLamps", "README.md", &text("yourlamps"))), Some("ghcr.io/yourlamps/lantern"));
+    assert_eq!(image(&of("owner", "README.md", &text("yourname"))), None);
+}
+
+#[test]
+fn an_image_without_a_name_of_the_project_is_only_run_beside_the_one_of_its_badge() {
+    let badge = "[![pulls](https://img.shields.io/docker/pulls/keeper/lamp-guard.svg)](https://hub.docker.com/r/keeper/lamp-guard)\n\n";
+    let text = "A guard for lamps.\n\n```sh\ndocker run -p 80:80 others/gate\ndocker run -v /wicks:/wicks keeper/lamp-guard\n```\n";
+    let beside = of("keepers", "README.md", &format!("{badge}{text}"));
+    assert_eq!((image(&beside), volumes(&beside)), (Some("keeper/lamp-guard"), vec!["/wicks"]));
+    assert_eq!(image(&of("keepers", "README.md", text)), Some("others/gate"), "nothing tells them apart");
+}
+
+#[test]
+fn a_script_that_installs_the_tool_is_no_route_with_or_without_a_scheme() {
+    let import = readme(&format!(
+        "# Lantern\n\nA lamp server.\n\n## Install\n\n```sh\nsudo curl -sSL get.docker.com | sh\n```\n\n{RUN}"
+    ));
+    assert_eq!(import.facts.kind.value, crate::import::Kind::Container);
+    assert!(dangers(&import).is_empty());
+}
+
+#[test]
+fn a_clone_within_a_sentence_counts_like_one_in_a_block() {
+    let text = "# Lantern\n\nA lamp proxy.\n\n## Starting up\n\n1. `git clone https://github.com/owner/lantern.git; cd lantern`\n2. `docker-compose up -d`\n";
+    assert!(readme(text).is_deployable());
+    assert!(!readme(&text.replace("Starting up", "Contributing")).is_deployable());
+}
+
+#[test]
+fn comments_and_captions_are_read_as_what_they_are() {
+    let asciidoc = "= Lantern\n\n////\nThe registry needs another format of this page.\n////\n\nLantern is a lamp server for small houses.\n";
+    let import = of("owner", "README.adoc", asciidoc);
+    let description = import.facts.description.map(|found| found.value);
+    assert_eq!(description.as_deref(), Some("Lantern is a lamp server for small houses."));
+    let figure = ".. figure:: https://lamps.invalid/lantern.png\n   :alt: Logo\n\n   **Lantern** is a lamp server for\n   small houses.\n\n   * `Docs`_\n\n\
+         Details\n=======\n\nIt is written with care and oil.\n";
+    let import = of("owner", "README.rst", figure);
+    let found = import.facts.description.expect("the caption says it");
+    assert_eq!(found.value, "Lantern is a lamp server for small houses.");
+    assert_eq!(found.origin.line, 4);
+}
+
+#[test]
+fn a_variable_may_be_the_term_that_a_paragraph_defines() {
+    let import = of(
+        "owner",
+        "README.rst",
+        "Lantern\n=======\n\nA lamp server::\n\n    docker run -p 80:80 owner/lantern\n\nEnvironment variables\n---------------------\n\n\
+         *LAMP_HOST*\n    Where it is (string, default \"lamp.invalid\")\n\n*LAMP_PORT*\n    Its port (int, default \"25\")\n",
+    );
+    assert_eq!(default(&import, "LAMP_HOST"), Some("lamp.invalid"));
+    assert_eq!(default(&import, "LAMP_PORT"), Some("25"));
+}
+
+#[test]
+fn one_of_the_values_may_be_called_the_default() {
+    let import = with("## Environment variables\n\n- `LAMP_ALL` - `1` (default) lights all, `0` only one\n");
+    assert_eq!(default(&import, "LAMP_ALL"), Some("1"));
+}
+
+#[test]
+fn a_column_for_optional_tells_what_is_required() {
+    let import = with(
+        "| variable | optional | description |\n|---|---|---|\n| LAMP_HOST | no | where |\n| LAMP_KEY | yes | key |\n",
+    );
+    let required = |name: &str| {
+        import.facts.env.iter().find(|found| found.value.name == name).and_then(|found| found.value.required)
+    };
+    assert_eq!((required("LAMP_HOST"), required("LAMP_KEY")), (Some(true), Some(false)));
+}
+
+#[test]
+fn volumes_that_are_listed_count_where_no_example_mounts_any() {
+    let list = "## Volumes\n\n* `/var/lib/lantern` : the oil\n* /etc/lantern\n* the wick\n";
+    assert_eq!(volumes(&with(list)), ["/var/lib/lantern", "/etc/lantern"]);
+    let mounted = readme(&format!(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -v oil:/oil owner/lantern\n```\n\n{list}"
+    ));
+    assert_eq!(volumes(&mounted), ["/oil"]);
+}
+
+#[test]
+fn a_password_with_a_stated_default_is_a_ready_one() {
+    let password = |default: &str| {
+        with(&format!(
+            "## Environment variables\n\n- `LAMP_KEYSTORE_PASS`: its password; default `{default}`\n"
+        ))
+    };
+    assert_eq!(dangers(&password("0ilAndW1ck")), ["default credentials"]);
+    assert!(dangers(&password("<random>")).is_empty());
+}
+
+#[test]
+fn a_licence_may_be_a_list_to_choose_from_or_its_own_words_or_a_badge() {
+    let license = |text: &str| with(&format!("## License\n\n{text}")).facts.license.map(|found| found.value);
+    let choice = "Licensed under either of\n\n* Apache License, Version 2.0\n  ([LICENSE-APACHE](x))\n* MIT License\n\nat your option.\n";
+    assert_eq!(license(choice).as_deref(), Some("Apache-2.0 OR MIT"));
+    let words = "Copyright (c) 1911 A Keeper\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy\n";
+    assert_eq!(license(words).as_deref(), Some("MIT"));
+    let badge = "[![CC0](https://mirrors.invalid/cc-zero.svg)](https://creativecommons.invalid/zero/1.0/)\n";
+    assert_eq!(license(badge).as_deref(), Some("CC0-1.0"));
+}
+
+#[test]
+fn requirements_tell_architectures() {
+    let import = with("## Requirements\n\n* Linux - x86 / x64\n");
+    let found: Vec<&str> = import.facts.arch.iter().map(|found| found.value.as_str()).collect();
+    assert_eq!(found, ["amd64"]);
+}
+
+#[test]
+fn a_package_that_nobody_is_told_to_start_is_a_library_by_fewer_words() {
+    let text = "# Lantern\n\nLantern is a pure lamp cipher. It can be used as a lamp\nlibrary as well. See its pages.\n\nInstall it:\n\n    pip install lantern\n";
+    let reason = |text: &str| match readme(text).verdict {
+        Verdict::NotDeployable { reason, .. } => Some(reason),
+        Verdict::Deployable(_) => None,
+    };
+    assert_eq!(reason(text), Some(Reason::Library));
+    assert_eq!(reason(&format!("{text}\nThen run:\n\n    lantern --port 8000\n")), None);
+}
+
+#[test]
+fn a_line_may_end_within_the_words_that_say_it() {
+    let import = with("Set the environment\nvariable `LAMP_MODE` to dim it.\n");
+    assert!(import.facts.env.iter().any(|found| found.value.name == "LAMP_MODE"));
+}
