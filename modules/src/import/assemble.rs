@@ -1,6 +1,6 @@
 //! Puts the facts together from what the rules find.
 
-use super::container::Container;
+use super::container::{Container, MountMap};
 use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
 use super::fields::{self, arch, danger, description, env, health, homepage, license, memory, name, ports};
 use super::image::ImageName;
@@ -210,10 +210,14 @@ fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Po
 }
 
 fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
-    let first = examples
-        .iter()
-        .enumerate()
-        .find(|(_, (container, _))| container.mounts.iter().any(|mount| !mount.is_commented));
+    let mounts = |container: &Container| container.mounts.iter().any(|mount| !mount.is_commented);
+    // One that only shows how to put a file in tells less than a whole one.
+    let is_whole = |container: &Container| {
+        let is_kept = |mount: &MountMap| !mount.is_commented && !is_file(&mount.target);
+        !container.ports.is_empty() || container.mounts.iter().any(is_kept)
+    };
+    let mut all = examples.iter().enumerate().filter(|(_, (container, _))| mounts(container));
+    let first = all.clone().find(|(_, (container, _))| is_whole(container)).or_else(|| all.next());
     let Some((index, (container, file))) = first else {
         return if examples.is_empty() { Vec::new() } else { fields::volumes::listed(reading) };
     };
@@ -236,6 +240,12 @@ fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Volu
         });
     }
     found
+}
+
+/// Whether a path has the ending of a file.
+fn is_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && (2..=5).contains(&ending.len()))
 }
 
 fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>> {

@@ -242,7 +242,11 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
             && (command.program() == "git" && command.word(1) == "clone"
                 || matches!(command.program(), "wget" | "curl") && command.text.contains("compose"))
     });
-    (is_named || is_fetched).then(|| {
+    // In a section on installing the words are enough, unless what it starts is for trying or testing.
+    let section = up.block.and_then(|at| reading.document.sections.get(reading.block(at).section));
+    let is_told = section.is_some_and(|section| words::topic(&section.title) == Topic::Install)
+        && !up.value.words.iter().any(|word| words::any(&word.text, &["dev", "test", "example"]));
+    (is_named || is_fetched || is_told).then(|| {
         let mut route = Route::new(Method::Compose, up, &up.value.text);
         route.is_partial = true;
         route

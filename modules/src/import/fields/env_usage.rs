@@ -80,7 +80,21 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
     }
 }
 
+/// In sentences of a usage text: "defaults to the environment variable NAME", over the end of a line too.
+static TOLD: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\benvironment\s+variable\s+`?([A-Z][A-Z0-9_]{2,})\b|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)`?\s+environment\s+variable",
+    )
+});
+
 pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let told = text.contains("environment").then(|| TOLD.captures_iter(text).take(200));
+    for found in told.into_iter().flatten() {
+        let Some(name) = found.get(1).or_else(|| found.get(2)) else { continue };
+        let fact = EnvFact { name: name.as_str().to_owned(), ..EnvFact::default() };
+        variables.add(fact, reading.origin(block.line_at(name.start())), Confidence::Read);
+    }
     let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();
     for (offset, line) in lines.iter().enumerate() {
         for found in USAGE.captures_iter(line) {

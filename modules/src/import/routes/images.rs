@@ -139,16 +139,19 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) ->
 /// Whether an image is only run beside that of the project: of no name that the project has, where a badge shows the
 /// page of another that is run too.
 pub fn is_companion(reading: &Reading, evidence: &Evidence, image: &ImageName) -> bool {
-    if reading.identity.owns_image(image) > 1 || evidence.is_published(image) {
+    let owned = reading.identity.owns_image(image);
+    let runs =
+        || reading.runs.iter().filter_map(|run| run.value.image.as_deref()).filter_map(ImageName::parse);
+    // Of images that the owner has, the one with the project's name is the project.
+    if owned == 2 && runs().any(|other| reading.identity.owns_image(&other) > 2) {
+        return true;
+    }
+    if owned > 1 || evidence.is_published(image) {
         return false;
     }
     let badges = evidence.linked.iter().filter(|link| link.is_badge);
     let shown: BTreeSet<String> = badges.map(|link| ImageName::canonical(&link.repository)).collect();
-    let runs = || reading.runs.iter().filter_map(|run| run.value.image.as_deref());
-    !shown.is_empty()
-        && runs()
-            .filter_map(ImageName::parse)
-            .any(|other| shown.contains(&ImageName::canonical(&other.repository)))
+    !shown.is_empty() && runs().any(|other| shown.contains(&ImageName::canonical(&other.repository)))
 }
 
 /// The repository behind a link to a registry's page.

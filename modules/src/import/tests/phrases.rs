@@ -165,3 +165,98 @@ fn a_line_may_end_within_the_words_that_say_it() {
     let import = with("Set the environment\nvariable `LAMP_MODE` to dim it.\n");
     assert!(import.facts.env.iter().any(|found| found.value.name == "LAMP_MODE"));
 }
+
+fn reason(text: &str) -> Option<Reason> {
+    match readme(text).verdict {
+        Verdict::NotDeployable { reason, .. } => Some(reason),
+        Verdict::Deployable(_) => None,
+    }
+}
+
+fn has(import: &Import, name: &str) -> bool {
+    import.facts.env.iter().any(|found| found.value.name == name)
+}
+
+#[test]
+fn what_one_downloads_to_see_it_work_is_not_the_program() {
+    let text = "# Lantern\n\nAn API that makes lamps.\n\n## Making a lamp\n\n```sh\ncurl https://lantern.invalid/lamp.zip -o lamp.zip\n```\n";
+    assert_eq!(reason(text), Some(Reason::NoInstallInformation));
+    assert_eq!(reason(&text.replace("Making a lamp", "Install")), None);
+    let part = "# Lantern\n\nA lamp server.\n\n## Install\n\nDownload [the parts](https://github.com/owner/lantern/releases/download/v1/thirdparty.7z) first.\n";
+    assert_eq!(reason(part), Some(Reason::NoInstallInformation));
+    assert_eq!(reason(&part.replace("thirdparty", "lantern")), None);
+}
+
+#[test]
+fn a_script_may_be_fetched_before_it_is_run() {
+    let text = "# Lantern\n\nA lamp server.\n\n## Installation\n\n    wget https://github.com/owner/lantern/raw/main/bin/install.sh\n    bash install.sh\n";
+    let import = readme(text);
+    assert_eq!(import.facts.install, [crate::import::Method::Script]);
+    let start = import.facts.start.map(|found| found.value).unwrap_or_default();
+    assert!(start.ends_with("install.sh && bash install.sh"), "{start}");
+    assert_eq!(reason(&text.replace("bash install.sh", "bash other.sh")), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn of_the_images_of_one_owner_the_one_with_the_name_is_the_project() {
+    let import = of(
+        "owner",
+        "README.md",
+        "# owner/lantern\n\nAn image of the lamp server.\n\n```sh\ndocker run -v /srv/db:/db owner/postgresql\n\
+         docker run -p 8080:80 -v /srv/wick:/wick owner/lantern\n```\n",
+    );
+    assert_eq!((image(&import), volumes(&import)), (Some("owner/lantern"), vec!["/wick"]));
+}
+
+#[test]
+fn a_comment_behind_the_end_of_a_line_does_not_end_the_command() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run \\\n    -e LAMP_URL=http://lamp.invalid \\ # where it is\n    -v /wick:/wick \\\n    owner/lantern\n```\n",
+    );
+    assert_eq!((image(&import), volumes(&import)), (Some("owner/lantern"), vec!["/wick"]));
+}
+
+#[test]
+fn who_uses_a_library_is_none() {
+    let text = "# Lantern\n\n**Lantern** is a web-based portal for lamps. The portal uses the wick library to manage them.\n\nSee the [docs](https://lantern.invalid).\n";
+    assert_eq!(reason(text), Some(Reason::NoInstallInformation));
+    let library =
+        text.replace("The portal uses the wick library to manage them.", "It is a library for lamps.");
+    assert_eq!(reason(&library.replace("web-based portal", "parser")), Some(Reason::Library));
+}
+
+#[test]
+fn compose_in_a_section_on_installing_is_a_way_though_its_file_is_not_at_hand() {
+    let text =
+        "# Lantern\n\nLantern is a lamp server.\n\n## Quick start\n\n```sh\ndocker compose up -d\n```\n";
+    assert_eq!(reason(text), None);
+    assert_eq!(reason(&text.replace("Quick start", "Notes")), Some(Reason::NoInstallInformation));
+    assert_eq!(reason(&text.replace("up -d", "-f dev.yml up")), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn an_example_that_mounts_a_folder_tells_the_volumes_before_one_that_mounts_a_file() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\nWith your own lamps:\n\n\
+         ```sh\ndocker run -v ./lamps.yml:/etc/lamps.yml owner/lantern\n```\n\nTo keep the oil:\n\n\
+         ```sh\ndocker run -v /srv/oil:/var/lib/oil owner/lantern\n```\n",
+    );
+    assert_eq!(volumes(&import), ["/var/lib/oil"]);
+}
+
+#[test]
+fn a_variable_is_told_by_what_one_sets_it_to_or_as_an_option_of_the_container() {
+    let import =
+        with("`LAMP_KEY` is an environment variable.\n\nYou may also set `DEBUG=true` to see more.\n");
+    assert!(has(&import, "DEBUG"));
+    assert!(has(&with("Use the [`LAMP_OWNER` option](docs/options.md) for that.\n"), "LAMP_OWNER"));
+    assert!(!has(&readme("# Lantern\n\nUse the `LAMP_OWNER` option.\n"), "LAMP_OWNER"), "nothing runs it");
+}
+
+#[test]
+fn a_usage_text_may_tell_variables_in_sentences() {
+    let import = with(
+        "## Usage\n\n```\n$ lantern --help\n\n    --key, The key (defaults to the LAMP_KEY environment\n    variable).\n\n    --port, The port (the environment\n    variable PORT).\n```\n",
+    );
+    assert!(has(&import, "LAMP_KEY") && has(&import, "PORT"));
+}

@@ -27,9 +27,15 @@ static SAYS_OUTRIGHT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:this|the) (?:crate|library|package|module|repository (?:contains|provides) (?:the |a )?(?:crate|librar\w+|bindings))\b|\b(?:is|provides|as) an? (?:[\w.-]+ ){0,6}(?:library|crate|sdk|framework|package|module|parser|engine)\b|\b(?:library|crate|bindings|sdk) (?:for|to|that|which|in|of|with|providing)\b|^an? (?:[\w.+-]+ ){0,6}(?:library|crate|sdk|parser)\b",
     )
 });
+/// "uses the wick library to light": it has a library, it is none.
+static USES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:uses|using|based on|built (?:on|with|using|upon)|powered by|relies on|thanks to)\b[^.]{0,60}\b(?:librar|crate|sdk|framework|package|module)",
+    )
+});
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|web ?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
+        r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|portal|web[ -]?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
     )
 });
 /// How manifests name what they need.
@@ -120,7 +126,7 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     if SAYS.is_match(description) {
         weight.library += 2;
     }
-    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence)) {
+    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence) && !USES.is_match(sentence)) {
         weight.library += 3;
     } else if sentences().any(|sentence| SAYS.is_match(sentence)) {
         weight.library += 1;
