@@ -100,7 +100,7 @@ pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
         for found in USAGE.captures_iter(line) {
             let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
             // `--env NAME=x` is an option of another program.
-            if before == Some('-') {
+            if before == Some('-') || !super::env::is_settable(&found[1]) {
                 continue;
             }
             // The default stands on the line, or in brackets of its own on the next.

@@ -174,12 +174,32 @@ fn section(reading: &Reading) -> Option<(String, u32)> {
         if let Some(name) = wording(&head_of(text)) {
             return Some((name.to_owned(), block.line));
         }
+        if let Some(name) = block.rich.links().find_map(|(_, url)| address(url)) {
+            return Some((name, block.line));
+        }
+        // What it is made of has licences of its own.
+        if words::any(block.rich.lower(), &["third party", "third-party"]) {
+            return None;
+        }
         let named = |(alt, url)| static_badge(alt, url).or_else(|| spdx(alt));
         if let Some(name) = block.rich.images().find_map(named) {
             return Some((name.to_owned(), block.line));
         }
     }
     None
+}
+
+/// The licence that an address leads to.
+fn address(url: &str) -> Option<String> {
+    if let Some((_, path)) = url.split_once("creativecommons.org/licenses/") {
+        let (kind, rest) = path.split_once('/')?;
+        let version =
+            rest.split('/').next().filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))?;
+        return Some(format!("CC-{}-{version}", kind.to_uppercase()));
+    }
+    let file = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let is_free = file.to_ascii_lowercase().starts_with("unlicense") || url.contains("//unlicense.org");
+    is_free.then(|| "Unlicense".to_owned())
 }
 
 /// The words of a block and of the items that follow it.

@@ -101,7 +101,11 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     {
         let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
         let at = found.get(0).map_or(0, |whole| whole.start());
-        take(best, 5 - penalty, number, || block.line_at(at));
+        // What the option is by default comes before the address that an example shows.
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let mut words = text[line..at + found[0].len()].split([' ', ',', '=']);
+        let is_option = found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
+        take(best, if is_option { 6 } else { 5 } - penalty, number, || block.line_at(at));
     }
 }
 

@@ -260,3 +260,29 @@ fn a_usage_text_may_tell_variables_in_sentences() {
     );
     assert!(has(&import, "LAMP_KEY") && has(&import, "PORT"));
 }
+
+#[test]
+fn what_the_shell_has_of_its_own_is_no_variable() {
+    let import = with("```sh\ndocker exec -it lantern env TERM=xterm bash\nGOOS=$(go env GOOS)\n```\n");
+    assert!(!has(&import, "TERM") && !has(&import, "GOOS"));
+}
+
+#[test]
+fn the_default_of_an_option_comes_before_the_address_of_an_example() {
+    let import = readme(
+        "# Lantern\n\nA lamp server.\n\n```\n    -p, --port PORT    Use PORT for lamps (default: 4222)\n```\n\nTo test, open http://localhost:8222/lamps.\n",
+    );
+    assert_eq!(import.facts.ports[0].value.port, 4222);
+}
+
+#[test]
+fn a_licence_is_told_by_where_its_name_leads_and_not_by_that_of_another_part() {
+    let license = |text: &str| {
+        let text = format!("# Lantern\n\nA lamp server.\n\n## Licence\n\n{text}");
+        readme(&text).facts.license.map(|found| found.value)
+    };
+    let shared = "[Share alike](http://creativecommons.org/licenses/by-sa/3.0/).\n";
+    assert_eq!(license(shared).as_deref(), Some("CC-BY-SA-3.0"));
+    assert_eq!(license("It is [public domain](UNLICENSE).\n").as_deref(), Some("Unlicense"));
+    assert_eq!(license("It uses third party libraries:\n\n- `wick`, MIT\n"), None);
+}

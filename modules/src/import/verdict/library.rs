@@ -19,12 +19,12 @@ fn regex(pattern: &str) -> Regex {
 /// "is a library", "this crate provides", "Python bindings for": in the sentences that say what the project is.
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|函数库|类库|开发库|组件库|ライブラリ|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
+        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
     )
 });
 static SAYS_OUTRIGHT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:this|the) (?:crate|library|package|module|repository (?:contains|provides) (?:the |a )?(?:crate|librar\w+|bindings))\b|\b(?:is|provides|as) an? (?:[\w.-]+ ){0,6}(?:library|crate|sdk|framework|package|module|parser|engine)\b|\b(?:library|crate|bindings|sdk) (?:for|to|that|which|in|of|with|providing)\b|^an? (?:[\w.+-]+ ){0,6}(?:library|crate|sdk|parser)\b",
+        r"(?i)\b(?:this|the) (?:crate|library|package|module|repository (?:contains|provides) (?:the |a )?(?:crate|librar\w+|bindings))\b|\b(?:is|provides|as) an? (?:[\w.-]+ ){0,6}(?:library|crate|sdk|framework|package|module|parser|engine)\b|\b(?:library|crate|bindings|sdk) (?:for|to|that|which|in|of|with|providing)\b|^an? (?:[\w.+-]+ ){0,6}(?:library|crate|sdk|parser)\b|是一?[个款种套][^。，；]{0,40}(?:框架|[^数]据?库|SDK)(?:[。，；]|$)",
     )
 });
 /// "uses the wick library to light": it has a library, it is none.
@@ -47,7 +47,7 @@ static MANIFEST: LazyLock<Regex> = LazyLock::new(|| {
 /// Commands that add to a program under work.
 static ADDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?m)^[\s$>]*(?:go get|composer require|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
+        r"(?m)^[\s$>]*(?:[A-Z][A-Z0-9_]*=\S+ )*(?:go get|composer require|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
     )
 });
 
@@ -56,6 +56,8 @@ static ADDS: LazyLock<Regex> = LazyLock::new(|| {
 struct Weight {
     library: u32,
     program: u32,
+    /// A sentence of the beginning says that it is one.
+    is_outright: bool,
 }
 
 pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bool {
@@ -95,7 +97,11 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     weight.program += if ports::find(reading).is_empty() || code.imports > 0 { 0 } else { 2 };
     match (code.line, started(reading, routes)) {
         (Some(used), Some(started)) if started < used => weight.program += 5,
-        (Some(used), Some(started)) if used < started && code.imports > 0 => weight.library += 2,
+        (Some(used), Some(started))
+            if used < started && (code.imports > 0 || code.adds && weight.is_outright) =>
+        {
+            weight.library += 2;
+        }
         (_, _) => {}
     }
     // Where the text tells no way to install it, less is enough: it is not deployable either way.
@@ -127,6 +133,7 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
         weight.library += 2;
     }
     if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence) && !USES.is_match(sentence)) {
+        weight.is_outright = true;
         weight.library += 3;
     } else if sentences().any(|sentence| SAYS.is_match(sentence)) {
         weight.library += 1;
