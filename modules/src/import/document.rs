@@ -80,6 +80,7 @@ pub struct Span {
 pub enum Style {
     Code,
     Strong,
+    Emphasis,
     Link(String),
     Image { alt: String, url: String },
 }
@@ -107,7 +108,7 @@ impl Rich {
     pub fn links(&self) -> impl Iterator<Item = (&str, &str)> {
         self.spans.iter().filter_map(|span| match &span.style {
             Style::Link(url) => Some((&self.text[span.range.clone()], url.as_str())),
-            Style::Code | Style::Strong | Style::Image { .. } => None,
+            Style::Code | Style::Strong | Style::Emphasis | Style::Image { .. } => None,
         })
     }
 
@@ -115,7 +116,7 @@ impl Rich {
     pub fn images(&self) -> impl Iterator<Item = (&str, &str)> {
         self.spans.iter().filter_map(|span| match &span.style {
             Style::Image { alt, url } => Some((alt.as_str(), url.as_str())),
-            Style::Code | Style::Strong | Style::Link(_) => None,
+            Style::Code | Style::Strong | Style::Emphasis | Style::Link(_) => None,
         })
     }
 }

@@ -244,7 +244,11 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
     });
     // In a section on installing the words are enough, unless what it starts is for trying or testing.
     let section = up.block.and_then(|at| reading.document.sections.get(reading.block(at).section));
-    let is_told = section.is_some_and(|section| words::topic(&section.title) == Topic::Install)
+    let before = up.block.and_then(|at| at.checked_sub(1)).map(|at| reading.block(at).rich.lower());
+    let is_of_many = |text: &str| words::any(text, &["sample", "example", "each ", "demo"]);
+    let is_told = section
+        .is_some_and(|section| words::topic(&section.title) == Topic::Install && !is_of_many(&section.lower))
+        && !before.is_some_and(is_of_many)
         && !up.value.words.iter().any(|word| words::any(&word.text, &["dev", "test", "example"]));
     (is_named || is_fetched || is_told).then(|| {
         let mut route = Route::new(Method::Compose, up, &up.value.text);

@@ -126,6 +126,8 @@ static NOT: WordList = WordList::new(&[
     "follow ",
     "copyright",
     "update:",
+    "abbreviation",
+    "stands for",
 ]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
@@ -175,7 +177,8 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         Kind::Heading(level) => level,
         Kind::Paragraph
             if block.rich.spans.iter().any(|span| {
-                span.style == Style::Strong && span.range.len() + 4 > block.rich.text.trim().len()
+                matches!(span.style, Style::Strong | Style::Emphasis)
+                    && span.range.len() + 4 > block.rich.text.trim().len()
             }) =>
         {
             3

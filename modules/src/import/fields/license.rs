@@ -242,7 +242,8 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         .iter()
         .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
-        if !WORDS.is_in(block.rich.lower()) {
+        let is_of_others = || words::any(&reading.section(block).lower, &["attribution", "third part"]);
+        if !WORDS.is_in(block.rich.lower()) || is_of_others() {
             continue;
         }
         for sentence in super::description::sentences(&block.rich.text) {

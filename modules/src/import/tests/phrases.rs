@@ -232,6 +232,8 @@ fn compose_in_a_section_on_installing_is_a_way_though_its_file_is_not_at_hand() 
     assert_eq!(reason(text), None);
     assert_eq!(reason(&text.replace("Quick start", "Notes")), Some(Reason::NoInstallInformation));
     assert_eq!(reason(&text.replace("up -d", "-f dev.yml up")), Some(Reason::NoInstallInformation));
+    let of_samples = text.replace("```sh", "Go into the folder of each sample:\n\n```sh");
+    assert_eq!(reason(&of_samples), Some(Reason::NoInstallInformation));
 }
 
 #[test]
@@ -285,4 +287,16 @@ fn a_licence_is_told_by_where_its_name_leads_and_not_by_that_of_another_part() {
     assert_eq!(license(shared).as_deref(), Some("CC-BY-SA-3.0"));
     assert_eq!(license("It is [public domain](UNLICENSE).\n").as_deref(), Some("Unlicense"));
     assert_eq!(license("It uses third party libraries:\n\n- `wick`, MIT\n"), None);
+    let of_a_part =
+        "See LICENCE.\n\n## Attributions\n\nIt has a class under the terms of the Apache license.\n";
+    assert_eq!(license(of_a_part), None);
+}
+
+#[test]
+fn a_line_in_italics_at_the_top_says_what_it_is() {
+    let import = readme(
+        "# Lantern\n\n_Keep and light lamps from the browser._\n\n## What?\n\nLantern stands for lamps and turns.\n",
+    );
+    let description = import.facts.description.map(|found| found.value).unwrap_or_default();
+    assert!(description.contains("light lamps from the browser"), "{description}");
 }

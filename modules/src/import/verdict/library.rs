@@ -38,6 +38,12 @@ static SERVES: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|portal|web[ -]?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
     )
 });
+/// "Building applications with wicks", "for your app": what others make with it.
+static OF_OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:building|build|develop(?:ing)?|creat(?:e|ing)|writing|write|for|into|your) (?:[\w.-]+ ){0,3}?(?:applications|apps|services|servers|app)\b",
+    )
+});
 /// How manifests name what they need.
 static MANIFEST: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -82,7 +88,7 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     weight.library += links(reading);
     let runs = reading.commands.iter().any(|placed| is_run(reading, placed));
     weight.program += if runs { 4 } else { 0 };
-    let is_shown = runs || SERVES.is_match(description) || !ports::find(reading).is_empty();
+    let is_shown = runs || serves(description) || !ports::find(reading).is_empty();
     // A registry of packages has as many libraries as programs.
     let is_of_registry = |route: &&Route| matches!(route.method, Method::Pip | Method::Npm) && !is_shown;
     let others: Vec<&&Route> = routes.iter().filter(|route| is_other_route(route)).collect();
@@ -111,6 +117,10 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     weight.library >= 3 && weight.library > weight.program
 }
 
+fn serves(description: &str) -> bool {
+    SERVES.is_match(&OF_OTHERS.replace_all(description, ""))
+}
+
 /// Where the text first installs or starts it as a program.
 fn started(reading: &Reading, routes: &[&Route]) -> Option<u32> {
     let runs = reading.commands.iter().filter(|placed| is_run(reading, placed));
@@ -132,13 +142,15 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     if SAYS.is_match(description) {
         weight.library += 2;
     }
-    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence) && !USES.is_match(sentence)) {
+    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence) && !USES.is_match(sentence))
+        || reading.document.blocks.iter().take(60).any(calls_itself_one)
+    {
         weight.is_outright = true;
         weight.library += 3;
     } else if sentences().any(|sentence| SAYS.is_match(sentence)) {
         weight.library += 1;
     }
-    if SERVES.is_match(description) {
+    if serves(description) {
         weight.program += 2;
     }
     // What one hosts is no library, be it an implementation of something else.
@@ -162,6 +174,13 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     if reading.document.sections.iter().any(|section| is_of_library(&section.title)) {
         weight.library += 1;
     }
+}
+
+/// "This library …" begins a paragraph.
+fn calls_itself_one(block: &Block) -> bool {
+    let names = ["library ", "crate ", "sdk ", "framework ", "gem "];
+    let rest = matches!(block.kind, Kind::Paragraph).then(|| block.rich.lower().strip_prefix("this "));
+    rest.flatten().is_some_and(|rest| names.iter().any(|name| rest.starts_with(name)))
 }
 
 #[derive(Debug, Default)]
