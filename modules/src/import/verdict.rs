@@ -90,7 +90,9 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
     let is_named_only =
         usable.iter().all(|route| route.container.is_none() || route.method == Method::ImageName);
     let description = assembled.facts.description.as_ref().map_or("", |found| found.value.as_str());
-    if (!is_contained || is_named_only) && library::is_library(reading, description, &usable) {
+    let is_tool = |route: &&Route| route.container.is_some() && !is_service(reading, route);
+    let started: Vec<&Route> = usable.iter().copied().filter(|route| !is_tool(route)).collect();
+    if (!is_contained || is_named_only) && library::is_library(reading, description, &started) {
         let place = usable
             .first()
             .map_or_else(String::new, |route| format!(" ({}:{})", route.origin.file, route.origin.line));
@@ -123,9 +125,13 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
     ))
 }
 
-/// A container, unless it is of another name and shown without a port: a tool that comes along.
+/// A container, unless it is shown without a port and of another name or gone when its command ends: a tool.
 fn is_service(reading: &Reading, route: &Route) -> bool {
+    let is_gone = route.command.split_whitespace().any(|word| word == "--rm");
     route.container.as_ref().is_some_and(|container| {
+        if is_gone && container.ports.is_empty() && container.mounts.is_empty() && container.env.is_empty() {
+            return false;
+        }
         let image = container.image.as_deref().and_then(ImageName::parse);
         image.is_none_or(|image| reading.identity.owns_image(&image) > 1) || !container.ports.is_empty()
     })

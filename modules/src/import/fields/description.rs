@@ -175,7 +175,7 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let length = text.chars().count();
     let level = match block.kind {
         Kind::Heading(level) => level,
-        Kind::Paragraph
+        Kind::Paragraph | Kind::Quote
             if block.rich.spans.iter().any(|span| {
                 matches!(span.style, Style::Strong | Style::Emphasis)
                     && span.range.len() + 4 > block.rich.text.trim().len()

@@ -23,6 +23,10 @@ fn a_library_is_one_in_any_language() {
         "# liblantern\n\nA C library for lamps.\n\n```c\n#include <lantern/lamp.h>\nint main(void) { return lantern_light(); }\n```\n",
         "lantern\n=======\n\nLantern 是一个读取灯具数据的类库。\n\n```php\nrequire_once 'vendor/autoload.php';\nuse Lantern\\Lamp;\n```\n\n```sh\ncomposer require owner/lantern\n```\n",
         "# Lantern\n\nBuilding applications with lamps\n\n## Install\n\n`pip install lantern`\n\n## What is this?\n\nThis library aims to help with lamps.\n",
+        "# Lantern\n\n为应用而生的框架\n\n```sh\nnpm install lantern --save\n```\n\n## 快速开始\n\n```sh\nnpm install lantern-init -g\n\
+         lantern-init --type simple\nnpm run dev\nopen http://localhost:7001\n```\n",
+        "# Lantern\n\n**Lantern is an engine of lamps written in C for PHP.**\n\n```sh\ndocker run --rm owner/lantern \"php --ri lantern\"\n```\n\n\
+         ## Installation\n\n```sh\npecl install lantern\n```\n",
         "# lantern\n\nlantern 是一个集成了各种灯具的 web 框架。\n\n```sh\nPROXY=https://lamps.invalid go get -u github.com/owner/lantern\n```\n\n## 工具\n\n\
          ```sh\ngo install github.com/owner/lantern/tools/wickgen@latest\ndocker run --rm -it -v `pwd`:/app other/wickgen wickgen --help\n```\n\n默认侦听在 `8888` 端口。\n",
     ];

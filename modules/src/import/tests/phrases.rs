@@ -299,4 +299,8 @@ fn a_line_in_italics_at_the_top_says_what_it_is() {
     );
     let description = import.facts.description.map(|found| found.value).unwrap_or_default();
     assert!(description.contains("light lamps from the browser"), "{description}");
+    let quoted =
+        readme("# Lantern\n\n> **A query builder that is _fun_ to use!**\n\nNode.js is supported.\n");
+    let description = quoted.facts.description.map(|found| found.value).unwrap_or_default();
+    assert!(description.contains("query builder that is fun"), "{description}");
 }

@@ -19,7 +19,7 @@ fn regex(pattern: &str) -> Regex {
 /// "is a library", "this crate provides", "Python bindings for": in the sentences that say what the project is.
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
+        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|\bfor (?:php|python|node(?:\.js)?|ruby|java|go(?:lang)?|rust|javascript|typescript)\.?$|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
     )
 });
 static SAYS_OUTRIGHT: LazyLock<Regex> = LazyLock::new(|| {
@@ -53,7 +53,7 @@ static MANIFEST: LazyLock<Regex> = LazyLock::new(|| {
 /// Commands that add to a program under work.
 static ADDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?m)^[\s$>]*(?:[A-Z][A-Z0-9_]*=\S+ )*(?:go get|composer require|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
+        r"(?m)^[\s$>]*(?:[A-Z][A-Z0-9_]*=\S+ )*(?:go get|composer require|pecl install|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
     )
 });
 
@@ -82,7 +82,8 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
             (true, 0) => 3,
             (true, _) => 5,
             (false, _) => 0,
-        };
+        }
+        + if code.is_saved { 3 } else { 0 };
     weigh_words(reading, description, &mut weight);
     weight.library += u32::from(routes.iter().any(|route| route.is_library_like));
     weight.library += links(reading);
@@ -104,7 +105,7 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     match (code.line, started(reading, routes)) {
         (Some(used), Some(started)) if started < used => weight.program += 5,
         (Some(used), Some(started))
-            if used < started && (code.imports > 0 || code.adds && weight.is_outright) =>
+            if used < started && (code.imports > 0 || code.is_saved || code.adds && weight.is_outright) =>
         {
             weight.library += 2;
         }
@@ -188,6 +189,8 @@ struct Code {
     imports: u32,
     has_manifest: bool,
     adds: bool,
+    /// It becomes a dependency of another program.
+    is_saved: bool,
     /// Where the first of that is.
     line: Option<u32>,
 }
@@ -204,8 +207,10 @@ fn code(reading: &Reading) -> Code {
         let is_import = imports(reading, text);
         code.imports += u32::from(is_import);
         code.has_manifest |= MANIFEST.is_match(text) && owns_any(reading, text);
-        let is_added = ADDS.captures_iter(text).any(|found| adds(reading, &found));
+        let mut added = ADDS.captures_iter(text).filter(|found| adds(reading, found)).peekable();
+        let is_added = added.peek().is_some();
         code.adds |= is_added;
+        code.is_saved |= added.any(|found| found["rest"].contains("--save"));
         if is_import || is_added {
             code.line.get_or_insert(block.line);
         }
