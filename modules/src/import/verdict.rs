@@ -92,7 +92,12 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
     let description = assembled.facts.description.as_ref().map_or("", |found| found.value.as_str());
     let is_tool = |route: &&Route| route.container.is_some() && !is_service(reading, route);
     let started: Vec<&Route> = usable.iter().copied().filter(|route| !is_tool(route)).collect();
-    if (!is_contained || is_named_only) && library::is_library(reading, description, &started) {
+    let cluster = routes.iter().find(|route| matches!(route.method, Method::Helm | Method::Kubectl));
+    let is_for_cluster = cluster.is_some() && usable.is_empty();
+    if (!is_contained || is_named_only)
+        && !is_for_cluster
+        && library::is_library(reading, description, &started)
+    {
         let place = usable
             .first()
             .map_or_else(String::new, |route| format!(" ({}:{})", route.origin.file, route.origin.line));
@@ -101,7 +106,6 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
     }
-    let cluster = routes.iter().find(|route| matches!(route.method, Method::Helm | Method::Kubectl));
     let is_beside = |route: &&Route| cluster.is_some() && is_client(reading, route);
     if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
         return None;

@@ -264,7 +264,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
     score -= if sentence.ends_with('!') && !IS.is_in(&lower) { 5 } else { 0 };
     score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
-    score -= if lower.starts_with("this repository ") { 6 } else { 0 };
+    score -= if lower.starts_with("this repository ") || lower.starts_with("update ") { 6 } else { 0 };
     // How to set it up is no place to say what it is.
     score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
     let is_about_settings =

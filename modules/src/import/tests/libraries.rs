@@ -27,6 +27,8 @@ fn a_library_is_one_in_any_language() {
          lantern-init --type simple\nnpm run dev\nopen http://localhost:7001\n```\n",
         "# Lantern\n\n**Lantern is an engine of lamps written in C for PHP.**\n\n```sh\ndocker run --rm owner/lantern \"php --ri lantern\"\n```\n\n\
          ## Installation\n\n```sh\npecl install lantern\n```\n",
+        "# Lantern\n\nThe lantern driver is meant for end users.\n\n## Quick start\n\n```json\n{\n  \"dependencies\": {\n    \"lantern\": \"~2.0\"\n  }\n}\n```\n\n\
+         Start a lamp server:\n\n```sh\nlanternd --path=/data --port 27017\n```\n\n```js\nvar lantern = require('lantern');\n```\n",
         "# lantern\n\nlantern 是一个集成了各种灯具的 web 框架。\n\n```sh\nPROXY=https://lamps.invalid go get -u github.com/owner/lantern\n```\n\n## 工具\n\n\
          ```sh\ngo install github.com/owner/lantern/tools/wickgen@latest\ndocker run --rm -it -v `pwd`:/app other/wickgen wickgen --help\n```\n\n默认侦听在 `8888` 端口。\n",
     ];
@@ -78,4 +80,10 @@ fn a_clone_that_is_built_in_a_section_on_installing_is_a_way() {
     let text = "# Lantern\n\nA lamp server.\n\n## Installation\n\n```sh\ngit clone https://github.com/owner/lantern.git\ncd lantern\ngo build\n```\n";
     assert_eq!(reason(text), None);
     assert_eq!(reason(&text.replace("Installation", "Development")), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn what_is_only_for_a_cluster_is_so_though_it_calls_itself_a_library() {
+    let text = "# The Lantern Library for Clusters\n\nLamps, ready to launch on Kubernetes.\n\n## TL;DR\n\n```sh\nhelm repo add lantern https://charts.lantern.invalid\nhelm install lantern/lamps\n```\n";
+    assert_eq!(reason(text), Some(Reason::KubernetesOnly));
 }

@@ -19,7 +19,7 @@ fn regex(pattern: &str) -> Regex {
 /// "is a library", "this crate provides", "Python bindings for": in the sentences that say what the project is.
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|\bfor (?:php|python|node(?:\.js)?|ruby|java|go(?:lang)?|rust|javascript|typescript)\.?$|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
+        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|drivers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|\bfor (?:php|python|node(?:\.js)?|ruby|java|go(?:lang)?|rust|javascript|typescript)\.?$|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
     )
 });
 static SAYS_OUTRIGHT: LazyLock<Regex> = LazyLock::new(|| {
@@ -206,12 +206,13 @@ fn code(reading: &Reading) -> Code {
         let text = &block.rich.text;
         let is_import = imports(reading, text);
         code.imports += u32::from(is_import);
-        code.has_manifest |= MANIFEST.is_match(text) && owns_any(reading, text);
+        let is_listed = MANIFEST.is_match(text) && owns_any(reading, text);
+        code.has_manifest |= is_listed;
         let mut added = ADDS.captures_iter(text).filter(|found| adds(reading, found)).peekable();
         let is_added = added.peek().is_some();
         code.adds |= is_added;
         code.is_saved |= added.any(|found| found["rest"].contains("--save"));
-        if is_import || is_added {
+        if is_import || is_added || is_listed {
             code.line.get_or_insert(block.line);
         }
     }
