@@ -237,7 +237,13 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         let lower = block.rich.lower();
         let title = reading.section(block).lower.as_str();
         let about_demo = words::any(title, &["demo", "体验", "演示", "try it", "デモ", "online"]);
-        if !about_demo && !words::any(lower, &["demo", "演示", "体验"]) && DEFAULT_LOGIN.is_match(text) {
+        // "See there what the default password is" tells none.
+        let is_asked = words::any(lower, &["what the default", "which default"]);
+        if !about_demo
+            && !is_asked
+            && !words::any(lower, &["demo", "演示", "体验"])
+            && DEFAULT_LOGIN.is_match(text)
+        {
             push(found, "default credentials".to_owned(), reading.origin(block.line));
             break;
         }

@@ -200,7 +200,7 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     };
     let fits = index < 25
         && (level >= 3 || level == 2 && is_first())
-        && (12..120).contains(&length)
+        && (12..if is_first() { MAX } else { 120 }).contains(&length)
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)

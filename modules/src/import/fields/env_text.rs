@@ -112,7 +112,9 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         description: short(description),
         is_commented: false,
     };
+    let further = env_usage::named_together(&block.rich, &fact);
     variables.add(fact, reading.origin(block.line), Confidence::Read);
+    further.into_iter().for_each(|fact| variables.add(fact, reading.origin(block.line), Confidence::Read));
 }
 
 /// A paragraph that defines what its first word names: the name on a line of its own, or before a colon or a dash.

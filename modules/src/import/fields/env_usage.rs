@@ -7,7 +7,7 @@ use regex::Regex;
 use super::env::{Variables, short};
 use super::env_default::{default_in, value};
 use super::env_text::is_upper_name;
-use crate::import::document::Block;
+use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
 use crate::import::shell;
@@ -78,6 +78,25 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
         let line = block.line + u32::try_from(offset).unwrap_or(0);
         variables.add(fact, reading.origin(line), Confidence::Read);
     }
+}
+
+/// "`USER` and `PASSWORD` - …": what stands beside the first name of an item, told in the same words.
+pub fn named_together(rich: &Rich, first: &EnvFact) -> Vec<EnvFact> {
+    let mut end = None;
+    let mut names = Vec::new();
+    for (at, code) in rich.code().take(20) {
+        let is_joined = end.is_none_or(|end| {
+            let between = rich.text.get(end..at).unwrap_or("-");
+            matches!(between.trim(), "," | "and" | ", and" | "&" | "/" | "or")
+        });
+        if !is_joined || !is_upper_name(code) || end.is_none() && code != first.name {
+            break;
+        }
+        end = Some(at + code.len());
+        names.push(code);
+    }
+    let told = |name: &str| EnvFact { name: name.to_owned(), default: None, example: None, ..first.clone() };
+    names.into_iter().skip(1).map(told).collect()
 }
 
 /// In sentences of a usage text: "defaults to the environment variable NAME", over the end of a line too.

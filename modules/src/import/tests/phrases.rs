@@ -3,9 +3,13 @@
 use super::{Files, Import, Reason, Source, Verdict, import, readme};
 
 fn of(owner: &str, path: &str, text: &str) -> Import {
+    repository(owner, "lantern", path, text)
+}
+
+fn repository(owner: &str, name: &str, path: &str, text: &str) -> Import {
     let mut files = Files::default();
     files.insert(path, text.as_bytes());
-    let source = Source::of_url(&format!("https://github.com/{owner}/lantern"));
+    let source = Source::of_url(&format!("https://github.com/{owner}/{name}"));
     import(&files, &source).expect("it is text")
 }
 
@@ -303,4 +307,36 @@ fn a_line_in_italics_at_the_top_says_what_it_is() {
         readme("# Lantern\n\n> **A query builder that is _fun_ to use!**\n\nNode.js is supported.\n");
     let description = quoted.facts.description.map(|found| found.value).unwrap_or_default();
     assert!(description.contains("query builder that is fun"), "{description}");
+}
+
+#[test]
+fn names_side_by_side_in_an_item_are_told_together() {
+    let import = with(
+        "## Environment variables\n\n- `LAMP_HOST` - where\n- `LAMP_USER` and `LAMP_PASSWORD` - who\n- `LAMP_MODE` - see `OIL_KIND`\n",
+    );
+    assert!(has(&import, "LAMP_USER") && has(&import, "LAMP_PASSWORD"));
+    assert!(!has(&import, "OIL_KIND"));
+}
+
+#[test]
+fn a_section_on_making_users_is_part_of_the_project() {
+    let import = with("## Registration of new users\n\nSet the `SIGN_UPS` env variable to `false`.\n");
+    assert!(has(&import, "SIGN_UPS"));
+    assert!(!has(&with("## Known users\n\nOwner sets the `SIGN_UPS` env variable.\n"), "SIGN_UPS"));
+}
+
+#[test]
+fn where_the_default_login_is_told_elsewhere_there_is_none() {
+    let asks = "Check the server for what the default user name and password are or change them.\n";
+    let dangers = |text: &str| with(text).facts.danger.len();
+    assert_eq!(dangers(asks), 0);
+    assert_eq!(dangers("The default user name is lamp and the password is oil.\n"), 1);
+}
+
+#[test]
+fn an_image_called_like_the_owner_is_the_project_of_a_repository_of_a_common_name() {
+    let text = "# Official lamp image\n\nRun lamps.\n\n```sh\ndocker run -d -p 8080:80 adminer\n```\n";
+    let import = |owner, name| repository(owner, name, "README.md", text);
+    assert_eq!(image(&import("adminer", "docker")), Some("adminer"));
+    assert_eq!(image(&import("adminer", "lamps")), None);
 }
