@@ -1,8 +1,8 @@
 //! Puts the facts together from what the rules find.
 
-use super::container::Container;
+use super::container::{Container, MountMap};
 use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
-use super::fields::{arch, danger, description, env, health, homepage, license, memory, name, ports};
+use super::fields::{self, arch, danger, description, env, health, homepage, license, memory, name, ports};
 use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
@@ -61,7 +61,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
         ports: published(reading, &examples),
-        volumes: volumes(&examples),
+        volumes: volumes(reading, &examples),
         arch: arch::find(reading),
         memory: memory::find(reading),
         services,
@@ -209,12 +209,18 @@ fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Po
     found
 }
 
-fn volumes(examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
-    let first = examples
-        .iter()
-        .enumerate()
-        .find(|(_, (container, _))| container.mounts.iter().any(|mount| !mount.is_commented));
-    let Some((index, (container, file))) = first else { return Vec::new() };
+fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
+    let mounts = |container: &Container| container.mounts.iter().any(|mount| !mount.is_commented);
+    // One that only shows how to put a file in tells less than a whole one.
+    let is_whole = |container: &Container| {
+        let is_kept = |mount: &MountMap| !mount.is_commented && !is_file(&mount.target);
+        !container.ports.is_empty() || container.mounts.iter().any(is_kept)
+    };
+    let mut all = examples.iter().enumerate().filter(|(_, (container, _))| mounts(container));
+    let first = all.clone().find(|(_, (container, _))| is_whole(container)).or_else(|| all.next());
+    let Some((index, (container, file))) = first else {
+        return if examples.is_empty() { Vec::new() } else { fields::volumes::listed(reading) };
+    };
     let mut found: Vec<Found<VolumeFact>> = Vec::new();
     for mount in container.mounts.iter().filter(|mount| !mount.is_commented) {
         if found.iter().any(|known| known.value.path == mount.target) {
@@ -234,6 +240,12 @@ fn volumes(examples: &[(&Container, &str)]) -> Vec<Found<VolumeFact>> {
         });
     }
     found
+}
+
+/// Whether a path has the ending of a file.
+fn is_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && (2..=5).contains(&ending.len()))
 }
 
 fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>> {

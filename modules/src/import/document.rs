@@ -80,14 +80,16 @@ pub struct Span {
 pub enum Style {
     Code,
     Strong,
+    Emphasis,
     Link(String),
     Image { alt: String, url: String },
 }
 
 impl Rich {
-    /// The text in lower case, made once: a place in it need not be the same place in the text.
+    /// The text in lower case with a blank where a line ends, made once: a place in it need not be the same place in
+    /// the text.
     pub fn lower(&self) -> &str {
-        self.lower.get_or_init(|| self.text.to_lowercase())
+        self.lower.get_or_init(|| self.text.to_lowercase().replace('\n', " "))
     }
 
     /// The code in it, with where it begins.
@@ -106,7 +108,7 @@ impl Rich {
     pub fn links(&self) -> impl Iterator<Item = (&str, &str)> {
         self.spans.iter().filter_map(|span| match &span.style {
             Style::Link(url) => Some((&self.text[span.range.clone()], url.as_str())),
-            Style::Code | Style::Strong | Style::Image { .. } => None,
+            Style::Code | Style::Strong | Style::Emphasis | Style::Image { .. } => None,
         })
     }
 
@@ -114,7 +116,7 @@ impl Rich {
     pub fn images(&self) -> impl Iterator<Item = (&str, &str)> {
         self.spans.iter().filter_map(|span| match &span.style {
             Style::Image { alt, url } => Some((alt.as_str(), url.as_str())),
-            Style::Code | Style::Strong | Style::Link(_) => None,
+            Style::Code | Style::Strong | Style::Emphasis | Style::Link(_) => None,
         })
     }
 }

@@ -14,3 +14,4 @@ pub mod license;
 pub mod memory;
 pub mod name;
 pub mod ports;
+pub mod volumes;

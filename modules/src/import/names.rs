@@ -179,7 +179,11 @@ impl Identity {
     pub fn owns_image(&self, image: &ImageName) -> u8 {
         let short = image.short().to_ascii_lowercase();
         let namespace = image.repository.rsplit('/').nth(1).unwrap_or_default();
-        let is_owner = !namespace.is_empty() && squeeze(namespace) == squeeze(&self.owner);
+        // `lantern/docker` is where the image `lantern` comes from.
+        let is_of_owner =
+            || squeeze(&short) == squeeze(&self.owner) && tokens(&self.repository).next().is_none();
+        let is_owner =
+            if namespace.is_empty() { is_of_owner() } else { squeeze(namespace) == squeeze(&self.owner) };
         let named = self.owns(&short);
         // An exporter for a database is not that database, though its name has the other's in it.
         let is_support = SUPPORT.contains(&short.as_str());

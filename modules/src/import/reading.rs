@@ -254,7 +254,8 @@ pub fn is_program(language: &str) -> bool {
         .contains(&language)
 }
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 35] = [
+    "git",
     "docker",
     "podman",
     "nerdctl",

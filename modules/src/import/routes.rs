@@ -165,6 +165,9 @@ fn container_route(
     if !is_pullable(reading, evidence, &image) || reading.identity.owns_image(&image) == 0 {
         return None;
     }
+    if images::is_companion(reading, evidence, &image) {
+        return None;
+    }
     let mut route = Route::new(Method::DockerRun, run, text_of_run);
     let has_gap = |text: &String| text.contains(['<', '[', '{']) && text.len() > 2;
     route.is_partial = run.is_inline && run.value.ports.is_empty() && run.value.mounts.is_empty()
@@ -239,7 +242,15 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
             && (command.program() == "git" && command.word(1) == "clone"
                 || matches!(command.program(), "wget" | "curl") && command.text.contains("compose"))
     });
-    (is_named || is_fetched).then(|| {
+    // In a section on installing the words are enough, unless what it starts is for trying or testing.
+    let section = up.block.and_then(|at| reading.document.sections.get(reading.block(at).section));
+    let before = up.block.and_then(|at| at.checked_sub(1)).map(|at| reading.block(at).rich.lower());
+    let is_of_many = |text: &str| words::any(text, &["sample", "example", "each ", "demo"]);
+    let is_told = section
+        .is_some_and(|section| words::topic(&section.title) == Topic::Install && !is_of_many(&section.lower))
+        && !before.is_some_and(is_of_many)
+        && !up.value.words.iter().any(|word| words::any(&word.text, &["dev", "test", "example"]));
+    (is_named || is_fetched || is_told).then(|| {
         let mut route = Route::new(Method::Compose, up, &up.value.text);
         route.is_partial = true;
         route

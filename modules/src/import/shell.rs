@@ -134,6 +134,12 @@ fn continued(line: &str) -> Option<usize> {
         let is_escaped = rest.ends_with('\\');
         return (!is_escaped).then_some(rest.len());
     }
+    // A comment behind the mark is a slip: the shell would end the command there.
+    if let Some((before, after)) = trimmed.rsplit_once(" \\")
+        && after.trim_start().starts_with('#')
+    {
+        return Some(before.len());
+    }
     let rest = trimmed.strip_suffix(['^', '`'])?;
     // A closing backtick has a partner.
     let is_pair = trimmed.ends_with('`') && rest.matches('`').count() % 2 == 1;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::assemble::Assembled;
 use super::draft;
 use super::facts::{Facts, Found, Kind};
+use super::image::ImageName;
 use super::provenance::{Trace, Warning, trace};
 use super::reading::Reading;
 use super::routes::{Method, Route};
@@ -85,11 +86,18 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         .iter()
         .filter(|route| route.method.is_packaged() && route.topic != Topic::Kubernetes)
         .collect();
-    let is_contained = usable.iter().any(|route| route.container.is_some());
+    let is_contained = usable.iter().any(|route| is_service(reading, route));
     let is_named_only =
         usable.iter().all(|route| route.container.is_none() || route.method == Method::ImageName);
     let description = assembled.facts.description.as_ref().map_or("", |found| found.value.as_str());
-    if (!is_contained || is_named_only) && library::is_library(reading, description, &usable) {
+    let is_tool = |route: &&Route| route.container.is_some() && !is_service(reading, route);
+    let started: Vec<&Route> = usable.iter().copied().filter(|route| !is_tool(route)).collect();
+    let cluster = routes.iter().find(|route| matches!(route.method, Method::Helm | Method::Kubectl));
+    let is_for_cluster = cluster.is_some() && usable.is_empty();
+    if (!is_contained || is_named_only)
+        && !is_for_cluster
+        && library::is_library(reading, description, &started)
+    {
         let place = usable
             .first()
             .map_or_else(String::new, |route| format!(" ({}:{})", route.origin.file, route.origin.line));
@@ -98,10 +106,11 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
     }
-    if !usable.is_empty() || is_source_enough(reading, routes) {
+    let is_beside = |route: &&Route| cluster.is_some() && is_client(reading, route);
+    if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
         return None;
     }
-    if let Some(route) = routes.iter().find(|route| matches!(route.method, Method::Helm | Method::Kubectl)) {
+    if let Some(route) = cluster {
         let place = format!("{}:{}", route.origin.file, route.origin.line);
         return Some((Reason::KubernetesOnly, format!("it is installed into Kubernetes only ({place})")));
     }
@@ -120,6 +129,31 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
     ))
 }
 
+/// A container, unless it is shown without a port and of another name or gone when its command ends: a tool.
+fn is_service(reading: &Reading, route: &Route) -> bool {
+    let is_gone = route.command.split_whitespace().any(|word| word == "--rm");
+    route.container.as_ref().is_some_and(|container| {
+        if is_gone && container.ports.is_empty() && container.mounts.is_empty() && container.env.is_empty() {
+            return false;
+        }
+        let image = container.image.as_deref().and_then(ImageName::parse);
+        image.is_none_or(|image| reading.identity.owns_image(&image) > 1) || !container.ports.is_empty()
+    })
+}
+
+/// A program to be downloaded that is not named like the project: beside what goes into a cluster, what one talks to
+/// it with.
+fn is_client(reading: &Reading, route: &Route) -> bool {
+    let file = route.command.split_whitespace().rev().find(|word| word.contains("/releases/"));
+    let name = file.and_then(|file| file.rsplit('/').next()).unwrap_or_default();
+    let program = name.split(['-', '_', '.', '$']).next().unwrap_or_default();
+    let words = name.split(['.', '$']).next().unwrap_or_default();
+    route.method == Method::BinaryDownload
+        && program.len() > 1
+        && !reading.identity.owns(program)
+        && !reading.identity.owns(words)
+}
+
 /// A clone that the text then builds and starts, in a section about installing.
 fn is_source_enough(reading: &Reading, routes: &[Route]) -> bool {
     let Some(clone) = routes
@@ -135,6 +169,8 @@ fn is_source_enough(reading: &Reading, routes: &[Route]) -> bool {
             "npm" | "yarn" | "pnpm" | "bun" => ["start", "serve", "run"].contains(&command.word(1)),
             "python" | "python3" | "node" | "java" | "php" => command.words.len() > 1,
             "make" => command.word(1).contains("install") || command.word(1).contains("run"),
+            "go" => ["build", "run", "install"].contains(&command.word(1)),
+            "cargo" => command.word(1) == "run" || command.word(1) == "build" && command.has("--release"),
             "docker-compose" => true,
             "docker" => command.word(1) == "compose" || command.word(1) == "run",
             program => program.ends_with(".sh") || command.word(0).starts_with("./"),

@@ -225,7 +225,6 @@ static ELSEWHERE: WordList = WordList::new(&[
     "donat",
     "support the",
     "who uses",
-    "users",
     "inspired",
     "comparison",
     "other projects",
@@ -283,9 +282,18 @@ pub fn topic(title: &str) -> Topic {
         () if KUBERNETES.is_in(&title) => Topic::Kubernetes,
         () if INSTALL.is_in(&title) && !has(&["update", "updating"]) => Topic::Install,
         () if UPKEEP.is_in(&title) => Topic::Upkeep,
-        () if ELSEWHERE.is_in(&title) => Topic::Elsewhere,
+        () if ELSEWHERE.is_in(&title) || is_list_of_users(&title) => Topic::Elsewhere,
         () => Topic::Other,
     }
+}
+
+/// "Users", "Some known users", not "Adding users" or "Registration of new users".
+fn is_list_of_users(title: &str) -> bool {
+    const VERBS: [&str; 14] = [
+        "manag", "add", "creat", "regist", "remov", "delet", "disabl", "invit", "default", "multiple", "new",
+        "set", "for ", " of ",
+    ];
+    title.trim_end().ends_with("users") && title.split_whitespace().count() < 4 && !any(title, &VERBS)
 }
 
 /// Whether one of the words is in a text of lower case.

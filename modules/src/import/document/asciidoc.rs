@@ -44,6 +44,9 @@ impl Reader {
             self.define(name, value);
         } else if ["----", "....", "```"].iter().any(|fence| text.starts_with(fence)) {
             return self.listing(lines, at);
+        } else if text.starts_with("////") {
+            let comment = lines[at + 1..].iter().take_while(|line| line.trim_end() != text);
+            return at + comment.count() + 2;
         } else if text.starts_with("|===") {
             return self.table(lines, at);
         } else if text.is_empty() || FENCES.contains(&text) || text.starts_with("====") {

@@ -89,14 +89,14 @@ impl Reader {
             Tag::TableHead | Tag::TableRow => builder.open_row(line),
             Tag::TableCell => builder.open_cell(false),
             Tag::Strong => builder.start(Style::Strong),
+            Tag::Emphasis => builder.start(Style::Emphasis),
             Tag::Link { dest_url, .. } => {
                 builder.ensure_open(line);
                 builder.start(Style::Link(dest_url.into_string()));
             }
             Tag::Image { dest_url, .. } => self.image = Some((dest_url.into_string(), String::new())),
             Tag::HtmlBlock => self.html = Some((String::new(), line)),
-            Tag::Emphasis
-            | Tag::List(_)
+            Tag::List(_)
             | Tag::Strikethrough
             | Tag::Superscript
             | Tag::Subscript
@@ -123,6 +123,7 @@ impl Reader {
             TagEnd::TableRow => builder.close_row(),
             TagEnd::TableCell => builder.close_cell(),
             TagEnd::Strong => builder.end(|style| *style == Style::Strong),
+            TagEnd::Emphasis => builder.end(|style| *style == Style::Emphasis),
             TagEnd::Link => builder.end(|style| matches!(style, Style::Link(_))),
             TagEnd::Image => {
                 if let Some((url, alt)) = self.image.take() {
@@ -136,8 +137,7 @@ impl Reader {
                     builder.end_html_block();
                 }
             }
-            TagEnd::Emphasis
-            | TagEnd::List(_)
+            TagEnd::List(_)
             | TagEnd::Strikethrough
             | TagEnd::Superscript
             | TagEnd::Subscript

@@ -258,6 +258,22 @@ impl<'t> Reader<'t> {
         let target = options.get("target").cloned();
         inline::image(&mut self.builder, options.get("alt").map_or("", String::as_str), url, target);
         self.builder.close();
+        self.caption(&body, number);
+    }
+
+    /// The words below a figure.
+    fn caption(&mut self, body: &str, number: u32) {
+        let words = body
+            .lines()
+            .enumerate()
+            .skip_while(|(_, line)| line.trim().is_empty() || field(line.trim()).is_some());
+        let words: Vec<(usize, &str)> = words.take_while(|(_, line)| !line.trim().is_empty()).collect();
+        let Some((offset, _)) = words.first() else { return };
+        let line = number + 1 + u32::try_from(*offset).unwrap_or(0);
+        let text = words.iter().map(|(_, line)| line.trim()).collect::<Vec<_>>().join("\n");
+        self.builder.open(Kind::Paragraph, line);
+        inline::feed(&mut self.builder, &text, &self.names);
+        self.builder.close();
     }
 }
 

@@ -184,10 +184,22 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
             let text = &before.rich.text;
             INTRODUCES.is_in(before.rich.lower()) || !text.contains("://") && NAMES.is_match(text)
         });
-    let in_section =
-        words::any(title, &["architect", "platform", "架构", "平台", "アーキテクチャ", "supported arch"]);
+    let in_section = words::any(
+        title,
+        &[
+            "architect",
+            "platform",
+            "架构",
+            "平台",
+            "アーキテクチャ",
+            "requirement",
+            "要求",
+            "動作環境",
+            "requisitos",
+        ],
+    );
     for sentence in super::description::sentences(&block.rich.text) {
-        let lower = sentence.to_lowercase();
+        let lower = sentence.to_lowercase().replace('\n', " ");
         if DENIES.is_in(&lower) {
             continue;
         }

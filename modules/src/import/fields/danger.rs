@@ -42,6 +42,10 @@ pub fn find(
         if values.into_iter().flatten().any(|value| WEAK.contains(&value.to_lowercase().as_str())) {
             push(&mut found, "default credentials".to_owned(), known.origin.clone());
         }
+        let stated = known.value.default.as_deref().unwrap_or_default();
+        if is_password(&known.value.name) && is_ready(stated) && !is_named_after(&known.value.name, stated) {
+            push(&mut found, "default credentials".to_owned(), known.origin.clone());
+        }
     }
     credentials(reading, &mut found);
     found
@@ -97,6 +101,10 @@ fn of_container(container: &Container, file: &str, found: &mut Vec<Found<String>
             add("default credentials".to_owned(), entry.line);
         }
     }
+}
+
+fn is_password(name: &str) -> bool {
+    name.to_ascii_uppercase().split('_').any(|part| matches!(part, "PASSWORD" | "PASSWD" | "PASS"))
 }
 
 /// Whether a variable's name says that its value is secret.
@@ -229,7 +237,13 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         let lower = block.rich.lower();
         let title = reading.section(block).lower.as_str();
         let about_demo = words::any(title, &["demo", "体验", "演示", "try it", "デモ", "online"]);
-        if !about_demo && !words::any(lower, &["demo", "演示", "体验"]) && DEFAULT_LOGIN.is_match(text) {
+        // "See there what the default password is" tells none.
+        let is_asked = words::any(lower, &["what the default", "which default"]);
+        if !about_demo
+            && !is_asked
+            && !words::any(lower, &["demo", "演示", "体验"])
+            && DEFAULT_LOGIN.is_match(text)
+        {
             push(found, "default credentials".to_owned(), reading.origin(block.line));
             break;
         }

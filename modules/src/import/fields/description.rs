@@ -126,6 +126,8 @@ static NOT: WordList = WordList::new(&[
     "follow ",
     "copyright",
     "update:",
+    "abbreviation",
+    "stands for",
 ]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
@@ -173,9 +175,10 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let length = text.chars().count();
     let level = match block.kind {
         Kind::Heading(level) => level,
-        Kind::Paragraph
+        Kind::Paragraph | Kind::Quote
             if block.rich.spans.iter().any(|span| {
-                span.style == Style::Strong && span.range.len() + 4 > block.rich.text.trim().len()
+                matches!(span.style, Style::Strong | Style::Emphasis)
+                    && span.range.len() + 4 > block.rich.text.trim().len()
             }) =>
         {
             3
@@ -197,7 +200,7 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     };
     let fits = index < 25
         && (level >= 3 || level == 2 && is_first())
-        && (12..120).contains(&length)
+        && (12..if is_first() { MAX } else { 120 }).contains(&length)
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
@@ -261,7 +264,7 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
     score -= if sentence.ends_with('!') && !IS.is_in(&lower) { 5 } else { 0 };
     score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
-    score -= if lower.starts_with("this repository ") { 6 } else { 0 };
+    score -= if lower.starts_with("this repository ") || lower.starts_with("update ") { 6 } else { 0 };
     // How to set it up is no place to say what it is.
     score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
     let is_about_settings =

@@ -67,6 +67,10 @@ pub fn is_settable(name: &str) -> bool {
             | "CGO_ENABLED"
             | "GOOS"
             | "GOARCH"
+            | "GOPROXY"
+            | "GO111MODULE"
+            | "TERM"
+            | "DEBIAN_FRONTEND"
             | "PYTHONPATH"
             | "VERSION"
             | "COMPOSE_PROJECT_NAME"
@@ -129,7 +133,12 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             }
             Kind::Item => env_text::from_item(reading, index, block, &mut variables),
             Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
-            Kind::Paragraph | Kind::Quote => env_text::from_sentence(reading, index, block, &mut variables),
+            Kind::Paragraph | Kind::Quote => {
+                if env_text::is_definition(block) {
+                    env_text::from_item(reading, index, block, &mut variables);
+                }
+                env_text::from_sentence(reading, index, block, &mut variables);
+            }
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
         }
     }
@@ -193,7 +202,7 @@ fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     };
     for block in reading.prose().filter(says) {
         for sentence in super::description::sentences(&block.rich.text) {
-            let lower = sentence.to_lowercase();
+            let lower = sentence.to_lowercase().replace('\n', " ");
             if sentence.len() > 400 || !DEMANDS.is_in(&lower) || lower.contains(" if ") {
                 continue;
             }

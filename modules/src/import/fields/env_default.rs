@@ -108,6 +108,11 @@ pub fn speaks_of_default(text: &str) -> bool {
     DEFAULT_WORDS.is_in(text)
 }
 
+static CALLED: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)`([^`\n]{1,60})` ?[(（](?:the |is )?(?:default|默认|預設|デフォルト)[)）]";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
 /// A default that is stated in words.
 pub fn default_in_words(cell: &Rich) -> Option<String> {
     let marked = marked(cell);
@@ -117,6 +122,9 @@ pub fn default_in_words(cell: &Rich) -> Option<String> {
 pub fn default_in(text: &str) -> Option<String> {
     if !DEFAULT_WORDS.is_in(&text.to_lowercase()) {
         return None;
+    }
+    if let Some(called) = CALLED.captures(text) {
+        return value(&called[1]);
     }
     let found = DEFAULT.captures(text)?;
     let start = found.get(0)?.start();

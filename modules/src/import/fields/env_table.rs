@@ -12,6 +12,7 @@ struct Columns {
     name: usize,
     default: Option<usize>,
     required: Option<usize>,
+    optional: Option<usize>,
     description: Option<usize>,
 }
 
@@ -86,6 +87,8 @@ fn columns(header: &[Rich]) -> Columns {
             columns.default.get_or_insert(index);
         } else if words::REQUIRED.is_in(&text) || text.contains("是否") {
             columns.required.get_or_insert(index);
+        } else if words::OPTIONAL.is_in(&text) {
+            columns.optional.get_or_insert(index);
         } else if DESCRIPTION.is_in(&text) {
             columns.description.get_or_insert(index);
         } else if NAME.is_in(&text) && columns.name == usize::MAX {
@@ -151,7 +154,9 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
                 .and_then(env_default::default_in_words)
         });
         let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
-        let required = marked.unwrap_or_else(|| requirement(&format!("{} {description}", name_cell.text)));
+        let spared = cell(columns.optional).map(|cell| is_yes(&cell.text).map(|is_optional| !is_optional));
+        let required =
+            marked.or(spared).unwrap_or_else(|| requirement(&format!("{} {description}", name_cell.text)));
         let example = name_cell
             .text
             .split_once('=')

@@ -112,7 +112,19 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         description: short(description),
         is_commented: false,
     };
+    let further = env_usage::named_together(&block.rich, &fact);
     variables.add(fact, reading.origin(block.line), Confidence::Read);
+    further.into_iter().for_each(|fact| variables.add(fact, reading.origin(block.line), Confidence::Read));
+}
+
+/// A paragraph that defines what its first word names: the name on a line of its own, or before a colon or a dash.
+pub fn is_definition(block: &Block) -> bool {
+    let text = block.rich.text.trim_start();
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+    let after = &text[name.len()..];
+    let is_apart = after.starts_with(['\n', ':', '：'])
+        || [" - ", " – ", " — ", " : ", " (default"].iter().any(|mark| after.starts_with(mark));
+    is_apart && is_upper_name(name) && name.contains('_')
 }
 
 /// `-e KEY=value`: how variables are set, and none.
@@ -301,20 +313,28 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     }
 }
 
-/// "Setting `NAME` to `true`", where other variables are known already.
+/// "Setting `NAME` to `true`", "set `NAME=true`" where other variables are known; "the `NAME` option" of a container.
 fn told_to_set(reading: &Reading, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     let in_file = || [".conf", ".ini", ".toml", ".py", ".cfg", ".json"].iter().any(|end| text.contains(end));
-    if variables.found.is_empty() || text.len() > 3000 || block.rich.spans.is_empty() {
+    if text.len() > 3000 || block.rich.spans.is_empty() {
         return;
     }
     for (at, code) in block.rich.code() {
+        let (name, value) = code.split_once('=').unwrap_or((code, ""));
+        if !is_upper_name(name) || !super::env::is_settable(name) || in_file() {
+            continue;
+        }
         let word = text[..at].trim_end_matches(['`', ' ']).rsplit([' ', '\n', '，', '。']).next();
         let before = word.unwrap_or_default().to_lowercase();
         let after = text[at + code.len()..].trim_start_matches('`');
         let is_set = ["set", "setting", "设置", "設定"].iter().any(|verb| before.ends_with(verb));
-        if is_upper_name(code) && code.contains('_') && is_set && after.starts_with(" to ") && !in_file() {
-            let fact = EnvFact { name: code.to_owned(), ..EnvFact::default() };
+        let is_told = !variables.found.is_empty()
+            && is_set
+            && (name.contains('_') && after.starts_with(" to ") || !value.is_empty());
+        let is_called = name.contains('_') && after.starts_with(" option") && !reading.runs.is_empty();
+        if is_told || is_called {
+            let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
             variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
         }
     }
@@ -330,7 +350,7 @@ fn near(text: &str, start: usize, end: usize) -> String {
     while !text.is_char_boundary(to) {
         to += 1;
     }
-    format!(" {} ", text[from..to].to_lowercase())
+    format!(" {} ", text[from..to].to_lowercase().replace('\n', " "))
 }
 
 /// A heading that is a name: "### `NAME`".

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::env::{Variables, short};
 use super::env_default::{default_in, value};
 use super::env_text::is_upper_name;
-use crate::import::document::Block;
+use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
 use crate::import::shell;
@@ -80,13 +80,46 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
     }
 }
 
+/// "`USER` and `PASSWORD` - …": what stands beside the first name of an item, told in the same words.
+pub fn named_together(rich: &Rich, first: &EnvFact) -> Vec<EnvFact> {
+    let mut end = None;
+    let mut names = Vec::new();
+    for (at, code) in rich.code().take(20) {
+        let is_joined = end.is_none_or(|end| {
+            let between = rich.text.get(end..at).unwrap_or("-");
+            matches!(between.trim(), "," | "and" | ", and" | "&" | "/" | "or")
+        });
+        if !is_joined || !is_upper_name(code) || end.is_none() && code != first.name {
+            break;
+        }
+        end = Some(at + code.len());
+        names.push(code);
+    }
+    let told = |name: &str| EnvFact { name: name.to_owned(), default: None, example: None, ..first.clone() };
+    names.into_iter().skip(1).map(told).collect()
+}
+
+/// In sentences of a usage text: "defaults to the environment variable NAME", over the end of a line too.
+static TOLD: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\benvironment\s+variable\s+`?([A-Z][A-Z0-9_]{2,})\b|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)`?\s+environment\s+variable",
+    )
+});
+
 pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let told = text.contains("environment").then(|| TOLD.captures_iter(text).take(200));
+    for found in told.into_iter().flatten() {
+        let Some(name) = found.get(1).or_else(|| found.get(2)) else { continue };
+        let fact = EnvFact { name: name.as_str().to_owned(), ..EnvFact::default() };
+        variables.add(fact, reading.origin(block.line_at(name.start())), Confidence::Read);
+    }
     let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();
     for (offset, line) in lines.iter().enumerate() {
         for found in USAGE.captures_iter(line) {
             let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
             // `--env NAME=x` is an option of another program.
-            if before == Some('-') {
+            if before == Some('-') || !super::env::is_settable(&found[1]) {
                 continue;
             }
             // The default stands on the line, or in brackets of its own on the next.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::import::document::Kind;
+use crate::import::document::{Block, Kind};
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
@@ -157,18 +157,58 @@ fn section(reading: &Reading) -> Option<(String, u32)> {
         })
         .map(|(at, _)| at)
         .collect();
+    let mut choice = String::new();
     for block in reading.document.blocks.iter().filter(|block| sections.contains(&block.section)) {
         if let Kind::Table(_) = block.kind {
             continue;
         }
-        if let Some(name) = expression(&block.rich.text) {
+        let text = &block.rich.text;
+        // "Either of", and each of them in an item of its own.
+        if spdx(text).is_none() && CHOICE.is_match(text) && text.len() < 400 {
+            choice = listed(reading, block);
+        }
+        let is_listed = !choice.is_empty() && matches!(block.kind, Kind::Item);
+        if let Some(name) = expression(if is_listed { &choice } else { text }) {
             return Some((name, block.line));
         }
-        if let Some(name) = block.rich.images().find_map(|(alt, url)| static_badge(alt, url)) {
+        if let Some(name) = wording(&head_of(text)) {
+            return Some((name.to_owned(), block.line));
+        }
+        if let Some(name) = block.rich.links().find_map(|(_, url)| address(url)) {
+            return Some((name, block.line));
+        }
+        // What it is made of has licences of its own.
+        if words::any(block.rich.lower(), &["third party", "third-party"]) {
+            return None;
+        }
+        let named = |(alt, url)| static_badge(alt, url).or_else(|| spdx(alt));
+        if let Some(name) = block.rich.images().find_map(named) {
             return Some((name.to_owned(), block.line));
         }
     }
     None
+}
+
+/// The licence that an address leads to.
+fn address(url: &str) -> Option<String> {
+    if let Some((_, path)) = url.split_once("creativecommons.org/licenses/") {
+        let (kind, rest) = path.split_once('/')?;
+        let version =
+            rest.split('/').next().filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))?;
+        return Some(format!("CC-{}-{version}", kind.to_uppercase()));
+    }
+    let file = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let is_free = file.to_ascii_lowercase().starts_with("unlicense") || url.contains("//unlicense.org");
+    is_free.then(|| "Unlicense".to_owned())
+}
+
+/// The words of a block and of the items that follow it.
+fn listed(reading: &Reading, block: &Block) -> String {
+    let blocks = &reading.document.blocks;
+    let first = blocks.partition_point(|other| other.line <= block.line);
+    let items = blocks[first..].iter().take_while(|item| matches!(item.kind, Kind::Item)).take(6);
+    let items: Vec<&str> = items.map(|item| item.rich.text.as_str()).collect();
+    format!("{}\n{}", block.rich.text, items.join("\n"))
 }
 
 fn badge(reading: &Reading) -> Option<(String, u32)> {
@@ -202,7 +242,8 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         .iter()
         .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
-        if !WORDS.is_in(block.rich.lower()) {
+        let is_of_others = || words::any(&reading.section(block).lower, &["attribution", "third part"]);
+        if !WORDS.is_in(block.rich.lower()) || is_of_others() {
             continue;
         }
         for sentence in super::description::sentences(&block.rich.text) {
@@ -252,26 +293,30 @@ fn file(files: &Files) -> Option<Found<String>> {
                 && ["LICENSE", "LICENCE", "COPYING", "UNLICENSE"].iter().any(|name| upper.starts_with(name))
         })?
         .to_owned();
-    let text = files.text(&path)?;
-    let head: String = text
-        .chars()
-        .take(1500)
-        .collect::<String>()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_lowercase();
-    let name =
-        match () {
-            () if head.contains("permission is hereby granted, free of charge") => "MIT",
-            () if head.contains("permission to use, copy, modify, and/or distribute") => "ISC",
-            () if head.contains("redistributions in binary form")
-                || head.contains("redistribution and use") =>
-            {
-                if text.to_lowercase().contains("neither the name") { "BSD-3-Clause" } else { "BSD-2-Clause" }
-            }
-            () if head.contains("this is free and unencumbered software") => "Unlicense",
-            () => spdx(&head)?,
-        };
+    let head = head_of(&files.text(&path)?);
+    let name = wording(&head).or_else(|| spdx(&head[..floor(&head, 1500)]))?;
     Some(Found::inferred(name.to_owned(), Origin { file: path, line: 1 }))
+}
+
+/// The beginning of a text in lower case, on one line.
+fn head_of(text: &str) -> String {
+    let head = &text[..floor(text, 3000)];
+    head.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The licence whose own words these are.
+fn wording(head: &str) -> Option<&'static str> {
+    match () {
+        () if head.contains("permission is hereby granted, free of charge") => Some("MIT"),
+        () if head.contains("permission to use, copy, modify, and/or distribute") => Some("ISC"),
+        () if head.contains("redistributions in binary form") || head.contains("redistribution and use") => {
+            Some(if head.contains("neither the name") { "BSD-3-Clause" } else { "BSD-2-Clause" })
+        }
+        () if head.contains("this is free and unencumbered software") => Some("Unlicense"),
+        () => None,
+    }
 }

@@ -127,7 +127,7 @@ fn amounts(reading: &Reading) -> Vec<(Found<u64>, bool)> {
 }
 
 fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {
-    let lower = format!(" {}", text.to_lowercase());
+    let lower = format!(" {}", text.to_lowercase().replace('\n', " "));
     let is_required = || {
         let titles = reading.document.path(block.section);
         NEED.is_in(&lower)

@@ -15,7 +15,7 @@ fn regex(pattern: &str) -> Regex {
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.\n]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
+        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
     )
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
@@ -101,7 +101,11 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     {
         let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
         let at = found.get(0).map_or(0, |whole| whole.start());
-        take(best, 5 - penalty, number, || block.line_at(at));
+        // What the option is by default comes before the address that an example shows.
+        let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let mut words = text[line..at + found[0].len()].split([' ', ',', '=']);
+        let is_option = found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
+        take(best, if is_option { 6 } else { 5 } - penalty, number, || block.line_at(at));
     }
 }
 

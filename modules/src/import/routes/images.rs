@@ -103,8 +103,10 @@ const PLACEHOLDERS: [&str; 14] = [
 
 /// Whether an image can be pulled, as far as the text tells.
 pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) -> bool {
-    let parts = || image.repository.split('/').map(str::to_lowercase);
-    let is_gap = parts().any(|part| {
+    // An owner may well be called like a gap to fill.
+    let owner = reading.identity.owner.to_lowercase();
+    let mut parts = image.repository.split('/').map(str::to_lowercase).filter(|part| *part != owner);
+    let is_gap = parts.any(|part| {
         PLACEHOLDERS.contains(&part.as_str())
             || part.starts_with("your")
             || part.starts_with("my-")
@@ -132,6 +134,24 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) ->
         return is_said_official || !is_built_anywhere;
     }
     true
+}
+
+/// Whether an image is only run beside that of the project: of no name that the project has, where a badge shows the
+/// page of another that is run too.
+pub fn is_companion(reading: &Reading, evidence: &Evidence, image: &ImageName) -> bool {
+    let owned = reading.identity.owns_image(image);
+    let runs =
+        || reading.runs.iter().filter_map(|run| run.value.image.as_deref()).filter_map(ImageName::parse);
+    // Of images that the owner has, the one with the project's name is the project.
+    if owned == 2 && runs().any(|other| reading.identity.owns_image(&other) > 2) {
+        return true;
+    }
+    if owned > 1 || evidence.is_published(image) {
+        return false;
+    }
+    let badges = evidence.linked.iter().filter(|link| link.is_badge);
+    let shown: BTreeSet<String> = badges.map(|link| ImageName::canonical(&link.repository)).collect();
+    !shown.is_empty() && runs().any(|other| shown.contains(&ImageName::canonical(&other.repository)))
 }
 
 /// The repository behind a link to a registry's page.

@@ -34,6 +34,10 @@ static OFFERS: WordList = WordList::new(&[
     "get the latest release",
 ]);
 
+/// Files of a release that are not the program.
+pub const PARTS: [&str; 8] =
+    ["thirdparty", "third-party", "third_party", "dependenc", "sample", "dataset", "/models", "-model."];
+
 pub fn find(reading: &Reading) -> Option<Route> {
     for (index, block) in reading.document.blocks.iter().enumerate() {
         let topic = reading.topic_of(block);
@@ -45,7 +49,8 @@ pub fn find(reading: &Reading) -> Option<Route> {
         }
         let is_release = |url: &str| {
             let own = url.contains("/releases") && (reading.identity.owns_url(url) || !url.contains("://"));
-            own && !url.ends_with(".md") && !url.contains("/tag/")
+            let is_part = || words::any(&url.to_lowercase(), &PARTS);
+            own && !url.ends_with(".md") && !url.contains("/tag/") && !is_part()
         };
         if !block.rich.links().any(|(text, url)| !text.trim().is_empty() && is_release(url)) {
             continue;

@@ -3,7 +3,7 @@
 use super::{Method, Route};
 use crate::import::reading::{Placed, Reading};
 use crate::import::shell::Command;
-use crate::import::words;
+use crate::import::words::{self, Topic};
 
 pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     let command = &placed.value;
@@ -27,10 +27,43 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
             Method::SourceBuild
         }
         "wget" | "curl" => return download(reading, placed),
+        program if has_script(program) || matches!(program, "sh" | "bash") && has_script(command.word(1)) => {
+            return fetched(reading, placed);
+        }
         "dpkg" if command.word(1) == "-i" && reading.identity.owns(command.word(2)) => Method::Apt,
         _ => return None,
     };
     Some(Route::new(method, placed, &command.text))
+}
+
+fn has_script(word: &str) -> bool {
+    word.ends_with(".sh") && word.len() > 3
+}
+
+/// How many commands before it may have fetched a script.
+const REACH: usize = 12;
+
+/// A script of the project that a command before has fetched: `wget …/install.sh`, then `bash install.sh`.
+fn fetched(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
+    let command = &placed.value;
+    let word = if has_script(command.word(0)) { command.word(0) } else { command.word(1) };
+    let name = format!("/{}", word.rsplit('/').next().unwrap_or(word));
+    let end = reading.commands.partition_point(|other| other.origin.line <= placed.origin.line);
+    let before = reading.commands[end.saturating_sub(REACH)..end].iter();
+    let fetches = |other: &&Placed<Command>| {
+        let words = &other.value.words;
+        matches!(other.value.program(), "wget" | "curl")
+            && words.iter().any(|word| word.text.ends_with(&name) && reading.identity.owns_url(&word.text))
+    };
+    let fetch = before.rev().find(fetches)?;
+    let text = if fetch.value.text == command.text {
+        command.text.clone()
+    } else {
+        format!("{} && {}", fetch.value.text, command.text)
+    };
+    let mut route = Route::new(Method::Script, placed, &text);
+    route.is_root = command.is_root;
+    Some(route)
 }
 
 /// A release that a command downloads.
@@ -46,6 +79,9 @@ fn download(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
         || url.ends_with(".sh")
         || [".yml", ".yaml", ".env", ".json", ".conf"].iter().any(|end| url.ends_with(end))
         || url.contains("docker-compose");
+    let is_part = words::any(&url.to_lowercase(), &super::releases::PARTS);
+    // Elsewhere a download shows what the project does, not how it is installed.
+    let is_release = is_release && !is_part && (url.contains("/releases/") || placed.topic == Topic::Install);
     let is_program = is_put_in_path(&placed.value) && !words::any(url, &CONFIGURATION);
     let is_offered = (is_release && !is_source || is_program) && reading.identity.owns_url(url);
     is_offered.then(|| Route::new(Method::BinaryDownload, placed, &placed.value.text))
@@ -113,7 +149,10 @@ pub fn script(command: &Command) -> Option<Script> {
         let next = command.pipes_to.as_deref().filter(|next| is_shell(next))?;
         let is_sudo = command.text.split('|').skip(1).any(|part| part.trim_start().starts_with("sudo"));
         let shell = format!("{} | {}{next}", command.program(), if is_sudo { "sudo " } else { "" });
-        return Some(Script { url: url(&command.text).unwrap_or_default(), shell });
+        let bare = command.words.iter().skip(1).map(|word| word.text.as_str());
+        let bare = bare.filter(|word| !word.starts_with('-')).find(|word| word.contains('.'));
+        let url = url(&command.text).or_else(|| bare.map(str::to_owned));
+        return Some(Script { url: url.unwrap_or_default(), shell });
     }
     if !is_shell(command.program()) && !matches!(command.program(), "source" | "." | "eval") {
         return None;

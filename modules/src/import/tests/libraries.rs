@@ -22,6 +22,15 @@ fn a_library_is_one_in_any_language() {
         "# Lantern\n\nLamp support for Java applications.\n\n```xml\n<dependency>\n  <groupId>org.lantern</groupId>\n  <artifactId>lantern</artifactId>\n</dependency>\n```\n",
         "# liblantern\n\nA C library for lamps.\n\n```c\n#include <lantern/lamp.h>\nint main(void) { return lantern_light(); }\n```\n",
         "lantern\n=======\n\nLantern 是一个读取灯具数据的类库。\n\n```php\nrequire_once 'vendor/autoload.php';\nuse Lantern\\Lamp;\n```\n\n```sh\ncomposer require owner/lantern\n```\n",
+        "# Lantern\n\nBuilding applications with lamps\n\n## Install\n\n`pip install lantern`\n\n## What is this?\n\nThis library aims to help with lamps.\n",
+        "# Lantern\n\n为应用而生的框架\n\n```sh\nnpm install lantern --save\n```\n\n## 快速开始\n\n```sh\nnpm install lantern-init -g\n\
+         lantern-init --type simple\nnpm run dev\nopen http://localhost:7001\n```\n",
+        "# Lantern\n\n**Lantern is an engine of lamps written in C for PHP.**\n\n```sh\ndocker run --rm owner/lantern \"php --ri lantern\"\n```\n\n\
+         ## Installation\n\n```sh\npecl install lantern\n```\n",
+        "# Lantern\n\nThe lantern driver is meant for end users.\n\n## Quick start\n\n```json\n{\n  \"dependencies\": {\n    \"lantern\": \"~2.0\"\n  }\n}\n```\n\n\
+         Start a lamp server:\n\n```sh\nlanternd --path=/data --port 27017\n```\n\n```js\nvar lantern = require('lantern');\n```\n",
+        "# lantern\n\nlantern 是一个集成了各种灯具的 web 框架。\n\n```sh\nPROXY=https://lamps.invalid go get -u github.com/owner/lantern\n```\n\n## 工具\n\n\
+         ```sh\ngo install github.com/owner/lantern/tools/wickgen@latest\ndocker run --rm -it -v `pwd`:/app other/wickgen wickgen --help\n```\n\n默认侦听在 `8888` 端口。\n",
     ];
     for text in texts {
         assert_eq!(reason(text), Some(Reason::Library), "{text}");
@@ -55,4 +64,26 @@ fn a_service_that_only_links_to_its_guides_is_no_library() {
     let text = "# Lantern\n\n[![Go Reference](https://pkg.go.dev/badge/lantern.svg)](https://pkg.go.dev/lantern)\n\nLantern is a self-hosted lamp server.\n\n\
                 See the [installation guide](https://lantern.invalid/install).\n";
     assert_eq!(reason(text), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn a_client_to_download_beside_what_goes_into_a_cluster_is_no_way() {
+    let text = "# Lamp Keeper\n\nKeeps lamps in a cluster.\n\n## Installation\n\n```sh\n\
+                wget https://github.com/owner/lamp-keeper/releases/download/v1/wickctl-linux-amd64\n\
+                kubectl create -f https://github.com/owner/lamp-keeper/releases/download/v1/controller.yaml\n```\n";
+    assert_eq!(reason(text), Some(Reason::KubernetesOnly));
+    assert_eq!(reason(&text.replace("wickctl", "lamp-keeper")), None);
+}
+
+#[test]
+fn a_clone_that_is_built_in_a_section_on_installing_is_a_way() {
+    let text = "# Lantern\n\nA lamp server.\n\n## Installation\n\n```sh\ngit clone https://github.com/owner/lantern.git\ncd lantern\ngo build\n```\n";
+    assert_eq!(reason(text), None);
+    assert_eq!(reason(&text.replace("Installation", "Development")), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn what_is_only_for_a_cluster_is_so_though_it_calls_itself_a_library() {
+    let text = "# The Lantern Library for Clusters\n\nLamps, ready to launch on Kubernetes.\n\n## TL;DR\n\n```sh\nhelm repo add lantern https://charts.lantern.invalid\nhelm install lantern/lamps\n```\n";
+    assert_eq!(reason(text), Some(Reason::KubernetesOnly));
 }

@@ -19,17 +19,29 @@ fn regex(pattern: &str) -> Regex {
 /// "is a library", "this crate provides", "Python bindings for": in the sentences that say what the project is.
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|函数库|类库|开发库|组件库|ライブラリ|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
+        r"(?i)\b(?:librar(?:y|ies)|crates?|sdk|bindings?|middleware|orm|polyfill|shim|macros?|traits?|combinators?|data structures?|algorithms?|decorators?|typings?|function(?:s|ality)?|parser|encoder|decoder|serializ\w+|api client|client for|wrapper (?:for|around|over)|frameworks?|engine for|(?:python|rust|node(?:\.js)?|go|java|php|ruby|npm|js|javascript|core) (?:package|module|plugin|client|api|port|implementation|utilit\w+|module)|plugin for|module for|package for|package (?:that )?provides|implementations? of|helpers?|drivers?|utilit(?:y|ies) (?:for|to)|toolkit for|components? for|types for|type-safe|abstractions?|interface to the|extension for)\b|\bfor (?:php|python|node(?:\.js)?|ruby|java|go(?:lang)?|rust|javascript|typescript)\.?$|函数库|类库|开发库|组件库|框架|ライブラリ|フレームワーク|bibliothek|bibliothèque|librería|biblioteca|библиотека|라이브러리",
     )
 });
 static SAYS_OUTRIGHT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:this|the) (?:crate|library|package|module|repository (?:contains|provides) (?:the |a )?(?:crate|librar\w+|bindings))\b|\b(?:is|provides|as) an? (?:[\w.-]+ ){0,6}(?:library|crate|sdk|framework|package|module|parser|engine)\b|\b(?:library|crate|bindings|sdk) (?:for|to|that|which|in|of|with|providing)\b|^an? (?:[\w.+-]+ ){0,6}(?:library|crate|sdk|parser)\b",
+        r"(?i)\b(?:this|the) (?:crate|library|package|module|repository (?:contains|provides) (?:the |a )?(?:crate|librar\w+|bindings))\b|\b(?:is|provides|as) an? (?:[\w.-]+ ){0,6}(?:library|crate|sdk|framework|package|module|parser|engine)\b|\b(?:library|crate|bindings|sdk) (?:for|to|that|which|in|of|with|providing)\b|^an? (?:[\w.+-]+ ){0,6}(?:library|crate|sdk|parser)\b|是一?[个款种套][^。，；]{0,40}(?:框架|[^数]据?库|SDK)(?:[。，；]|$)",
+    )
+});
+/// "uses the wick library to light": it has a library, it is none.
+static USES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:uses|using|based on|built (?:on|with|using|upon)|powered by|relies on|thanks to)\b[^.]{0,60}\b(?:librar|crate|sdk|framework|package|module)",
     )
 });
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|web ?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
+        r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|portal|web[ -]?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
+    )
+});
+/// "Building applications with wicks", "for your app": what others make with it.
+static OF_OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:building|build|develop(?:ing)?|creat(?:e|ing)|writing|write|for|into|your) (?:[\w.-]+ ){0,3}?(?:applications|apps|services|servers|app)\b",
     )
 });
 /// How manifests name what they need.
@@ -41,7 +53,7 @@ static MANIFEST: LazyLock<Regex> = LazyLock::new(|| {
 /// Commands that add to a program under work.
 static ADDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?m)^[\s$>]*(?:go get|composer require|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
+        r"(?m)^[\s$>]*(?:[A-Z][A-Z0-9_]*=\S+ )*(?:go get|composer require|pecl install|gem install|bundle add|cargo add|uv add|poetry add|pdm add|dotnet add package|Install-Package|flutter pub add|dart pub add|mix deps\.get|vcpkg install|conan install|luarocks install|cabal install|opam install|bower install|deno add|jsr add|(?:npm|pnpm|yarn|bun) (?:install|i|add) )(?P<rest>.*)$",
     )
 });
 
@@ -50,6 +62,8 @@ static ADDS: LazyLock<Regex> = LazyLock::new(|| {
 struct Weight {
     library: u32,
     program: u32,
+    /// A sentence of the beginning says that it is one.
+    is_outright: bool,
 }
 
 pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bool {
@@ -68,23 +82,44 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
             (true, 0) => 3,
             (true, _) => 5,
             (false, _) => 0,
-        };
+        }
+        + if code.is_saved { 3 } else { 0 };
     weigh_words(reading, description, &mut weight);
     weight.library += u32::from(routes.iter().any(|route| route.is_library_like));
     weight.library += links(reading);
     let runs = reading.commands.iter().any(|placed| is_run(reading, placed));
     weight.program += if runs { 4 } else { 0 };
-    weight.program += if routes.iter().any(is_other_route) { 4 } else { 0 };
+    let is_shown = runs || serves(description) || !ports::find(reading).is_empty();
+    // A registry of packages has as many libraries as programs.
+    let is_of_registry = |route: &&Route| matches!(route.method, Method::Pip | Method::Npm) && !is_shown;
+    let others: Vec<&&Route> = routes.iter().filter(|route| is_other_route(route)).collect();
+    weight.program += match others.as_slice() {
+        [] => 0,
+        others if others.iter().all(|route| is_of_registry(route)) => 2,
+        _ => 4,
+    };
     let is_download =
         |route: &&Route| matches!(route.method, Method::BinaryDownload | Method::Brew | Method::Package);
     weight.program += if routes.iter().any(is_download) { 2 } else { 0 };
     weight.program += if ports::find(reading).is_empty() || code.imports > 0 { 0 } else { 2 };
     match (code.line, started(reading, routes)) {
         (Some(used), Some(started)) if started < used => weight.program += 5,
-        (Some(used), Some(started)) if used < started && code.imports > 0 => weight.library += 2,
+        (Some(used), Some(started))
+            if used < started && (code.imports > 0 || code.is_saved || code.adds && weight.is_outright) =>
+        {
+            weight.library += 2;
+        }
         (_, _) => {}
     }
+    // Where the text tells no way to install it, less is enough: it is not deployable either way.
+    if routes.is_empty() && weight.program == 0 && weight.library == 2 {
+        return true;
+    }
     weight.library >= 3 && weight.library > weight.program
+}
+
+fn serves(description: &str) -> bool {
+    SERVES.is_match(&OF_OTHERS.replace_all(description, ""))
 }
 
 /// Where the text first installs or starts it as a program.
@@ -97,21 +132,26 @@ fn started(reading: &Reading, routes: &[&Route]) -> Option<u32> {
 fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     let blocks = reading.document.blocks.iter().take(30);
     let is_head = |block: &&Block| matches!(block.kind, Kind::Paragraph | Kind::Heading(1) | Kind::Quote);
-    let head: Vec<&str> = blocks
+    let on_one_line = |sentence: &str| sentence.replace('\n', " ");
+    let head: Vec<String> = blocks
         .filter(is_head)
         .flat_map(|block| description::sentences(&block.rich.text).into_iter().take(3))
         .take(8)
+        .map(on_one_line)
         .collect();
-    let sentences = || std::iter::once(description).chain(head.iter().copied());
+    let sentences = || std::iter::once(description).chain(head.iter().map(String::as_str));
     if SAYS.is_match(description) {
         weight.library += 2;
     }
-    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence)) {
+    if sentences().any(|sentence| SAYS_OUTRIGHT.is_match(sentence) && !USES.is_match(sentence))
+        || reading.document.blocks.iter().take(60).any(calls_itself_one)
+    {
+        weight.is_outright = true;
         weight.library += 3;
     } else if sentences().any(|sentence| SAYS.is_match(sentence)) {
         weight.library += 1;
     }
-    if SERVES.is_match(description) {
+    if serves(description) {
         weight.program += 2;
     }
     // What one hosts is no library, be it an implementation of something else.
@@ -137,11 +177,20 @@ fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     }
 }
 
+/// "This library …" begins a paragraph.
+fn calls_itself_one(block: &Block) -> bool {
+    let names = ["library ", "crate ", "sdk ", "framework ", "gem "];
+    let rest = matches!(block.kind, Kind::Paragraph).then(|| block.rich.lower().strip_prefix("this "));
+    rest.flatten().is_some_and(|rest| names.iter().any(|name| rest.starts_with(name)))
+}
+
 #[derive(Debug, Default)]
 struct Code {
     imports: u32,
     has_manifest: bool,
     adds: bool,
+    /// It becomes a dependency of another program.
+    is_saved: bool,
     /// Where the first of that is.
     line: Option<u32>,
 }
@@ -157,10 +206,13 @@ fn code(reading: &Reading) -> Code {
         let text = &block.rich.text;
         let is_import = imports(reading, text);
         code.imports += u32::from(is_import);
-        code.has_manifest |= MANIFEST.is_match(text) && owns_any(reading, text);
-        let is_added = ADDS.captures_iter(text).any(|found| adds(reading, &found));
+        let is_listed = MANIFEST.is_match(text) && owns_any(reading, text);
+        code.has_manifest |= is_listed;
+        let mut added = ADDS.captures_iter(text).filter(|found| adds(reading, found)).peekable();
+        let is_added = added.peek().is_some();
         code.adds |= is_added;
-        if is_import || is_added {
+        code.is_saved |= added.any(|found| found["rest"].contains("--save"));
+        if is_import || is_added || is_listed {
             code.line.get_or_insert(block.line);
         }
     }
