@@ -162,10 +162,10 @@ impl Shell<'_> {
             "tr" | "sed" | "awk" | "gawk" | "mawk" | "grep" | "egrep" | "cut" | "sort" | "uniq"
             | "gunzip" | "zcat" | "gzip" | "xz" | "xzcat" | "bzip2" | "bzcat" | "zstd" | "tar" | "jq"
             | "yq" | "envsubst" | "iconv" | "dos2unix" | "pv" => {
-                if matches!(name, "awk" | "gawk" | "mawk") {
-                    if let Some(program) = operands(arguments, "vF").first() {
-                        self.code(program, "awk", line);
-                    }
+                if matches!(name, "awk" | "gawk" | "mawk")
+                    && let Some(program) = operands(arguments, "vF").first()
+                {
+                    self.code(program, "awk", line);
                 }
                 Some(Value::tainted(input.taint))
             }
