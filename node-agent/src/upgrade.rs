@@ -23,7 +23,7 @@ use crate::fault;
 use crate::log;
 
 mod decide;
-mod files;
+pub mod files;
 mod record;
 
 use decide::{Asked, Program, Stage, Start, Upgrade};
@@ -96,7 +96,7 @@ impl Upgrades {
     /// What cannot be done is told in the log; the program that is running goes on then.
     fn begin(&self, start: &Start) {
         let done = match start {
-            Start::Run => self.files.forget_trial().map_err(UpgradeError::from),
+            Start::Run => self.files.forget_all().map_err(UpgradeError::from),
             Start::RunOnTrial => Ok(()),
             Start::Try => {
                 let Err(error) = self.hand_over();
@@ -175,14 +175,20 @@ impl Upgrades {
         }
     }
 
-    /// Notes that the build that was received is to be tried, and gives way to it.
+    /// Nothing of a build stays that did not come whole.
+    pub fn sweep(&self) {
+        self.files.sweep();
+    }
+
+    /// Notes that the build that was received is to be tried, and gives way to it: then this is true. It is false where
+    /// that was asked for before.
     ///
     /// # Errors
     /// When it is not the one that was received; this agent goes on then.
-    pub fn try_received(&self, digest: &str, within: Duration) -> Result<(), UpgradeError> {
+    pub fn try_received(&self, digest: &str, within: Duration) -> Result<bool, UpgradeError> {
         let mut record = self.lock();
         match decide::when_asked(record.as_ref(), digest) {
-            Asked::Known => return Ok(()),
+            Asked::Known => return Ok(false),
             Asked::Busy => return Err(UpgradeError::Busy),
             Asked::Begin => {}
         }
@@ -196,7 +202,7 @@ impl Upgrades {
         if taken.as_ref().is_ok_and(|found| found == digest) {
             *record = Some(upgrade);
             self.restart.send_replace(true);
-            return Ok(());
+            return Ok(true);
         }
         let error = UpgradeError::NotReceived(digest.to_owned());
         upgrade.stage = Stage::RolledBack { why: log::chain(&error) };
@@ -295,11 +301,6 @@ impl Upgrades {
 /// Whether an agent that ended by itself is to be started again all the same.
 pub fn has_open_trial(data: &DataDir) -> bool {
     decide::is_on_trial(record::read(&data.upgrade()).ok().flatten().as_ref())
-}
-
-/// Where a build lies that was received.
-pub fn received(data: &DataDir) -> PathBuf {
-    Files::of(data).received
 }
 
 /// Executes a program in this process, under a name that people know.

@@ -14,21 +14,19 @@ use crate::cli::CliError;
 use crate::config::DataDir;
 use crate::disk::{self, DiskError};
 use crate::fault;
-use crate::runtime::procfs;
-use crate::upgrade;
+use crate::upgrade::files::Files;
 
 /// Seconds for the build to say its version.
 const PROBE: libc::c_uint = 10;
 const BLOCK: usize = 64 << 10;
-/// As `node add` names what it uploads; the pid says whether somebody still writes it.
-const TEMPORARY: &str = ".node-agent.";
 
 pub fn receive_agent(data: &DataDir, text: &str, size: u64) -> Result<(), CliError> {
     let wanted = Digest::parse(text).map_err(|_| CliError::Digest { text: text.to_owned() })?;
     let folder = data.bin();
     disk::make_dir(&folder, 0o755)?;
-    sweep(&folder);
-    let temporary = Temporary(folder.join(format!("{TEMPORARY}{}", std::process::id())));
+    let files = Files::of(data);
+    files.sweep();
+    let temporary = Temporary(files.temporary(std::process::id()));
     let path = &temporary.0;
     let failed = |action| move |cause| CliError::from(DiskError::new(action, path, cause));
     let found = store(path, size).map_err(failed("write"))?;
@@ -37,7 +35,7 @@ pub fn receive_agent(data: &DataDir, text: &str, size: u64) -> Result<(), CliErr
     }
     probe(path)?;
     fault::point("upgrade.probed");
-    fs::rename(path, upgrade::received(data)).map_err(failed("rename"))?;
+    fs::rename(path, &files.received).map_err(failed("rename"))?;
     disk::sync_dir(&folder)?;
     fault::point("upgrade.received");
     Ok(())
@@ -89,18 +87,6 @@ fn probe(path: &Path) -> Result<(), CliError> {
     let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
     let said = if said.is_empty() { format!("asked for its version, {}", output.status) } else { said };
     Err(CliError::DoesNotRun { said })
-}
-
-/// Takes away what those left that died before they were through.
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)?.parse().ok());
-        if pid.is_some_and(|pid| !procfs::is_anyone(pid)) {
-            // The next one tries again.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Gone with this value, unless it has another name by then.

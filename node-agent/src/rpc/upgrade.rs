@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::code::Code;
 use proto::v1::upgrade_request::Act;
 use proto::v1::{ReceiveRequest, UpgradeReply, UpgradeRequest};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Status, Streaming};
 
 use crate::log;
@@ -13,7 +14,12 @@ use crate::upgrade::UpgradeError;
 
 pub async fn receive(rpc: &Rpc, parts: Streaming<ReceiveRequest>) -> Result<(), Status> {
     rpc.upgrades.check_ready().map_err(|error| refusal(&error))?;
-    receive::receive(&rpc.agent.data, receive::AGENT, parts).await
+    let received = receive::receive(&rpc.agent.data, receive::AGENT, parts).await;
+    if received.is_err() {
+        // The command may have been killed before it could do so.
+        rpc.upgrades.sweep();
+    }
+    received
 }
 
 pub async fn upgrade(rpc: &Rpc, request: UpgradeRequest) -> Result<UpgradeReply, Status> {
@@ -28,10 +34,11 @@ pub async fn upgrade(rpc: &Rpc, request: UpgradeRequest) -> Result<UpgradeReply,
         match act {
             Act::Look(_) => {}
             Act::Try(asked) => {
-                upgrades
-                    .try_received(&asked.digest, Duration::from_millis(asked.confirm_within_ms.into()))?;
-                // Held on until this process is another program.
-                quiet.map(tokio::sync::OwnedSemaphorePermit::forget);
+                let within = Duration::from_millis(asked.confirm_within_ms.into());
+                if let (true, Some(quiet)) = (upgrades.try_received(&asked.digest, within)?, quiet) {
+                    // Until this process is another program.
+                    quiet.forget();
+                }
             }
             Act::Confirm(asked) => upgrades.confirm(&asked.digest)?,
         }
@@ -42,7 +49,7 @@ pub async fn upgrade(rpc: &Rpc, request: UpgradeRequest) -> Result<UpgradeReply,
 }
 
 /// Nothing is under way that a restart would spoil.
-fn quiet(rpc: &Rpc) -> Result<tokio::sync::OwnedSemaphorePermit, UpgradeError> {
+fn quiet(rpc: &Rpc) -> Result<OwnedSemaphorePermit, UpgradeError> {
     if rpc.agent.installing.try_lock().is_err() {
         return Err(UpgradeError::AtWork("installing something"));
     }

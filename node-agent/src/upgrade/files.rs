@@ -10,9 +10,12 @@ use modules::digest::Digest;
 use crate::config::DataDir;
 use crate::disk::{self, DiskError};
 use crate::fault;
+use crate::runtime::procfs;
 use crate::upgrade::decide::Program;
 
 const RUNNING: &str = "/proc/self/exe";
+/// As `node add` names what it uploads, too; the pid says whether somebody still writes it.
+const TEMPORARY: &str = ".node-agent.";
 
 /// See the module's words.
 #[derive(Debug, Clone)]
@@ -54,6 +57,23 @@ impl Files {
         self.on_trial.exists()
     }
 
+    /// Where a process writes a build that is not whole yet.
+    pub fn temporary(&self, pid: u32) -> PathBuf {
+        self.folder.join(format!("{TEMPORARY}{pid}"))
+    }
+
+    /// Takes away what those left that died before they were through.
+    pub fn sweep(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)?.parse().ok());
+            if pid.is_some_and(|pid| !procfs::is_anyone(pid)) {
+                // Whoever sweeps next tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// What was received is what is tried next; nobody else can replace it from here on.
     pub fn take_received(&self) -> Result<(), DiskError> {
         self.rename(&self.received, &self.on_trial)
@@ -75,6 +95,13 @@ impl Files {
     /// No build is to be tried any more.
     pub fn forget_trial(&self) -> Result<(), DiskError> {
         remove(&self.on_trial)
+    }
+
+    /// Nor is any waited for.
+    pub fn forget_all(&self) -> Result<(), DiskError> {
+        self.sweep();
+        remove(&self.received)?;
+        self.forget_trial()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
@@ -111,6 +138,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_dead_left_is_swept_and_what_the_living_write_stays() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let data = DataDir(dir.path().to_owned());
+        fs::create_dir(data.bin()).expect("made");
+        let files = Files::of(&data);
+        let mut child = std::process::Command::new("true").spawn().expect("spawned");
+        let (dead, ours) = (files.temporary(child.id()), files.temporary(std::process::id()));
+        child.wait().expect("ended");
+        for path in [&dead, &ours, &files.received, &files.installed] {
+            fs::write(path, "").expect("written");
+        }
+        files.forget_all().expect("swept");
+        assert!(!dead.exists() && ours.exists() && !files.received.exists() && files.installed.exists());
+    }
+
+    #[test]
     fn installing_keeps_the_former_program_and_can_be_repeated_from_its_middle() {
         let dir = tempfile::tempdir().expect("tempdir");
         let data = DataDir(dir.path().to_owned());
@@ -129,6 +172,6 @@ mod tests {
         files.install().expect("installed");
         assert_eq!((text(&files.installed), text(&files.previous)), ("third".into(), "second".into()));
         assert!(!files.has_trial());
-        files.forget_trial().expect("nothing to forget is fine");
+        files.forget_all().expect("nothing to forget is fine");
     }
 }

@@ -51,10 +51,12 @@ impl Fleet {
         let confirm_within_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         let asked = Try { digest: node.digest(), confirm_within_ms };
         match node.agent.upgrade(Act::Try(asked)).await {
-            // An answer that was lost does not say that nothing was begun.
             Ok(_) => {}
-            Err(error) if error.is_absence() => {}
-            Err(error) => return Err(error.into()),
+            // An answer that was lost does not say that nothing was begun.
+            Err(error) if !matches!(error, AgentError::Call { .. }) => {}
+            Err(error) => {
+                return Err(refused(node, error, "nothing was switched; try again then".to_owned()));
+            }
         }
         fault::point("upgrade.asked");
         let watched = self.confirm_trial(node, &before, within).await;
@@ -95,15 +97,16 @@ async fn send(node: &Ready) -> Result<(), FleetError> {
     let content =
         File::open(path).await.map_err(|cause| EnrolError::ReadBinary { path: path.clone(), cause })?;
     let parcel = Parcel { digest: wire(&node.binary), size: node.binary.size, content: Box::pin(content) };
-    node.agent.receive_agent(parcel).await.map_err(|error| refused(node, error))
+    let hint = format!("nothing was switched; is {} the right one?", path.display());
+    node.agent.receive_agent(parcel).await.map_err(|error| refused(node, error, hint))
 }
 
-/// The agent has started the build, and tells what it said.
-fn refused(node: &Ready, error: AgentError) -> FleetError {
+/// What the agent itself says.
+fn refused(node: &Ready, error: AgentError, hint: String) -> FleetError {
     match &error {
-        AgentError::Call { status, .. } if !error.is_absence() => FleetError::Invalid {
+        AgentError::Call { status, .. } => FleetError::Invalid {
             message: format!("{} refused the agent: {}", node.record.name, status.message()),
-            hint: Some(format!("nothing was switched; is {} the right one?", node.binary.path.display())),
+            hint: Some(hint),
         },
         _ => error.into(),
     }

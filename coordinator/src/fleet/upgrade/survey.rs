@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream;
+use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::upgrade_event::{Ended, Outcome};
 use proto::v1::upgrade_request::{Act, Look};
@@ -86,7 +87,7 @@ impl Fleet {
                     },
                 }
             }
-            (_, Err(error)) => trouble(&record, &error, failed(error.to_string(), error.hint())),
+            (_, Err(error)) => trouble(&name, &error, failed(error.to_string(), error.hint())),
             (Some(Err(error)), Ok(_)) => failed(error.to_string(), error.hint()),
             (None, Ok(_)) => failed("its architecture is not known".to_owned(), None),
         };
@@ -105,7 +106,7 @@ impl Fleet {
 }
 
 /// What a node that did not answer, or cannot, ends as.
-fn trouble(record: &NodeRecord, error: &AgentError, failed: Ended) -> Ended {
+fn trouble(node: &NodeName, error: &AgentError, failed: Ended) -> Ended {
     if error.is_absence() {
         let hint = "the same command again when it is back".to_owned();
         return Ended { outcome: Outcome::Offline.into(), hint, ..failed };
@@ -113,7 +114,7 @@ fn trouble(record: &NodeRecord, error: &AgentError, failed: Ended) -> Ended {
     if error.is_unknown_call() {
         return Ended {
             message: "its agent is too old to be upgraded by itself".to_owned(),
-            hint: format!("`orchestrator node add {} …` again brings it up to date", record.name),
+            hint: format!("`orchestrator node add {} …` again brings it up to date", node),
             ..failed
         };
     }
@@ -123,4 +124,40 @@ fn trouble(record: &NodeRecord, error: &AgentError, failed: Ended) -> Ended {
 /// The digest as agents write it.
 pub(super) fn wire(binary: &AgentBinary) -> String {
     format!("sha256:{}", binary.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_too_old_for_the_call_is_told_from_one_that_is_away() {
+        let node = NodeName::parse("attic").expect("a name");
+        let call = |status: tonic::Status| AgentError::Call {
+            node: node.clone(),
+            operation: "upgrade itself",
+            status: Box::new(status),
+        };
+        let away = AgentError::TimedOut {
+            node: node.clone(),
+            operation: "connecting",
+            after: Duration::from_secs(4),
+        };
+        for (error, outcome, hint) in [
+            (
+                call(tonic::Status::unimplemented("")),
+                Outcome::Failed,
+                "`orchestrator node add attic …` again",
+            ),
+            (away, Outcome::Offline, "when it is back"),
+            (call(tonic::Status::permission_denied("no")), Outcome::Failed, ""),
+        ] {
+            let ended =
+                trouble(&node, &error, Ended { outcome: Outcome::Failed.into(), ..Default::default() });
+            assert_eq!(ended.outcome(), outcome, "{error}");
+            assert!(ended.hint.contains(hint), "{}", ended.hint);
+        }
+    }
 }
