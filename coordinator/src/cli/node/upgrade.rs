@@ -22,11 +22,12 @@ use crate::cli::{Context, units};
   orchestrator node upgrade --on room=attic --timeout 2m
   orchestrator node upgrade --all -o json | jq -r '.[] | select(.outcome != \"upgraded\") | .node'
 
-The agent is looked for where `node add` finds it: beside orchestrator. One node of each architecture goes first; where that
-fails, the others are not touched. An agent that cannot be reached anew within --timeout goes back by itself. What a node
-runs goes on all the while.
+The agent is looked for where `node add` finds it: beside orchestrator. One node of each
+architecture goes first; where that fails, the others are not touched. An agent that cannot be
+reached anew within --timeout goes back by itself. What a node runs goes on all the while.
 Exit status: 0 where all run this build, 1 where one failed or went back, 3 where one is offline.")]
 pub struct UpgradeArgs {
+    /// Their names
     #[arg(value_name = "NODE", required_unless_present_any = ["on", "all"])]
     nodes: Vec<String>,
     /// Those where all of these labels and capabilities hold
