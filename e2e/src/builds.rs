@@ -12,7 +12,7 @@ use crate::scene::DATA;
 /// Where a desk keeps the build that is to be sent next.
 const OFFERED: &str = "/root/agents/node-agent";
 
-/// Two builds that work and differ from the one that nodes are enrolled with.
+/// Builds that work, and differ from the one that nodes are enrolled with.
 #[derive(Debug)]
 pub struct Builds {
     desk: Host,
