@@ -119,7 +119,7 @@ impl Upgrades {
 
     /// Becomes the build on trial. From its note on, no other start tries it again.
     fn hand_over(&self) -> Result<Infallible, UpgradeError> {
-        let within = self.change(|upgrade| upgrade.stage = Stage::OnTrial)?;
+        let within = self.change(&mut self.lock(), Stage::OnTrial)?;
         fault::point("upgrade.begun");
         alarm(within + HANGS);
         let tried = become_program(&self.files.on_trial, &self.files.installed);
@@ -129,7 +129,7 @@ impl Upgrades {
 
     fn give_up(&self, why: &str) -> Result<(), UpgradeError> {
         tracing::error!(why, "the upgrade is rolled back");
-        let noted = self.change(|upgrade| upgrade.stage = Stage::RolledBack { why: why.to_owned() });
+        let noted = self.change(&mut self.lock(), Stage::RolledBack { why: why.to_owned() });
         fault::point("upgrade.given_up");
         self.files.forget_trial()?;
         noted.map(drop)
@@ -252,12 +252,13 @@ impl Upgrades {
 
     /// The restart comes also where nothing can be written: it finds a trial that has ended.
     fn end_trial(&self, within: Duration) -> Result<(), UpgradeError> {
-        if !decide::is_on_trial(self.lock().as_ref()) {
+        let mut record = self.lock();
+        if !decide::is_on_trial(record.as_ref()) {
             return Ok(());
         }
         let why = format!("it was not confirmed within {} s", within.as_secs_f32());
         tracing::error!(why, "the upgrade is rolled back");
-        let noted = self.change(|upgrade| upgrade.stage = Stage::RolledBack { why });
+        let noted = self.change(&mut record, Stage::RolledBack { why });
         fault::point("upgrade.timed_out");
         self.restart.send_replace(true);
         noted.map(drop)
@@ -279,18 +280,12 @@ impl Upgrades {
         error
     }
 
-    /// Changes the record on the disk, then in memory; gives the time of the trial.
-    fn change(&self, change: impl FnOnce(&mut Upgrade)) -> Result<Duration, UpgradeError> {
-        let mut record = self.lock();
-        let Some(mut upgrade) = record.clone() else { return Ok(Duration::ZERO) };
-        change(&mut upgrade);
-        let written = record::write(&self.path, &upgrade);
-        let within = upgrade.within;
-        if written.is_ok() {
-            *record = Some(upgrade);
-        }
-        written?;
-        Ok(within)
+    /// Gives the time of the trial. Where it cannot be written, it holds for this process all the same.
+    fn change(&self, record: &mut Option<Upgrade>, stage: Stage) -> Result<Duration, UpgradeError> {
+        let Some(upgrade) = record else { return Ok(Duration::ZERO) };
+        upgrade.stage = stage;
+        record::write(&self.path, upgrade)?;
+        Ok(upgrade.within)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Upgrade>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::builds::{self, Builds, installed, instances, running};
 use e2e::fleet::{Fleet, Wish};
-use e2e::host::Host;
+use e2e::host::{Host, Refusal};
 use e2e::kill_matrix::{self, Victim};
 use e2e::orchestrator::{Orchestrator, Outcome, eventually};
 use e2e::scene::DATA;
@@ -84,6 +84,18 @@ fn an_agent_on_this_machine_is_upgraded_too() {
     let runs = desk.run(&format!("sha256sum /proc/$(cat {data}/agent.lock)/exe")).unwrap();
     assert_eq!(runs[..64], offered);
     assert_eq!(instances(desk), ran);
+}
+
+#[test]
+fn one_way_to_a_node_is_enough_to_upgrade_it() {
+    let (fleet, cli, mut builds) = enrolled(&Wish::hosts(2));
+    let offered = builds.offer_another().unwrap();
+    let cli = builds.offered_to(&cli);
+    for (name, closed) in [("a", 7644), ("b", 22)] {
+        fleet.host(name).block_port(closed, Refusal::Reset).unwrap();
+        cli.ok(&format!("node upgrade {name}"));
+        assert_eq!(running(fleet.host(name)).unwrap(), offered, "{name} without port {closed}");
+    }
 }
 
 #[test]
