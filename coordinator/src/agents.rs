@@ -17,6 +17,7 @@ use futures::stream::BoxStream;
 use proto::code::Code;
 use proto::ids::NodeName;
 use proto::v1;
+use proto::v1::upgrade_request;
 use tokio::sync::mpsc;
 
 use crate::domain::node::NodeRecord;
@@ -72,7 +73,7 @@ pub enum AgentError {
     },
     #[error("the agent of {node} could not {operation}: {}", status.message())]
     Call { node: NodeName, operation: &'static str, status: Box<tonic::Status> },
-    #[error("could not read the package for {node}")]
+    #[error("could not read what was to be sent to {node}")]
     Package {
         node: NodeName,
         #[source]
@@ -152,6 +153,10 @@ pub trait AgentApi: Send + Sync {
     async fn apply(&self, spec: v1::NodeSpec) -> Result<v1::ApplyReply, AgentError>;
     /// Brings a package, telling how many bytes have gone; the agent checks and unpacks it while it arrives.
     async fn receive(&self, parcel: Parcel, sent: &(dyn Fn(u64) + Send + Sync)) -> Result<(), AgentError>;
+    /// Brings a build of the agent, which starts it to see whether it runs there.
+    async fn receive_agent(&self, parcel: Parcel) -> Result<(), AgentError>;
+    /// Looks how an upgrade stands, tries a build that was received, or confirms the one on trial.
+    async fn upgrade(&self, act: upgrade_request::Act) -> Result<v1::UpgradeReply, AgentError>;
     async fn logs(&self, request: v1::AgentLogsRequest) -> Result<AgentStream<v1::LogLine>, AgentError>;
     async fn exec(&self, request: v1::ExecRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError>;
     async fn act(&self, request: v1::ActRequest) -> Result<AgentStream<v1::ExecOutput>, AgentError>;

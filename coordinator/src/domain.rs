@@ -9,4 +9,5 @@ pub mod plan_check;
 pub mod plans;
 pub mod rollout;
 pub mod runs;
+pub mod upgrade;
 pub mod verdict;

@@ -47,6 +47,7 @@ mod ship;
 mod snapshot;
 mod spec;
 mod status;
+mod upgrade;
 mod views;
 pub(crate) mod wire;
 

@@ -10,6 +10,7 @@ mod random;
 mod schedule;
 mod state;
 mod sweep;
+mod upgrade;
 mod world;
 
 use anyhow::{Result, bail, ensure};
@@ -17,6 +18,7 @@ use anyhow::{Result, bail, ensure};
 pub use enrolment::sweep_enrolment;
 use schedule::Schedule;
 pub use sweep::{Extent, Victim, sweep, take_points};
+pub use upgrade::sweep_upgrade;
 pub use world::Store;
 use world::World;
 
@@ -59,13 +61,17 @@ pub fn run(kind: Kind, seed: u64, indices: impl Iterator<Item = u64>) -> Result<
 pub fn sweep_all() -> Result<()> {
     every_point_is_swept()?;
     sweep_enrolment()?;
+    for victim in [Victim::Coordinator, Victim::Agent] {
+        sweep_upgrade(victim)?;
+    }
     for store in [Store::Etcd, Store::Sqlite] {
         sweep(Victim::Coordinator, store, Extent::Full)?;
     }
     sweep(Victim::Agent, Store::Etcd, Extent::Full)
 }
 
-const ELSEWHERE: [&str; 8] = ["registry.", "plan.", "run.", "step.", "receipt.", "handover.", "ask.", "llm."];
+const ELSEWHERE: [&str; 9] =
+    ["registry.", "plan.", "run.", "step.", "receipt.", "handover.", "ask.", "llm.", "upgrade."];
 
 /// Insists that the sweeps reach every point that the programs name.
 pub fn every_point_is_swept() -> Result<()> {
@@ -75,7 +81,7 @@ pub fn every_point_is_swept() -> Result<()> {
     }
     let mut named = sweep::points_of("coordinator")?;
     named.extend(sweep::points_of("node-agent")?);
-    // Those of the registry, of plans and of a start beside the former release are not on the way of an ordinary deploy;
+    // Those of the registry, of plans, of upgrades and of a start beside the former release are not on the way of an ordinary deploy;
     // their own tests kill there, and so do those of `ask` at its own and at those of the models.
     let is_elsewhere = |point: &String| ELSEWHERE.iter().any(|prefix| point.starts_with(prefix));
     let missed: Vec<_> = named.difference(&reached).filter(|point| !is_elsewhere(point)).collect();

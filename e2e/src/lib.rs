@@ -4,6 +4,7 @@
 //! the faults we cause. Start reading at [`fleet::Fleet`].
 
 pub mod bench;
+pub mod builds;
 pub mod etcd;
 pub mod fleet;
 pub mod host;

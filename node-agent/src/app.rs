@@ -23,8 +23,9 @@ use crate::runs::{Runs, RunsError};
 use crate::runtime::kill::Marked;
 use crate::runtime::procfs;
 use crate::runtime::reaper;
-use crate::server;
+use crate::server::{self, End};
 use crate::tls::Tls;
+use crate::upgrade::Upgrades;
 
 const ENGINES: Duration = Duration::from_millis(300);
 
@@ -64,10 +65,14 @@ impl AppError {
 /// When it cannot start or go on.
 pub fn run(data: &DataDir, listen: SocketAddr, is_supervised: bool) -> Result<(), CliError> {
     log::init();
-    let _lock = match Lock::try_inherit(&data.agent_lock(), procfs::is_anyone)? {
+    // This very process may have held it as another program.
+    let is_another =
+        |pid| procfs::is_anyone(pid) && !i32::try_from(std::process::id()).is_ok_and(|own| own == pid);
+    let _lock = match Lock::try_inherit(&data.agent_lock(), is_another)? {
         Locked::Ours(lock) => lock,
         Locked::Held(pid) => return Err(CliError::AlreadyRunning { pid, is_supervised }),
     };
+    let upgrades = Upgrades::open(data);
     let identity = identity::load(data)?;
     identity::sweep(data);
     limit_allocator();
@@ -78,12 +83,20 @@ pub fn run(data: &DataDir, listen: SocketAddr, is_supervised: bool) -> Result<()
         .thread_stack_size(512 << 10)
         .build()
         .map_err(|cause| CliError::System { action: "start", cause })?;
-    let result = runtime.block_on(serve(data, &identity, listen));
+    let end = runtime.block_on(serve(data, &identity, listen, &upgrades));
     runtime.shutdown_background();
-    result
+    match end? {
+        End::Stopped => Ok(()),
+        End::Restarting => Err(upgrades.restart().into()),
+    }
 }
 
-async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Result<(), CliError> {
+async fn serve(
+    data: &DataDir,
+    identity: &Identity,
+    listen: SocketAddr,
+    upgrades: &Arc<Upgrades>,
+) -> Result<End, CliError> {
     let system = |action| move |cause| CliError::System { action, cause };
     reaper::start().map_err(system("handle signals"))?;
     let end = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
@@ -102,12 +115,15 @@ async fn serve(data: &DataDir, identity: &Identity, listen: SocketAddr) -> Resul
         tls: Arc::new(Tls::new(identity).map_err(AppError::Tls)?),
         facts: Arc::new(Facts::new(runs.receipt_key())),
         meter: Arc::<Meter>::default(),
+        runs: runs.clone(),
+        upgrades: upgrades.clone(),
         certificate_expires_unix: Arc::new(AtomicI64::new(identity.expires_unix)),
     };
     tokio::spawn(keep_reloading(rpc.clone(), reload));
     find_digest(rpc.facts.clone());
     runs.start(&marked);
     tokio::spawn(probe_sandboxes(agent.clone()));
+    tokio::spawn(upgrades.clone().watch_trial());
     publish(data, address)?;
     fault::point("start.listening");
     tracing::info!(%address, node = %identity.node, "listening");

@@ -17,8 +17,10 @@ use crate::identity::{self, IdentityError};
 use crate::ledger::LedgerError;
 use crate::runtime::kill;
 use crate::sandbox::SandboxError;
+use crate::upgrade::UpgradeError;
 
 mod proxy;
+mod receive_agent;
 mod sandbox;
 mod start;
 mod stop;
@@ -37,10 +39,16 @@ pub enum CliError {
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     #[error("{text:?} is not a digest: sha256:<64 hex digits>")]
     Digest { text: String },
     #[error("could not store the package")]
     Unpack(#[source] UnpackError),
+    #[error("the agent did not arrive whole")]
+    NotWhole,
+    #[error("the agent does not run here: {said}")]
+    DoesNotRun { said: String },
     #[error("the agent is running already{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     AlreadyRunning { pid: Option<i32>, is_supervised: bool },
     #[error("the agent did not start within {0:?}")]
@@ -70,14 +78,18 @@ impl CliError {
         match self {
             Self::Identity(error) => error.code(),
             Self::Ledger(error) => error.code(),
-            Self::Digest { .. } => Code::InvalidInput,
+            Self::Digest { .. } | Self::NotWhole => Code::InvalidInput,
+            Self::Upgrade(error) => error.code(),
             Self::Sandbox(error) => error.code(),
             Self::AlreadyRunning { .. } => Code::Conflict,
             Self::NotRunning | Self::Connect { .. } => Code::Unreachable,
             Self::NotStarted(_) | Self::NotStopped => Code::TimedOut,
-            Self::Disk(_) | Self::App(_) | Self::Unpack(_) | Self::InstancesLeft(_) | Self::System { .. } => {
-                Code::Failed
-            }
+            Self::Disk(_)
+            | Self::App(_)
+            | Self::Unpack(_)
+            | Self::DoesNotRun { .. }
+            | Self::InstancesLeft(_)
+            | Self::System { .. } => Code::Failed,
         }
     }
 
@@ -114,6 +126,7 @@ fn execute(command: Command, data: &DataDir) -> Result<(), CliError> {
         Command::Start { listen } => say(&start::start(data, listen)?),
         Command::Stop { instances } => stop::stop(data, instances),
         Command::Receive { digest, size } => receive(data, &digest, size),
+        Command::ReceiveAgent { digest, size } => receive_agent::receive_agent(data, &digest, size),
         Command::Proxy => proxy::proxy(data),
         Command::Sandbox(wanted) => sandbox::sandbox(data, &wanted).map(drop),
         Command::Version => say(env!("CARGO_PKG_VERSION")),

@@ -19,6 +19,7 @@ usage: node-agent <command> [--data-dir DIR]
   start [--listen ADDR]               run it detached and supervised; prints the address it listens on
   stop [--instances]                  stop the agent; --instances: all that it runs, too
   receive --digest D --size N         store the package on stdin
+  receive-agent --digest D --size N   check the agent on stdin and store it, to be tried
   proxy                               connect stdin and stdout with the agent's port
   sandbox [--tier T] [-- PROGRAM …]   run a program as a step of a plan would be; without one, what is offered
   version                             print the version";
@@ -32,6 +33,7 @@ pub enum Command {
     Start { listen: SocketAddr },
     Stop { instances: bool },
     Receive { digest: String, size: u64 },
+    ReceiveAgent { digest: String, size: u64 },
     Proxy,
     Sandbox(Try),
     Version,
@@ -110,7 +112,14 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<(Command, DataDir),
         "run" => Command::Run { listen: address(options.listen)?, is_supervised: options.is_supervised },
         "start" => Command::Start { listen: address(options.listen)? },
         "stop" => Command::Stop { instances: options.instances },
-        "receive" => receive(options)?,
+        "receive" => {
+            let (digest, size) = parcel("receive", options)?;
+            Command::Receive { digest, size }
+        }
+        "receive-agent" => {
+            let (digest, size) = parcel("receive-agent", options)?;
+            Command::ReceiveAgent { digest, size }
+        }
         "proxy" => Command::Proxy,
         "sandbox" => Command::Sandbox(sandbox(options)?),
         "version" | "--version" | "-V" => Command::Version,
@@ -131,8 +140,8 @@ fn options(command: &str, mut args: impl Iterator<Item = String>) -> Result<Opti
             (_, "--data-dir") => &mut options.data_dir,
             ("enrol", "--node") => &mut options.node,
             ("run" | "start", "--listen") => &mut options.listen,
-            ("receive", "--digest") => &mut options.digest,
-            ("receive", "--size") => &mut options.size,
+            ("receive" | "receive-agent", "--digest") => &mut options.digest,
+            ("receive" | "receive-agent", "--size") => &mut options.size,
             ("stop", "--instances") => {
                 options.instances = true;
                 continue;
@@ -215,8 +224,9 @@ fn address(given: Option<String>) -> Result<SocketAddr, UsageError> {
     })
 }
 
-fn receive(options: Options) -> Result<Command, UsageError> {
-    let missing = |option| UsageError::Missing { command: "receive", option };
+/// What comes on stdin.
+fn parcel(command: &'static str, options: Options) -> Result<(String, u64), UsageError> {
+    let missing = |option| UsageError::Missing { command, option };
     let digest = options.digest.ok_or(missing("--digest"))?;
     let text = options.size.ok_or(missing("--size"))?;
     let size = text.parse().map_err(|_| UsageError::Value {
@@ -224,7 +234,7 @@ fn receive(options: Options) -> Result<Command, UsageError> {
         found: text,
         expected: "a number of bytes".to_owned(),
     })?;
-    Ok(Command::Receive { digest, size })
+    Ok((digest, size))
 }
 
 fn default_data_dir() -> PathBuf {
@@ -307,8 +317,18 @@ impl DataDir {
         self.0.join("logs")
     }
 
+    pub fn bin(&self) -> PathBuf {
+        self.0.join("bin")
+    }
+
+    /// The agent that whoever supervises it starts.
     pub fn binary(&self) -> PathBuf {
-        self.0.join("bin/node-agent")
+        self.bin().join("node-agent")
+    }
+
+    /// How the latest upgrade of the agent stands.
+    pub fn upgrade(&self) -> PathBuf {
+        self.0.join("upgrade")
     }
 
     pub fn volume_root(&self, id: &InstanceId) -> PathBuf {

@@ -28,6 +28,7 @@ mod scene;
 mod server;
 mod supervisor;
 mod tls;
+mod upgrade;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use proto::v1::agent_server::Agent as Service;
 use proto::v1::{
     ActRequest, AgentLogsRequest, ApplyReply, ApplyRequest, ExecRequest, InstallCertificateReply,
     InstallCertificateRequest, ObserveRequest, ReceiveReply, ReceiveRequest, Report, RequestCertificateReply,
-    RequestCertificateRequest, WatchRequest,
+    RequestCertificateRequest, UpgradeReply, UpgradeRequest, WatchRequest,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -18,13 +18,16 @@ use crate::agent::Agent;
 use crate::identity::{self, IdentityError};
 use crate::log;
 use crate::report::{self, Facts, Meter};
+use crate::runs::Runs;
 use crate::tls::Tls;
+use crate::upgrade::Upgrades;
 
 mod act;
 mod exec;
 mod logs;
 mod receive;
 pub mod runs;
+mod upgrade;
 mod watch;
 
 type Stream<T> = ReceiverStream<Result<T, Status>>;
@@ -38,6 +41,8 @@ pub struct Rpc {
     pub tls: Arc<Tls>,
     pub facts: Arc<Facts>,
     pub meter: Arc<Meter>,
+    pub runs: Arc<Runs>,
+    pub upgrades: Arc<Upgrades>,
     pub certificate_expires_unix: Arc<AtomicI64>,
 }
 
@@ -92,7 +97,7 @@ impl Service for Rpc {
         &self,
         request: Request<Streaming<ReceiveRequest>>,
     ) -> Result<Response<ReceiveReply>, Status> {
-        receive::receive(&self.agent.data, request.into_inner()).await?;
+        receive::receive(&self.agent.data, receive::PACKAGE, request.into_inner()).await?;
         Ok(Response::new(ReceiveReply {}))
     }
 
@@ -135,6 +140,18 @@ impl Service for Rpc {
         blocking(move || identity::install(&data, pem.as_bytes())).await?;
         self.reload().map_err(|error| status(error.code(), log::chain(&error)))?;
         Ok(Response::new(InstallCertificateReply {}))
+    }
+
+    async fn receive_agent(
+        &self,
+        request: Request<Streaming<ReceiveRequest>>,
+    ) -> Result<Response<ReceiveReply>, Status> {
+        upgrade::receive(self, request.into_inner()).await?;
+        Ok(Response::new(ReceiveReply {}))
+    }
+
+    async fn upgrade(&self, request: Request<UpgradeRequest>) -> Result<Response<UpgradeReply>, Status> {
+        Ok(Response::new(upgrade::upgrade(self, request.into_inner()).await?))
     }
 }
 

@@ -9,7 +9,7 @@ use plan::run::event::Record;
 use proto::code::Code;
 use proto::v1::{BeginRunRequest, NodeRun};
 use ring::signature::Ed25519KeyPair;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::agent::Agent;
 use crate::clock;
@@ -105,6 +105,12 @@ impl Runs {
     /// The public half of the key that signs receipts here.
     pub fn receipt_key(&self) -> Vec<u8> {
         key::public(&self.key)
+    }
+
+    /// Keeps calls from beginning; none where one is under way.
+    pub fn hold_calls(&self) -> Option<OwnedSemaphorePermit> {
+        let all = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
+        self.calls.clone().try_acquire_many_owned(all).ok()
     }
 
     /// Begins a run: on disk before this returns, then carried out. The same one again is fine.

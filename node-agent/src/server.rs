@@ -32,8 +32,17 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const STREAMS: u32 = 128;
 const WINDOW: u32 = 256 << 10;
+/// For answers that are under way when the agent restarts; streams are cut off then.
+const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Serves until `stop` is done.
+/// Why it serves no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Stopped,
+    Restarting,
+}
+
+/// Serves until `stop` is done, or until the agent gives way to another program.
 ///
 /// # Errors
 /// When the server cannot go on.
@@ -42,7 +51,8 @@ pub async fn serve(
     runs: RunsRpc,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<End, tonic::transport::Error> {
+    let upgrades = rpc.upgrades.clone();
     let (sender, incoming) = mpsc::channel(HANDSHAKES);
     tokio::spawn(accept(listener, rpc.tls.clone(), sender));
     let services = Services { agent: AgentServer::new(rpc), runs: RunsServer::new(runs) };
@@ -52,10 +62,15 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        .serve_with_incoming(services, ReceiverStream::new(incoming));
+        .serve_with_incoming_shutdown(services, ReceiverStream::new(incoming), upgrades.restarting());
+    let farewell = async {
+        upgrades.restarting().await;
+        sleep(FAREWELL).await;
+    };
     tokio::select! {
-        result = server => result,
-        () = stop => Ok(()),
+        () = stop => Ok(End::Stopped),
+        result = server => result.map(|()| End::Restarting),
+        () = farewell => Ok(End::Restarting),
     }
 }
 

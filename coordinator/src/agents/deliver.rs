@@ -1,4 +1,4 @@
-//! Brings a package to an agent over the connection that stands with it.
+//! Brings a package, or a build of the agent, to an agent over the connection that stands with it.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,7 +22,14 @@ const CHUNK: usize = 64 << 10;
 /// Chunks that are read ahead.
 const QUEUE: usize = 4;
 
-/// A package on its way.
+/// What is brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cargo {
+    Package,
+    Agent,
+}
+
+/// It, on its way.
 pub struct Parcel {
     pub digest: String,
     pub size: u64,
@@ -40,11 +47,17 @@ pub enum Trouble {
 /// Returns once the agent has stored it.
 pub async fn deliver(
     mut client: AgentClient<Channel>,
+    cargo: Cargo,
     parcel: Parcel,
     sent: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), Trouble> {
     let (parts, queue) = mpsc::channel(QUEUE);
-    let answer = client.receive(ReceiverStream::new(queue));
+    let answer = async {
+        match cargo {
+            Cargo::Package => client.receive(ReceiverStream::new(queue)).await,
+            Cargo::Agent => client.receive_agent(ReceiverStream::new(queue)).await,
+        }
+    };
     tokio::select! {
         answer = answer => answer.map(drop).map_err(|status| Trouble::Answer(Box::new(status))),
         trouble = send(parcel, parts, sent) => trouble.map(|never| match never {}),

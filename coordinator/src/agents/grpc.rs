@@ -14,21 +14,25 @@ use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::agent_client::AgentClient;
 use proto::v1::runs_client::RunsClient;
+use proto::v1::upgrade_request::Act;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
 
-use crate::agents::deliver::Trouble;
+use crate::agents::deliver::{Cargo, Trouble};
 use crate::agents::dial::Dialer;
 use crate::agents::{AgentApi, AgentError, AgentStream, Parcel, deliver};
+use crate::fault;
 use crate::ssh::flight::Flight;
 
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 /// The agent makes the spec durable before it answers, perhaps on an SD card.
 const APPLY_LIMIT: Duration = Duration::from_secs(30);
 const STORE: &str = "store the package";
+const STORE_AGENT: &str = "take another build of itself";
+const UPGRADE: &str = "upgrade itself";
 /// A record may have a whole output in it; see `plan::journal::MAX_RECORD`.
 const MAX_OUTPUT: usize = 16 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -127,6 +131,23 @@ impl Agent {
         first
     }
 
+    /// Not repeated: what was read of the parcel is gone.
+    async fn deliver(
+        &self,
+        cargo: Cargo,
+        operation: &'static str,
+        parcel: Parcel,
+        sent: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(), AgentError> {
+        let client = self.connect().await?.client;
+        let node = self.name.clone();
+        deliver::deliver(client, cargo, parcel, sent).await.map_err(|trouble| match trouble {
+            Trouble::Answer(status) => failed(&node, self.dialer.address(), operation, *status),
+            Trouble::Content(cause) => AgentError::Package { node, cause: Arc::new(cause) },
+            Trouble::Silent(after) => AgentError::TimedOut { node, operation, after },
+        })
+    }
+
     async fn answer<T>(
         &self,
         operation: &'static str,
@@ -183,17 +204,20 @@ impl AgentApi for Agent {
     }
 
     async fn receive(&self, parcel: Parcel, sent: &(dyn Fn(u64) + Send + Sync)) -> Result<(), AgentError> {
-        // Not repeated here: what was read of the parcel is gone.
-        let client = self.connect().await?.client;
-        deliver::deliver(client, parcel, sent).await.map_err(|trouble| match trouble {
-            Trouble::Answer(status) => failed(&self.name, self.dialer.address(), STORE, *status),
-            Trouble::Content(cause) => {
-                AgentError::Package { node: self.name.clone(), cause: Arc::new(cause) }
-            }
-            Trouble::Silent(after) => {
-                AgentError::TimedOut { node: self.name.clone(), operation: STORE, after }
-            }
+        self.deliver(Cargo::Package, STORE, parcel, sent).await
+    }
+
+    async fn receive_agent(&self, parcel: Parcel) -> Result<(), AgentError> {
+        self.deliver(Cargo::Agent, STORE_AGENT, parcel, &|_| fault::point("upgrade.sending")).await
+    }
+
+    async fn upgrade(&self, act: Act) -> Result<v1::UpgradeReply, AgentError> {
+        // Each bears repetition: what is asked for is in it.
+        let request = v1::UpgradeRequest { act: Some(act) };
+        self.call(UPGRADE, APPLY_LIMIT, request, |mut client: AgentClient<Channel>, request| async move {
+            client.upgrade(request).await
         })
+        .await
     }
 
     async fn logs(&self, request: v1::AgentLogsRequest) -> Result<AgentStream<v1::LogLine>, AgentError> {

@@ -3,6 +3,7 @@
 mod add;
 pub mod exec;
 mod list;
+mod upgrade;
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ pub enum NodeCommand {
         #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = units::parse_duration)]
         timeout: Duration,
     },
+    /// Brings the agents of nodes to the one that lies beside the coordinator
+    Upgrade(upgrade::UpgradeArgs),
     /// Takes a node out of the fleet, and its agent off the machine
     #[command(after_help = "Examples:
   orchestrator node drain attic && orchestrator node remove attic
@@ -70,6 +73,7 @@ pub async fn run(context: &Context, command: NodeCommand) -> Result<u8, Failure>
             let events = context.connect().await?.drain(request).await?.into_inner();
             deploy::finish(context, events, timeout, started).await
         }
+        NodeCommand::Upgrade(args) => upgrade::run(context, args).await,
         NodeCommand::Remove { node, force } => {
             let request = v1::RemoveNodeRequest { node, force };
             let events = context.connect().await?.remove_node(request).await?.into_inner();

@@ -60,33 +60,34 @@ impl Fleet {
         &self,
         request: &v1::FleetExecRequest,
     ) -> Result<BoxStream<'static, Result<v1::ExecOutput, FleetError>>, FleetError> {
-        let nodes = self.chosen(request).await?;
+        let nodes = self.chosen(&request.nodes, &request.selector).await?;
         let streams = nodes.iter().map(|node| self.exec_on(node, request));
         Ok(select_all(futures::future::join_all(streams).await).boxed())
     }
 
-    async fn chosen(&self, request: &v1::FleetExecRequest) -> Result<Vec<NodeRecord>, FleetError> {
+    /// The nodes that are named or selected, at least one.
+    pub(super) async fn chosen(&self, names: &[String], on: &str) -> Result<Vec<NodeRecord>, FleetError> {
         let snapshot = self.recall().await?;
         if let Some(unknown) =
-            request.nodes.iter().find(|name| !snapshot.nodes.keys().any(|node| node.as_str() == *name))
+            names.iter().find(|name| !snapshot.nodes.keys().any(|node| node.as_str() == *name))
         {
             return Err(no_such_node(unknown, &snapshot));
         }
-        let selector = Selector::parse(&request.selector)
-            .map_err(|cause| FleetError::Selector { selector: request.selector.clone(), cause })?;
-        if request.nodes.is_empty() && selector.is_empty() {
+        let selector =
+            Selector::parse(on).map_err(|cause| FleetError::Selector { selector: on.to_owned(), cause })?;
+        if names.is_empty() && selector.is_empty() {
             let hint = "name nodes, or choose them with --on".to_owned();
             return Err(FleetError::Invalid { message: "no node is named".to_owned(), hint: Some(hint) });
         }
         let matching = super::views::placement_snapshot(&snapshot).chosen(&selector);
         let records = snapshot.nodes.into_values().map(|kept| kept.value);
         let is_chosen = |record: &NodeRecord| {
-            let is_named = request.nodes.iter().any(|name| name == record.name.as_str());
-            (request.nodes.is_empty() || is_named) && matching.contains(&record.name)
+            let is_named = names.iter().any(|name| name == record.name.as_str());
+            (names.is_empty() || is_named) && matching.contains(&record.name)
         };
         let chosen: Vec<_> = records.filter(is_chosen).collect();
         if chosen.is_empty() {
-            let message = format!("no node matches {}", request.selector);
+            let message = format!("no node matches {on}");
             let hint = Some("`orchestrator node list` shows labels and capabilities".to_owned());
             return Err(FleetError::Invalid { message, hint });
         }

@@ -112,6 +112,7 @@ impl Coordinator for CoordinatorService {
     type ActStream = Events<v1::ExecOutput>;
     type AddNodeStream = Events<v1::NodeEvent>;
     type RemoveNodeStream = Events<v1::NodeEvent>;
+    type UpgradeNodesStream = Events<v1::UpgradeEvent>;
     type GetPackageStream = Events<v1::PackageChunk>;
 
     async fn deploy(&self, request: Request<v1::DeployRequest>) -> Answer<Self::DeployStream> {
@@ -175,6 +176,21 @@ impl Coordinator for CoordinatorService {
         tokio::spawn(async move {
             let last = fleet.remove_node(&request, &sender).await;
             let _ = sender.send(last).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+    }
+
+    async fn upgrade_nodes(
+        &self,
+        request: Request<v1::UpgradeNodesRequest>,
+    ) -> Answer<Self::UpgradeNodesStream> {
+        let request = request.into_inner();
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let fleet = Arc::clone(&self.fleet);
+        tokio::spawn(async move {
+            if let Err(error) = fleet.upgrade_nodes(&request, &sender).await {
+                let _ = sender.send(Err(error)).await;
+            }
         });
         Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
     }

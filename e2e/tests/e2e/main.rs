@@ -22,3 +22,4 @@ mod spine;
 mod start_first;
 mod systemd;
 mod units;
+mod upgrade;

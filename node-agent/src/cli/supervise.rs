@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::config::DataDir;
 use crate::disk::{Lock, Locked};
 use crate::runtime::kill;
+use crate::upgrade;
 
 /// The agent's exit status when another one holds the lock.
 pub const ALREADY_RUNNING: u8 = 75;
@@ -37,7 +38,8 @@ pub fn supervise(data: &DataDir, listen: SocketAddr) {
     let mut pause = SHORTEST;
     while !IS_STOPPING.load(Ordering::SeqCst) {
         let begin = Instant::now();
-        if is_over(run(data, listen)) {
+        // A build on trial that thinks it is done is not the one to say so.
+        if is_over(run(data, listen)) && !upgrade::has_open_trial(data) {
             return;
         }
         pause = if begin.elapsed() > CALM { SHORTEST } else { pause };

@@ -23,6 +23,10 @@ use super::status;
 /// What a failed command says is cut off here.
 const MESSAGE: u64 = 4 << 10;
 
+/// The commands that store what comes: a package, a build of the agent.
+pub const PACKAGE: &str = "receive";
+pub const AGENT: &str = "receive-agent";
+
 /// A command that stores a package.
 struct Storing {
     package: Sender,
@@ -30,14 +34,18 @@ struct Storing {
     exit: oneshot::Receiver<Exit>,
 }
 
-pub async fn receive(data: &DataDir, mut parts: Streaming<ReceiveRequest>) -> Result<(), Status> {
+pub async fn receive(
+    data: &DataDir,
+    command: &'static str,
+    mut parts: Streaming<ReceiveRequest>,
+) -> Result<(), Status> {
     let parcel = match parts.message().await?.and_then(|first| first.part) {
         Some(Part::Parcel(parcel)) => parcel,
         Some(Part::Chunk(_)) | None => {
             return Err(status(Code::InvalidInput, "the first message does not say what comes".to_owned()));
         }
     };
-    let Storing { package, errors, exit } = start(data, &parcel)
+    let Storing { package, errors, exit } = start(data, command, &parcel)
         .map_err(|cause| status(Code::Failed, format!("could not run the agent's own program: {cause}")))?;
     let (fed, said) = tokio::join!(feed(package, parts), read(errors));
     let exit = exit.await.unwrap_or(Exit::Unknown);
@@ -51,9 +59,9 @@ pub async fn receive(data: &DataDir, mut parts: Streaming<ReceiveRequest>) -> Re
     }
 }
 
-fn start(data: &DataDir, parcel: &Parcel) -> io::Result<Storing> {
+fn start(data: &DataDir, word: &str, parcel: &Parcel) -> io::Result<Storing> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("node-agent").args(["receive", &format!("--digest={}", parcel.digest)]);
+    command.arg0("node-agent").args([word, &format!("--digest={}", parcel.digest)]);
     command.args([format!("--size={}", parcel.size), "--data-dir".to_owned()]).arg(&data.0);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child: Option<Child> = None;
