@@ -256,6 +256,8 @@ fn killed(program: &Program, point: &str, arguments: &[&str]) {
     use std::os::unix::process::ExitStatusExt;
     let output = program
         .command(arguments)
+        // What it cannot take away any more goes with the test.
+        .env("TMPDIR", program.home())
         .env("ORCHESTRATOR_FAULT", point)
         .env("ORCHESTRATOR_FAULT_BATCH", "1")
         .output()
