@@ -21,6 +21,7 @@ pub const CURATIONS: &str = "/curations/";
 pub const REGISTRY_JOURNAL: &str = "/registry/journal";
 pub const PLANS: &str = "/plans/";
 pub const RUNS: &str = "/runs/";
+pub const RUN_DEEDS: &str = "/run-deeds/";
 /// A `PolicyRecord`; none: the policy that is shipped.
 pub const POLICY: &str = "/policy";
 /// A `Remembered`.
@@ -134,14 +135,19 @@ pub fn run_node(id: &RunId, node: &NodeName) -> String {
     format!("/run-nodes/{id}/{node}")
 }
 
+/// All that is kept of the journals of a run.
+pub fn run_journals(id: &RunId) -> String {
+    format!("/run-journals/{id}/")
+}
+
 /// A piece of the journal and the receipts of a node's run; pieces sort as text.
 pub fn run_journal(id: &RunId, node: &NodeName, piece: u32) -> String {
-    format!("/run-journals/{id}/{node}/{piece:06}")
+    format!("{}{node}/{piece:06}", run_journals(id))
 }
 
 /// A `Deed`: what a run had the coordinator do to a module, under the key of its step.
 pub fn run_deed(key: &str) -> String {
-    format!("/run-deeds/{key}")
+    format!("{RUN_DEEDS}{key}")
 }
 
 /// A `Remembered`.

@@ -6,6 +6,7 @@ mod archive;
 mod attend;
 mod drive;
 mod events;
+mod forget;
 mod live;
 mod modules;
 mod needs;

@@ -7,6 +7,7 @@ mod catalog;
 mod cli;
 mod earlier;
 mod fill;
+mod forgotten;
 mod github;
 mod models;
 mod plans;

@@ -24,8 +24,8 @@ use crate::store::{Precondition, Txn};
 
 /// Kept in the store under `/run-deeds/<key>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Deed {
-    run: RunId,
+pub(super) struct Deed {
+    pub(super) run: RunId,
     node: NodeName,
     call: Call,
     state: DeedState,

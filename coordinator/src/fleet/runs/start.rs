@@ -65,6 +65,9 @@ impl Fleet {
             verdict: None,
         };
         let live = self.record_run(record, plan).await?;
+        if let Err(error) = self.forget_old_runs().await {
+            warn!(%error, "could not forget old runs");
+        }
         self.run_summary(&live.record()).await
     }
 
