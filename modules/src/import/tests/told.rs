@@ -129,3 +129,37 @@ fn a_column_of_architectures_may_be_explained_by_the_next() {
     let found: Vec<&str> = import.facts.arch.iter().map(|found| found.value.as_str()).collect();
     assert_eq!(found, ["amd64", "armv7", "s390x"]);
 }
+
+#[test]
+fn one_sentence_tells_the_ports_of_all_servers() {
+    let ports = |text: &str| -> Vec<u16> {
+        let import = with(&format!("## Usage\n\n{text}\n"));
+        import.facts.ports.iter().map(|found| found.value.port).collect()
+    };
+    let both = "The lamps start on port 7025, and the pages are available on port 8825.";
+    assert_eq!(ports(both), [7025, 8825]);
+    assert_eq!(ports("It listens on port 7025 or, where that is taken, is available on port 8825."), [7025]);
+}
+
+#[test]
+fn a_bold_line_that_says_what_it_is_beats_a_motto() {
+    let long = "The simplest way to see many lamps is the lamp table, which uses the names of the rooms to help find \
+                the lamps that burn, and shows for each how much oil is left and who has lit it last.";
+    let import = readme(&format!(
+        "# Lantern\n\n### Light for all rooms\n\n**Lantern is a keeper of all oil lamps.**\n\n{long}\n"
+    ));
+    let description = import.facts.description.map(|found| found.value);
+    assert_eq!(description.as_deref(), Some("Lantern is a keeper of all oil lamps."));
+}
+
+#[test]
+fn a_fragment_of_a_service_shows_the_check() {
+    let path = |code: &str| {
+        let import =
+            with(&format!("## Docker\n\nTo use another port, change this:\n\n```yml\n{code}\n```\n"));
+        import.facts.health_path.map(|found| found.value)
+    };
+    let check = "healthcheck:\n  test: curl -fs \"http://localhost:7000/api/health\" || exit 1";
+    assert_eq!(path(check).as_deref(), Some("/api/health"));
+    assert_eq!(path("notify:\n  address: http://localhost:7000/api/health"), None);
+}
