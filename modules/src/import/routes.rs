@@ -183,13 +183,15 @@ fn container_route(
     Some(route)
 }
 
-fn is_question(word: &String) -> bool {
-    matches!(word.as_str(), "--help" | "-h" | "--version")
+fn is_question(word: &str) -> bool {
+    matches!(word, "--help" | "-h" | "--version")
 }
 
 /// Whether a run prints its options or its version and ends: it puts nothing into service.
 fn only_tells_of_itself(container: &Container) -> bool {
-    container.command.iter().any(is_question) && container.ports.is_empty() && container.mounts.is_empty()
+    container.command.iter().any(|word| is_question(word))
+        && container.ports.is_empty()
+        && container.mounts.is_empty()
 }
 
 /// The compose file as a route; one for development is none.
