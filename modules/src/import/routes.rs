@@ -269,6 +269,12 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
 fn follows_a_clone(reading: &Reading, block: Option<usize>) -> bool {
     let Some(index) = block else { return false };
     let section = reading.block(index).section;
+    let others =
+        ["test", "database", "develop", "postgres", "mysql", "redis", "dependenc", "example", "header"];
+    let mut around = reading.document.blocks.iter().filter(|block| block.section == section);
+    if around.any(|block| words::any(block.rich.lower(), &others)) {
+        return false;
+    }
     let steps = reading.document.blocks[..=index].iter().rev().take(8);
     steps.take_while(|step| step.section == section).any(|step| {
         !step.is_code() && words::any(step.rich.lower(), &["clone this repo", "clone the repo", "克隆本"])

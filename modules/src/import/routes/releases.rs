@@ -62,6 +62,53 @@ static PROGRAM: WordList = WordList::new(&[
     "architecture",
 ]);
 
+/// What serves, as the beginning of the text says it.
+static SERVES: WordList = WordList::new(&[
+    "server",
+    "daemon",
+    "web ui",
+    "web interface",
+    "webapp",
+    "web app",
+    "proxy",
+    "self-host",
+    "selfhost",
+    "exporter",
+    "service",
+    "dashboard",
+    "gateway",
+]);
+static SHOWN: [&str; 10] = [
+    "desktop",
+    "font",
+    "theme",
+    "plugin",
+    "library",
+    "extension",
+    "integration",
+    "client for",
+    "mobile",
+    "browser add",
+];
+
+/// Without a link the text must show that what is downloaded runs: by its own command or by what it says it is.
+fn runs(reading: &Reading) -> bool {
+    let is_own = |word: &str| {
+        let name = word.strip_prefix("./").unwrap_or(word);
+        reading.identity.owns(name.trim_end_matches(".exe"))
+    };
+    let has_command = reading
+        .commands
+        .iter()
+        .any(|command| command.value.words.first().is_some_and(|word| is_own(&word.text)));
+    let own = format!("./{}", reading.identity.repository);
+    let is_listed =
+        reading.document.blocks.iter().any(|block| block.is_code() && block.rich.text.contains(&own));
+    let mut head = reading.document.blocks.iter().filter(|block| !block.is_code()).take(12);
+    let is_shown = head.clone().any(|block| words::any(block.rich.lower(), &SHOWN));
+    has_command || is_listed || !is_shown && head.any(|block| SERVES.is_in(block.rich.lower()))
+}
+
 fn is_told(block: &Block) -> bool {
     if !matches!(block.kind, Kind::Paragraph | Kind::Item) || block.rich.text.len() > 1000 {
         return false;
@@ -77,7 +124,8 @@ fn is_told(block: &Block) -> bool {
 pub fn find(reading: &Reading) -> Option<Route> {
     linked(reading).or_else(|| {
         let told = |(_, block): &(usize, &Block)| reading.topic_of(block) == Topic::Install && is_told(block);
-        let (index, block) = reading.document.blocks.iter().enumerate().find(told)?;
+        let (index, block) =
+            reading.document.blocks.iter().enumerate().find(told).filter(|_| runs(reading))?;
         Some(route(reading, index, block))
     })
 }

@@ -163,3 +163,28 @@ fn a_fragment_of_a_service_shows_the_check() {
     assert_eq!(path(check).as_deref(), Some("/api/health"));
     assert_eq!(path("notify:\n  address: http://localhost:7000/api/health"), None);
 }
+
+#[test]
+fn a_release_without_a_link_is_of_what_runs() {
+    let get = "Download the latest release for your platform.";
+    let of = |what: &str, more: &str| {
+        reason(&readme(&format!("# Lantern\n\n{what}\n\n## Install\n\n{get}\n{more}")))
+    };
+    assert_eq!(of("A server for lamps.", ""), None);
+    assert_eq!(of("It lights lamps.", "\n```\n./lantern --oil 2\n```\n"), None);
+    for what in
+        ["A font for the pages of servers.", "A desktop app for lamp servers.", "A theme of a web app."]
+    {
+        assert!(of(what, "").is_some(), "{what}");
+    }
+}
+
+#[test]
+fn services_for_tests_beside_a_clone_do_not_start_the_project() {
+    let of =
+        |steps: &str| reason(&readme(&format!("# Lantern\n\nA lamp server.\n\n## Install\n\n{steps}\n")));
+    let badge = "[![](https://img.shields.io/docker/pulls/owner/lantern.svg)](https://hub.docker.com/r/owner/lantern)";
+    assert_eq!(of(&format!("{badge}\n\nClone this repository and run `docker compose up`.")), None);
+    assert!(of("Clone this repository and copy the files. For the tests run `docker compose up`.").is_some());
+    assert!(of("Clone this repository, then `docker compose up` for the database.").is_some());
+}
