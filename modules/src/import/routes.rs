@@ -236,7 +236,7 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
     let up = reading.commands.iter().find(|command| {
         is_up(&command.value)
             && command.topic == Topic::Install
-            && (!command.is_inline || follows_a_clone(reading, command.block))
+            && (!command.is_inline || follows_a_clone(reading, command.block) && releases::serves(reading))
     })?;
     let is_named = up
         .value

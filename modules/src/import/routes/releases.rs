@@ -78,7 +78,14 @@ static SERVES: WordList = WordList::new(&[
     "dashboard",
     "gateway",
 ]);
-static SHOWN: [&str; 10] = [
+const SHOWN: [&str; 17] = [
+    "workshop",
+    "tutorial",
+    "course",
+    "template",
+    "starter",
+    "boilerplate",
+    " sdk",
     "desktop",
     "font",
     "theme",
@@ -104,9 +111,14 @@ fn runs(reading: &Reading) -> bool {
     let own = format!("./{}", reading.identity.repository);
     let is_listed =
         reading.document.blocks.iter().any(|block| block.is_code() && block.rich.text.contains(&own));
+    has_command || is_listed || serves(reading)
+}
+
+/// Whether the beginning of the text shows a server, and nothing that only goes with one.
+pub fn serves(reading: &Reading) -> bool {
     let mut head = reading.document.blocks.iter().filter(|block| !block.is_code()).take(12);
     let is_shown = head.clone().any(|block| words::any(block.rich.lower(), &SHOWN));
-    has_command || is_listed || !is_shown && head.any(|block| SERVES.is_in(block.rich.lower()))
+    !is_shown && head.any(|block| SERVES.is_in(block.rich.lower()))
 }
 
 fn is_told(block: &Block) -> bool {

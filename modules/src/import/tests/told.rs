@@ -187,4 +187,7 @@ fn services_for_tests_beside_a_clone_do_not_start_the_project() {
     assert_eq!(of(&format!("{badge}\n\nClone this repository and run `docker compose up`.")), None);
     assert!(of("Clone this repository and copy the files. For the tests run `docker compose up`.").is_some());
     assert!(of("Clone this repository, then `docker compose up` for the database.").is_some());
+    let steps = "Clone this repository and run `docker compose up`.";
+    let course = format!("# Lantern\n\nA workshop about lamp servers.\n\n## Install\n\n{steps}\n");
+    assert!(reason(&readme(&course)).is_some());
 }
