@@ -14,4 +14,5 @@ pub mod license;
 pub mod memory;
 pub mod name;
 pub mod ports;
+pub mod sentences;
 pub mod volumes;

@@ -171,13 +171,44 @@ impl Reading {
         self.commands.push(Placed { value: command, origin, topic, block, is_inline });
     }
 
+    /// Whether a section about installing names a file of services and says to start them.
+    fn tells_to_start(&self, path: &str) -> bool {
+        let stem = path.trim_end_matches(".yml").trim_end_matches(".yaml").to_ascii_lowercase();
+        let of_section = |blocks: &[Block]| {
+            let says = |what: &[&str]| blocks.iter().any(|block| words::any(block.rich.lower(), what));
+            self.topic_of(&blocks[0]) == Topic::Install
+                && says(&["compose.yml", "compose.yaml"])
+                && says(&["compose up"])
+        };
+        matches!(stem.as_str(), "compose" | "docker-compose")
+            && self.document.blocks.chunk_by(|one, next| one.section == next.section).any(of_section)
+    }
+
     fn read_file(&mut self, path: &str, text: &str) {
         if let Some(file) = compose_file::read(text, 1) {
             let origin = Origin { file: path.to_owned(), line: 1 };
-            let topic = if is_for_development(path, &file) { Topic::Development } else { Topic::Install };
+            let is_told = || is_built_here(&file) && self.tells_to_start(path);
+            let topic = match is_for_development(path, &file) {
+                true if !is_told() => Topic::Development,
+                _ => Topic::Install,
+            };
             self.composes.push(Placed { value: file, origin, topic, block: None, is_inline: false });
         }
     }
+}
+
+/// Whether a file only builds and starts the project, and mounts none of its sources.
+fn is_built_here(file: &ComposeFile) -> bool {
+    let is_own = |container: &Container| {
+        let has_source = container.mounts.iter().any(|mount| {
+            mount
+                .source
+                .as_deref()
+                .is_some_and(|source| matches!(source, "." | "./" | "./src" | "$PWD" | "${PWD}"))
+        });
+        container.is_built && !has_source
+    };
+    !file.services.is_empty() && file.services.iter().all(is_own)
 }
 
 /// What each section is about; the strictest of its own heading and those above counts.

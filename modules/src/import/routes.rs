@@ -165,17 +165,13 @@ fn container_route(
     if !is_pullable(reading, evidence, &image) || reading.identity.owns_image(&image) == 0 {
         return None;
     }
-    if images::is_companion(reading, evidence, &image) {
+    if images::is_companion(reading, evidence, &image) || only_tells_of_itself(&run.value) {
         return None;
     }
     let mut route = Route::new(Method::DockerRun, run, text_of_run);
     let has_gap = |text: &String| text.contains(['<', '[', '{']) && text.len() > 2;
     route.is_partial = run.is_inline && run.value.ports.is_empty() && run.value.mounts.is_empty()
-        || run
-            .value
-            .command
-            .iter()
-            .any(|word| has_gap(word) || word == "--help" || word == "-h" || word == "--version");
+        || run.value.command.iter().any(|word| has_gap(word) || is_question(word));
     let is_shell =
         |word: &String| matches!(word.as_str(), "bash" | "sh" | "/bin/bash" | "/bin/sh" | "htpasswd" | "cat");
     if run.value.command.first().is_some_and(is_shell) && run.value.ports.is_empty()
@@ -185,6 +181,17 @@ fn container_route(
     }
     route.container = Some(run.value.clone());
     Some(route)
+}
+
+fn is_question(word: &str) -> bool {
+    matches!(word, "--help" | "-h" | "--version")
+}
+
+/// Whether a run prints its options or its version and ends: it puts nothing into service.
+fn only_tells_of_itself(container: &Container) -> bool {
+    container.command.iter().any(|word| is_question(word))
+        && container.ports.is_empty()
+        && container.mounts.is_empty()
 }
 
 /// The compose file as a route; one for development is none.
@@ -226,10 +233,11 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
     if !reading.composes.is_empty() {
         return None;
     }
-    let up = reading
-        .commands
-        .iter()
-        .find(|command| is_up(&command.value) && !command.is_inline && command.topic == Topic::Install)?;
+    let up = reading.commands.iter().find(|command| {
+        is_up(&command.value)
+            && command.topic == Topic::Install
+            && (!command.is_inline || follows_a_clone(reading, command.block) && releases::serves(reading))
+    })?;
     let is_named = up
         .value
         .words
@@ -254,6 +262,22 @@ fn compose_elsewhere(reading: &Reading) -> Option<Route> {
         let mut route = Route::new(Method::Compose, up, &up.value.text);
         route.is_partial = true;
         route
+    })
+}
+
+/// "Clone this repository", some steps before in the same section.
+fn follows_a_clone(reading: &Reading, block: Option<usize>) -> bool {
+    let Some(index) = block else { return false };
+    let section = reading.block(index).section;
+    let others =
+        ["test", "database", "develop", "postgres", "mysql", "redis", "dependenc", "example", "header"];
+    let mut around = reading.document.blocks.iter().filter(|block| block.section == section);
+    if around.any(|block| words::any(block.rich.lower(), &others)) {
+        return false;
+    }
+    let steps = reading.document.blocks[..=index].iter().rev().take(8);
+    steps.take_while(|step| step.section == section).any(|step| {
+        !step.is_code() && words::any(step.rich.lower(), &["clone this repo", "clone the repo", "克隆本"])
     })
 }
 

@@ -195,7 +195,8 @@ fn split(line: &str, number: u32, commands: &mut Vec<Command>) {
     let mut skip_target = false;
     for word in words {
         if !word.is_operator {
-            if !std::mem::take(&mut skip_target) {
+            // `bash < <(curl …)` reads what it runs.
+            if !std::mem::take(&mut skip_target) || word.text.starts_with("<(") {
                 part.push(word);
             }
             continue;

@@ -9,6 +9,7 @@ mod libraries;
 mod phrases;
 mod repository;
 mod styles;
+mod told;
 
 fn read(files: &[(&str, &[u8])]) -> Result<Import, ImportError> {
     let mut known = Files::default();

@@ -87,8 +87,10 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         .filter(|route| route.method.is_packaged() && route.topic != Topic::Kubernetes)
         .collect();
     let is_contained = usable.iter().any(|route| is_service(reading, route));
-    let is_named_only =
-        usable.iter().all(|route| route.container.is_none() || route.method == Method::ImageName);
+    let is_named = |route: &Route| {
+        route.method == Method::ImageName || route.method == Method::Compose && route.compose.is_none()
+    };
+    let is_named_only = usable.iter().all(|route| route.container.is_none() || is_named(route));
     let description = assembled.facts.description.as_ref().map_or("", |found| found.value.as_str());
     let is_tool = |route: &&Route| route.container.is_some() && !is_service(reading, route);
     let started: Vec<&Route> = usable.iter().copied().filter(|route| !is_tool(route)).collect();
@@ -106,7 +108,7 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
     }
-    let is_beside = |route: &&Route| cluster.is_some() && is_client(reading, route);
+    let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));
     if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
         return None;
     }

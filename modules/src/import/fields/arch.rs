@@ -72,6 +72,7 @@ static SPEAKS: WordList = WordList::new(&[
     "provided for",
     "compatible with",
     "binaries",
+    "binary for",
 ]);
 /// The words of a line that a list of architectures follows.
 static INTRODUCES: WordList =
@@ -241,6 +242,10 @@ fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<F
             continue;
         }
         let names = cell(column.unwrap_or(0));
+        // "ARM32" beside `linux/arm/v7`.
+        let is_short = !NAMES.is_match(names) && STEMS.is_in(&names.to_lowercase());
+        let further = row.cells.iter().map(|cell| cell.text.trim()).find(|text| NAMES.is_match(text));
+        let names = further.filter(|_| is_short).unwrap_or(names);
         let is_other_system = words::any(&names.to_lowercase(), &["freebsd", "macos", "darwin", "windows"]);
         if !is_other_system {
             push(found, reading, names, || row.line, Confidence::Read);

@@ -10,6 +10,8 @@ use crate::import::names::squeeze;
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
+pub use super::sentences::{place, sentences};
+
 /// How many blocks of the beginning may hold it.
 const HEAD: usize = 120;
 const MAX: usize = 300;
@@ -132,12 +134,19 @@ static NOT: WordList = WordList::new(&[
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
-    let mut tagline = None;
+    let mut tagline: Option<String> = None;
     let mut paragraphs = 0;
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
         let bold = is_tagline(reading, block, index);
         let is_bold = bold.is_some();
-        tagline = tagline.or(bold);
+        tagline = match (tagline, bold) {
+            (Some(known), Some(bold))
+                if says_what_it_is(reading, &bold) && !says_what_it_is(reading, &known) =>
+            {
+                Some(bold)
+            }
+            (known, bold) => known.or(bold),
+        };
         if is_bold || !is_candidate(reading, block) {
             continue;
         }
@@ -159,6 +168,11 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     // Beside a line that says it, a weak sentence adds nothing.
     let best = best.filter(|(score, _, _)| tagline.is_none() || *score > WEAK);
     match (best, tagline) {
+        (Some((_, text, _)), Some(tagline))
+            if text.chars().count() >= 160 && says_what_it_is(reading, &tagline) =>
+        {
+            Some(Found::inferred(cut(&tagline), reading.origin(1)))
+        }
         (Some((_, text, line)), Some(tagline)) if text.chars().count() < 160 => {
             let end = if tagline.ends_with(['.', '!', '?', '。']) { "" } else { "." };
             Some(Found::inferred(cut(&format!("{tagline}{end} {text}")), reading.origin(line)))
@@ -167,6 +181,14 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         (None, Some(tagline)) => Some(Found::inferred(cut(&tagline), reading.origin(1))),
         (None, None) => None,
     }
+}
+
+/// "Lantern is a …".
+fn says_what_it_is(reading: &Reading, text: &str) -> bool {
+    let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
+    let squeezed = squeeze(text);
+    let mut names = names.map(|name| squeeze(name)).filter(|name| name.len() > 2);
+    IS.is_in(&text.to_lowercase()) && names.any(|name| squeezed.starts_with(name.as_str()))
 }
 
 /// A short line by itself at the top: bold, centred or a lower heading.
@@ -350,47 +372,4 @@ fn cut(text: &str) -> String {
     let text: String = text.chars().take(MAX).collect();
     let end = text.rfind(' ').unwrap_or(text.len());
     format!("{}…", text[..end].trim_end_matches([',', ';', ' ']))
-}
-
-const ABBREVIATIONS: [&str; 12] =
-    ["e.g.", "i.e.", "etc.", "vs.", "z.b.", "p.ej.", "st.", "no.", "dr.", "inc.", "ver.", "approx."];
-
-/// The sentences of a text.
-pub fn sentences(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        let end = at + c.len_utf8();
-        let is_end = match c {
-            '。' | '！' | '？' => true,
-            '.' | '!' | '?' => {
-                let next = chars.peek().map(|(_, next)| *next);
-                next.is_none_or(char::is_whitespace) && !is_short(&text[start..end])
-            }
-            _ => false,
-        };
-        if is_end {
-            found.push(text[start..end].trim());
-            start = end;
-        }
-    }
-    found.push(text[start..].trim());
-    found.retain(|sentence| !sentence.is_empty());
-    found
-}
-
-/// Where one of the sentences of a text begins in it.
-pub fn place(text: &str, sentence: &str) -> usize {
-    (sentence.as_ptr() as usize).saturating_sub(text.as_ptr() as usize).min(text.len())
-}
-
-/// Whether a text ends with an abbreviation or an initial.
-fn is_short(text: &str) -> bool {
-    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
-    if word.len() > 24 {
-        return false;
-    }
-    let word = word.to_lowercase();
-    word.len() == 2 || word.matches('.').count() > 1 || ABBREVIATIONS.contains(&word.trim_start_matches('('))
 }

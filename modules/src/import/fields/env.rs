@@ -8,7 +8,7 @@ use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
-use super::{env_default, env_table, env_text};
+use super::{env_default, env_table, env_text, env_usage};
 
 /// More variables than that nobody sets.
 const MAX_VARIABLES: usize = 1000;
@@ -137,6 +137,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 if env_text::is_definition(block) {
                     env_text::from_item(reading, index, block, &mut variables);
                 }
+                env_usage::said_defaults(reading, block, &mut variables);
                 env_text::from_sentence(reading, index, block, &mut variables);
             }
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
@@ -309,13 +310,15 @@ static MARKED_REQUIRED: WordList = WordList::new(&[
 /// What words beside a name say about its being required.
 pub fn requirement(text: &str) -> Option<bool> {
     let lower = text.to_lowercase();
-    if words::OPTIONAL.is_in(&lower) || NOT_REQUIRED.is_in(&lower) {
-        return Some(false);
-    }
     let at_start = lower
         .split_whitespace()
         .take(3)
         .any(|word| word.trim_matches(|c: char| !c.is_alphanumeric()) == "required");
+    // "Required: the host and an optional port".
+    let is_labelled = at_start && lower.split_whitespace().take(3).any(|word| word.starts_with("required:"));
+    if !is_labelled && words::OPTIONAL.is_in(&lower) || NOT_REQUIRED.is_in(&lower) {
+        return Some(false);
+    }
     (MARKED_REQUIRED.is_in(&lower) || at_start).then_some(true)
 }
 

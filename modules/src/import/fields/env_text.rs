@@ -197,11 +197,14 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     if !(is_env || in_context(reading, index, block)) {
         return;
     }
+    // "Defaults" above a listing: its values are they.
+    let are_defaults = super::env_default::speaks_of_default(&reading.section(block).lower);
     for (offset, name, example, is_commented, comment) in listing {
         let line = block.line + u32::try_from(offset).unwrap_or(0);
+        let shown = example.as_deref().filter(|_| are_defaults).and_then(super::env_default::value);
         let fact = EnvFact {
             name,
-            default: None,
+            default: default_in(&comment).or(shown),
             example,
             required: None,
             description: short(&comment),

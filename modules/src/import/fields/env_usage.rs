@@ -80,6 +80,22 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
     }
 }
 
+/// "If unset, `NAME` defaults to `value`": said of a variable that is known from elsewhere.
+pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables) {
+    if block.rich.text.len() > 3000 || !block.rich.lower().contains(" defaults to ") {
+        return;
+    }
+    let codes: Vec<(usize, &str)> = block.rich.code().take(50).collect();
+    for pair in codes.windows(2) {
+        let [(at, name), (next, default)] = pair else { continue };
+        let between = block.rich.text.get(at + name.len()..*next).unwrap_or_default();
+        if between.trim() == "defaults to" && is_upper_name(name) && variables.knows(name) {
+            let fact = EnvFact { name: (*name).to_owned(), default: value(default), ..EnvFact::default() };
+            variables.add(fact, reading.origin(block.line_at(*at)), Confidence::Inferred);
+        }
+    }
+}
+
 /// "`USER` and `PASSWORD` - …": what stands beside the first name of an item, told in the same words.
 pub fn named_together(rich: &Rich, first: &EnvFact) -> Vec<EnvFact> {
     let mut end = None;

@@ -9,7 +9,7 @@ use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[\s`'(]|https?://[^/\s]+)(/[a-z0-9_./-]*(?:health|alive|ready|ping|heartbeat|status)[a-z0-9_-]*)(?:$|[\s`'),.])").expect("the pattern is well-formed")
+    Regex::new(r"(?:^|[\s`'(]|https?://[^/\s]+)(/[a-z0-9_./-]*(?:health|alive|ready|ping|heartbeat|status)[a-z0-9_-]*)(?:$|[\s`'),.\x22])").expect("the pattern is well-formed")
 });
 
 static CHECKS: WordList = WordList::new(&[
@@ -37,7 +37,12 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
             let before = index.checked_sub(1).map(|at| &reading.document.blocks[at]);
             let is_said = before
                 .is_some_and(|before| before.rich.text.len() < 120 && CHECKS.is_in(before.rich.lower()));
-            if is_said && let Some(found) = PATH.captures(&block.rich.text) {
+            // A part of a service: whole files are read elsewhere.
+            let is_part =
+                block.rich.lower().contains("healthcheck:") && !block.rich.lower().contains("image:");
+            if (is_said || is_part)
+                && let Some(found) = PATH.captures(&block.rich.text)
+            {
                 return Some(Found::read(found[1].to_owned(), reading.origin(block.line)));
             }
             continue;

@@ -112,7 +112,7 @@ pub fn spdx(text: &str) -> Option<&'static str> {
         .or_else(|| {
             (text.contains("general public licen") || words::has_word(&text, "gpl")).then_some("GPL-3.0")
         })
-        .filter(|_| !text.contains("proprietary"))
+        .filter(|_| !text.contains("proprietary") || text.contains("no proprietary"))
 }
 
 static CHOICE: LazyLock<Regex> = LazyLock::new(|| {

@@ -55,8 +55,38 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
         consider(block, is_development, &mut best);
     }
     let Some((_, port, line)) = best else { return Vec::new() };
-    let fact = PortFact { port, is_udp: false, host: None, address: None, description: String::new() };
-    vec![Found::inferred(fact, reading.origin(line))]
+    let fact = |port| {
+        let fact = PortFact { port, is_udp: false, host: None, address: None, description: String::new() };
+        Found::inferred(fact, reading.origin(line))
+    };
+    std::iter::once(port).chain(beside(reading, port, line)).map(fact).collect()
+}
+
+/// A server of several ports tells them in one sentence: "starts on port 1025, and the pages are on port 8025".
+fn beside(reading: &Reading, port: u16, line: u32) -> Vec<u16> {
+    static EACH: LazyLock<Regex> = LazyLock::new(|| {
+        regex(
+            r"(?i)\b(?:start|listen|run|serve|available)[^.]{0,60}?\bon (?:the )?(?:tcp )?port (\d{2,5})\b|\b0\.0\.0\.0:(\d{2,5})\b",
+        )
+    });
+    let blocks = &reading.document.blocks;
+    let end = blocks.partition_point(|block| block.line <= line);
+    let Some(block) = blocks[..end].last().filter(|block| !block.is_code() && block.rich.text.len() < 1000)
+    else {
+        return Vec::new();
+    };
+    let told = |sentence: &&str| words::has_word(sentence, &port.to_string());
+    let sentences = super::sentences::sentences(&block.rich.text);
+    let Some(sentence) = sentences.into_iter().find(told) else { return Vec::new() };
+    let numbers = EACH.captures_iter(sentence).filter_map(|found| found.get(1).or_else(|| found.get(2)));
+    let ports: Vec<u16> = numbers.filter_map(|number| number.as_str().parse().ok()).collect();
+    // "Or on port …", "instead": one of them is enough.
+    let is_choice =
+        ["or", "instead", "change", "example", "e.g"].iter().any(|word| words::has_word(sentence, word));
+    if is_choice || !ports.contains(&port) {
+        return Vec::new();
+    }
+    ports.into_iter().filter(|other| *other != port).collect()
 }
 
 fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32)>) {

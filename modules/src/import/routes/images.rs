@@ -7,6 +7,7 @@ use crate::import::container::Container;
 use crate::import::document::Block;
 use crate::import::image::ImageName;
 use crate::import::reading::{Placed, Reading};
+use crate::import::shell::Command;
 use crate::import::words::{Topic, WordList};
 
 /// What the text tells about images: which are published, which are built on the spot.
@@ -230,11 +231,11 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
         }
     }
     // `docker compose up` with a file that is not at hand: the badge tells the image.
-    let starts_unknown_compose = reading.composes.is_empty()
-        && reading.commands.iter().any(|command| {
-            super::is_up(&command.value)
-                && !matches!(command.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere)
-        });
+    let starts = |command: &&Placed<Command>| {
+        super::is_up(&command.value)
+            && !matches!(command.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere)
+    };
+    let unknown_compose = reading.commands.iter().find(starts).filter(|_| reading.composes.is_empty());
     for link in &evidence.linked {
         let block = &reading.document.blocks[link.block];
         let text = block.rich.lower();
@@ -242,9 +243,14 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
             && is_own(reading, &link.repository, reading.topic_of(block))
             && OFFERS.is_in(text)
             && text.len() > 20
-            || link.is_badge && starts_unknown_compose && is_own(reading, &link.repository, Topic::Install)
         {
             routes.push(route(&placed(reading, block), &link.repository));
+        } else if let Some(up) = unknown_compose
+            && link.is_badge
+            && is_own(reading, &link.repository, Topic::Install)
+        {
+            let route = route(&placed(reading, block), &link.repository);
+            routes.push(Route { method: Method::Compose, command: up.value.text.clone(), ..route });
         }
     }
     for block in reading.prose() {

@@ -120,3 +120,17 @@ fn command(import: &Import) -> Vec<String> {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_file_that_builds_is_for_all_where_the_text_says_to_start_it() {
+    let ports = |compose: &str, text: &str| -> Vec<u16> {
+        let text = format!("# Lantern\n\nA lamp server.\n\n## Install\n\n{text}\n");
+        let import = with(&[("compose.yaml", compose)], &text);
+        import.facts.ports.iter().map(|found| found.value.port).collect()
+    };
+    let built = "services:\n  lantern:\n    build: .\n    ports: [\"7000:7000\"]\n";
+    let start = "Look at `compose.yaml`, then:\n\n```sh\ndocker compose up\n```\n";
+    assert_eq!(ports(built, start), [7000]);
+    assert_eq!(ports(built, "```sh\nmake lamps\n```\n"), [0; 0]);
+    assert_eq!(ports(&format!("{built}    volumes: [\".:/src\"]\n"), start), [0; 0]);
+}
