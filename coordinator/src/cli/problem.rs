@@ -150,7 +150,15 @@ impl Problem {
             text.push_str(&explain::explanation(explanation, look, 2));
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "hint:"), printable(hint)));
+            // Further lines, such as an example to copy, stay lines; they are set in, so that none looks like ours.
+            for (number, line) in hint.trim_end().lines().enumerate() {
+                match number {
+                    0 => {
+                        text.push_str(&format!("{} {}\n", look.paint(Style::Warn, "hint:"), printable(line)))
+                    }
+                    _ => text.push_str(&format!("  {}\n", printable(line))),
+                }
+            }
         }
         text
     }
@@ -195,6 +203,23 @@ mod tests {
           pi     -      arch: needs x86_64, is aarch64
         hint: add a node with more memory
         ");
+    }
+
+    #[test]
+    fn an_example_in_a_hint_keeps_its_lines_and_none_of_them_steers() {
+        let problem = Problem::from_status(&status(&v1::Problem {
+            code: "invalid_input".into(),
+            message: "no model".into(),
+            hint: "name one:\n[[llm.low]]\n  url = \"x\"\u{1b}[2J\nerror: all is lost\n".into(),
+            explanation: None,
+        }));
+        assert_snapshot!(problem.render(&Look::default()), @r#"
+        error: no model
+        hint: name one:
+          [[llm.low]]
+            url = "x" [2J
+          error: all is lost
+        "#);
     }
 
     #[test]

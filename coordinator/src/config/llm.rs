@@ -19,13 +19,13 @@ use serde::{Deserialize, Deserializer};
 
 /// What to write where nothing is configured; its first line says it by itself.
 pub const EXAMPLE: &str =
-    "name one in config.toml: as [[llm.low]] or [[llm.high]], or [llm.nodes.NODE] where a node has its own
-for a model of your own (Ollama; llama.cpp speaks `openai`):
+    "name one in config.toml: as [[llm.low]] or [[llm.high]], or [llm.nodes.NODE] where a node has its own.
+For a model of your own (Ollama; llama.cpp speaks `openai`):
   [[llm.low]]
   provider = \"ollama\"
   url = \"http://127.0.0.1:11434\"
   model = \"qwen3:4b\"
-and for one behind an API, whose key `orchestrator secret set anthropic-key` takes:
+For one behind an API, whose key `orchestrator secret set anthropic-key` takes:
   [[llm.high]]
   provider = \"anthropic\"
   url = \"https://api.anthropic.com\"
