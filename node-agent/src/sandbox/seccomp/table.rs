@@ -96,10 +96,7 @@ pub const REFUSED: &[Rule] = &[
     Never(libc::SYS_finit_module),
     Never(libc::SYS_delete_module),
     Never(libc::SYS_kexec_load),
-    #[cfg(not(target_arch = "arm"))]
-    Never(libc::SYS_kexec_file_load),
-    #[cfg(target_arch = "arm")]
-    Never(401),
+    Never(KEXEC_FILE_LOAD),
     Never(libc::SYS_bpf),
     Never(libc::SYS_perf_event_open),
     Never(libc::SYS_userfaultfd),
@@ -136,6 +133,13 @@ pub const REFUSED: &[Rule] = &[
 
 /// Too new for the list of the C library's binding.
 const FCHMODAT2: c_long = 452;
+#[cfg(target_arch = "x86_64")]
+const KEXEC_FILE_LOAD: c_long = libc::SYS_kexec_file_load;
+// The bindings of musl do not have it.
+#[cfg(target_arch = "aarch64")]
+const KEXEC_FILE_LOAD: c_long = 294;
+#[cfg(target_arch = "arm")]
+const KEXEC_FILE_LOAD: c_long = 401;
 #[cfg(target_arch = "arm")]
 const CLOCK_SETTIME64: c_long = 404;
 #[cfg(target_arch = "arm")]
