@@ -17,6 +17,7 @@ mod flow;
 mod manifest;
 mod paths;
 mod permissions;
+mod printed;
 mod programs;
 mod script;
 pub mod shell;

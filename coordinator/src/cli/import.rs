@@ -14,6 +14,7 @@ use super::confirm::confirm;
 use super::interrupt::Interrupt;
 use super::problem::{Failure, Problem};
 use super::{Context, package};
+use crate::fleet::ask::prompt::capped;
 use crate::sources::git::{self, Address};
 use crate::sources::{self, Access, Place, Project, Token, Wanted};
 use draft::{Made, Module};
@@ -66,6 +67,9 @@ pub struct ImportArgs {
     #[arg(long, value_name = "URL", env = "ORCHESTRATOR_GITHUB_RAW", hide_env = true)]
     github_raw: Option<String>,
 }
+
+/// Bytes of a README that a model may be shown some of.
+const SENT: usize = 64 << 10;
 
 pub async fn run(context: &Context, args: ImportArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::listen();
@@ -203,7 +207,8 @@ async fn whole(project: Project, address: &Address, wanted: &Wanted) -> Result<M
 /// Has a model look for what the draft lacks. Nothing of it is taken that does not stand in the README.
 async fn fill(context: &Context, made: &mut Made) -> Result<(), Failure> {
     let fields: Vec<String> = made.gaps().iter().map(|gap| gap.as_str().to_owned()).collect();
-    let Some(text) = made.readme.as_ref().map(|(_, text)| text.clone()).filter(|_| !fields.is_empty()) else {
+    let text = made.readme.as_ref().map(|(_, text)| capped(text, SENT));
+    let Some(text) = text.filter(|_| !fields.is_empty()) else {
         context.console.say("nothing is missing that a README could tell: no model was asked");
         return Ok(());
     };

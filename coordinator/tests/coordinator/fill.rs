@@ -46,6 +46,22 @@ fn a_model_fills_what_the_readme_says_and_each_is_marked() {
 }
 
 #[test]
+fn an_answer_that_is_none_fails_and_a_readme_as_long_as_any_is_sent_in_part() {
+    let scripted = Scripted::start(Wire::OpenAi, "m", 4096, |asked| {
+        assert!(asked.text().len() < 40 << 10 && asked.text().contains("lamps of your house"));
+        Say::Text("I would rather not say".into())
+    });
+    let program = configured(&scripted, Wire::OpenAi, "");
+    std::fs::create_dir(program.home().join("lampd")).expect("made");
+    let long = format!("{README}\n{}", "Some more words of it.\n\n".repeat(80_000));
+    std::fs::write(program.home().join("lampd/README.md"), &long).expect("written");
+    let failed = program.run(&["import", "./lampd", "--yes", "--fill"]);
+    failed.fails(1, "gave no answer that can be used");
+    failed.fails(1, "import without --fill");
+    assert!(!program.json(&["module", "list"]).to_string().contains("lampd"));
+}
+
+#[test]
 fn filling_in_without_a_model_says_what_to_do_and_changes_nothing() {
     let program = Program::new();
     std::fs::create_dir(program.home().join("lampd")).expect("made");

@@ -199,15 +199,7 @@ impl Reading {
 
 /// Whether a file only builds and starts the project, and mounts none of its sources.
 fn is_built_here(file: &ComposeFile) -> bool {
-    let is_own = |container: &Container| {
-        let has_source = container.mounts.iter().any(|mount| {
-            mount
-                .source
-                .as_deref()
-                .is_some_and(|source| matches!(source, "." | "./" | "./src" | "$PWD" | "${PWD}"))
-        });
-        container.is_built && !has_source
-    };
+    let is_own = |container: &Container| container.is_built && !mounts_sources(container);
     !file.services.is_empty() && file.services.iter().all(is_own)
 }
 
@@ -330,6 +322,12 @@ fn looks_like_command(code: &str) -> bool {
     words.next().is_some() && COMMANDS.contains(&first)
 }
 
+/// Whether a container sees the sources of the project, as one does who works on them.
+fn mounts_sources(container: &Container) -> bool {
+    let is_source = |source: Option<&str>| matches!(source, Some("." | "./" | "./src" | "$PWD" | "${PWD}"));
+    container.mounts.iter().any(|mount| is_source(mount.source.as_deref()))
+}
+
 /// Whether a compose file in the repository is for those who work on it.
 pub fn is_for_development(path: &str, file: &ComposeFile) -> bool {
     let path = path.to_ascii_lowercase();
@@ -341,18 +339,12 @@ pub fn is_for_development(path: &str, file: &ComposeFile) -> bool {
     let says_so =
         words::any(&head, &["development", "testing purpose", "for test", "dev only", "开发", "開発"])
             && !head.contains("production deployment of");
-    let has_source = |container: &Container| {
-        container
-            .mounts
-            .iter()
-            .any(|mount| matches!(mount.source.as_deref(), Some("." | "./" | "./src" | "$PWD" | "${PWD}")))
-    };
     let is_pulled = |container: &Container| container.image.is_some() && !container.is_built;
     let builds = file.services.iter().any(|service| service.is_built);
     is_named
         || says_so
         || builds
-            && (file.services.iter().any(has_source)
+            && (file.services.iter().any(mounts_sources)
                 || !file.services.iter().any(is_pulled)
                     && file
                         .services

@@ -1,14 +1,13 @@
 //! Storing a build of the agent that is to be tried: it must be whole, and run here.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use modules::digest::Digest;
-use ring::digest::{Context, SHA256};
+use modules::digest::{Digest, Hasher};
 
 use crate::cli::CliError;
 use crate::config::DataDir;
@@ -44,8 +43,8 @@ pub fn receive_agent(data: &DataDir, text: &str, size: u64) -> Result<(), CliErr
 /// Copies stdin to a file that can be executed; the digest of what came, where it has the right size.
 fn store(path: &Path, size: u64) -> io::Result<Option<Digest>> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(path)?;
-    let mut input = io::stdin().lock().take(size + 1);
-    let mut context = Context::new(&SHA256);
+    let mut input = io::stdin().lock().take(size.saturating_add(1));
+    let mut hasher = Hasher::default();
     let (mut block, mut left) = (vec![0; BLOCK], size);
     loop {
         let count = match input.read(&mut block) {
@@ -57,16 +56,11 @@ fn store(path: &Path, size: u64) -> io::Result<Option<Digest>> {
         fault::point("upgrade.receiving");
         let Some(rest) = left.checked_sub(count as u64) else { return Ok(None) };
         left = rest;
-        context.update(&block[..count]);
+        hasher.update(&block[..count]);
         file.write_all(&block[..count])?;
     }
-    sync(&file)?;
-    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Digest::parse(&format!("sha256:{hex}")).ok().filter(|_| left == 0))
-}
-
-fn sync(file: &File) -> io::Result<()> {
-    file.sync_all()
+    file.sync_all()?;
+    Ok((left == 0).then(|| hasher.finish()))
 }
 
 /// Starts the build to see whether it runs on this machine; one that hangs is ended.

@@ -107,7 +107,10 @@ impl Engine {
         });
         let (terms, journal, receipts, run, last_ms) = opened.await.map_err(|_| Stall::Stopping)??;
         live.change(|about| about.damaged.clear());
-        live.tell(|told| (told.records, told.receipts) = (journal.records(), receipts.written()));
+        live.tell(|told| {
+            (told.records, told.receipts) = (journal.records(), receipts.written());
+            told.tokens_left = run.tokens_left();
+        });
         let (done, finished) = mpsc::channel(CALLS);
         Ok(Self {
             own: look::own(&runs.agent.data).into(),
@@ -198,7 +201,10 @@ impl Engine {
         if receipts > before {
             fault::point("receipt.signed");
         }
-        self.live.tell(|told| (told.records, told.receipts) = (records, receipts));
+        let tokens_left = self.run.tokens_left();
+        self.live.tell(|told| {
+            (told.records, told.receipts, told.tokens_left) = (records, receipts, tokens_left);
+        });
         if self.run.ending.is_some() {
             fault::point("run.ended");
         }

@@ -25,6 +25,8 @@ pub struct Told {
     pub receipts: u64,
     /// Grows whenever there is another need.
     pub needs: u64,
+    /// What the plan's budget has left for models.
+    pub tokens_left: u64,
     /// Nothing more will come.
     pub is_over: bool,
 }
@@ -89,6 +91,8 @@ pub struct Live {
     about: Mutex<About>,
     told: watch::Sender<Told>,
     needs: Mutex<BTreeMap<String, Open>>,
+    /// Held by the step that asks the node's own model: what one took is known before the next asks.
+    pub own_model: tokio::sync::Mutex<()>,
     pub printed: broadcast::Sender<Printed>,
     inputs: mpsc::Sender<Input>,
 }
@@ -102,6 +106,7 @@ impl Live {
             about: Mutex::new(about),
             told: watch::Sender::default(),
             needs: Mutex::default(),
+            own_model: tokio::sync::Mutex::default(),
             printed: broadcast::Sender::new(PRINTED),
             inputs,
         };
@@ -122,6 +127,10 @@ impl Live {
 
     pub fn told(&self) -> watch::Receiver<Told> {
         self.told.subscribe()
+    }
+
+    pub fn tokens_left(&self) -> u64 {
+        self.told.borrow().tokens_left
     }
 
     pub fn is_over(&self) -> bool {

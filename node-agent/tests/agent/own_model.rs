@@ -1,7 +1,9 @@
 //! A model of the node's own: its LOW steps ask it, and nobody else.
 
 use llm::testing::{INPUT_TOKENS, OUTPUT_TOKENS, Say, Scripted, Wire};
+use plan::plan::Plan;
 use plan::run::event::{Ending, Event};
+use plan::validate::Surroundings;
 use proto::v1::LocalModel;
 use proto::v1::local_model::Dialect;
 use serde_json::json;
@@ -76,6 +78,48 @@ async fn what_the_nodes_own_model_does_wrong_fails_the_step_in_its_own_words() {
     begin.low = Some(own(Dialect::Ollama, "http://169.254.169.254"));
     let refused = client.begin(begin).await.expect_err("refused");
     assert!(refused.message().contains("gives out credentials"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_nodes_own_model_takes_no_more_than_the_plan_allows_and_one_call() {
+    let (node, _) = Node::running().await;
+    let mut client = node.runs().await;
+    let mut round = 0;
+    let model = Scripted::start(Wire::Ollama, "tiny", 64, move |_| {
+        round += 1;
+        Say::Calls(vec![("collect__disk".to_owned(), json!({"path": format!("/{round}")}))])
+    });
+    // Two steps side by side, and tokens for less than two answers.
+    let text = format!(
+        "goal: g\nnodes: {{every: true}}\nbudget: {{money: 1, tokens: 200}}\nsteps:\n{ASK}\n{}\n",
+        ASK.replace("id: a", "id: b")
+    );
+    let plan = Plan::parse("plan.yaml", text.as_bytes(), &Surroundings::default()).expect("a plan");
+    let mut begin = request("r1", &plan);
+    begin.low = Some(own(Dialect::Ollama, model.url()));
+    client.begin(begin).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    let ending = format!("{:?}", follower.ending().await);
+    assert!(ending.contains("budget"), "{ending}: {:#?}", follower.events());
+    assert_eq!(model.count(), 2, "{:#?}", follower.events());
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_counts_as_the_worst_it_can_have_taken() {
+    let (node, _) = Node::running().await;
+    let mut client = node.runs().await;
+    let cut = |_: &_| Say::Truncated("half of an answer that was to be longer".to_owned(), 90);
+    let model = Scripted::start(Wire::Ollama, "tiny", 64, cut);
+    let mut begin = request("r1", &plan(ASK));
+    begin.low = Some(own(Dialect::Ollama, model.url()));
+    client.begin(begin).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    follower.ending().await;
+    let spent = follower.records.iter().find_map(|record| match &record.event {
+        Event::Spent { tokens, .. } => Some(*tokens),
+        _ => None,
+    });
+    assert!(spent.is_some_and(|tokens| tokens > 512), "{:#?}", follower.events());
 }
 
 fn own(dialect: Dialect, url: &str) -> LocalModel {

@@ -281,12 +281,17 @@ impl Run {
         self.steps.values().filter(|progress| progress.phase == Phase::Running).count()
     }
 
+    /// What the budget of the plan has left for models.
+    pub fn tokens_left(&self) -> u64 {
+        self.plan.budget.tokens.saturating_sub(self.tokens)
+    }
+
     fn over_budget(&self, tier: Tier, begun: u32) -> Option<String> {
         let budget = &self.plan.budget;
         if begun >= budget.steps {
             return Some(format!("{begun} steps begun, the budget has {}", budget.steps));
         }
-        if tier != Tier::None && self.tokens >= budget.tokens {
+        if tier != Tier::None && self.tokens_left() == 0 {
             return Some(format!("{} tokens used, the budget has {}", self.tokens, budget.tokens));
         }
         (tier != Tier::None && self.money >= budget.money)

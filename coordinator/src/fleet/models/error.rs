@@ -35,6 +35,9 @@ pub enum ModelsError {
     /// A model answered, and what it said cannot be used.
     #[error("{what}:\n{}", problems.join("\n"))]
     Unusable { what: &'static str, problems: Vec<String> },
+    /// A model was asked what a README says, and its answer has not the form for it.
+    #[error("{model} gave no answer that can be used: {why}")]
+    NoFills { model: String, why: String },
 }
 
 impl ModelsError {
@@ -53,7 +56,9 @@ impl ModelsError {
                 Some(Failure::Provider { cause, .. }) => cause.code(),
                 None => Code::Failed,
             },
-            ModelsError::State { .. } | ModelsError::Unusable { .. } => Code::Failed,
+            ModelsError::State { .. } | ModelsError::Unusable { .. } | ModelsError::NoFills { .. } => {
+                Code::Failed
+            }
             ModelsError::Store(error) => error.code(),
         }
     }
@@ -72,6 +77,7 @@ impl ModelsError {
             ModelsError::Unanswered { failures, .. } => failures.last().and_then(hint),
             ModelsError::Store(error) => error.hint(),
             ModelsError::NoTier | ModelsError::State { .. } => None,
+            ModelsError::NoFills { .. } => Some("try again, or import without --fill".to_owned()),
             ModelsError::Unusable { .. } => Some(
                 "say it in other words, or write the plan by hand (`orchestrator plan check FILE`)".into(),
             ),

@@ -12,13 +12,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::fleet::ask::prompt::{capped, unfenced};
-use crate::fleet::models::Asker;
+use crate::fleet::models::{Asker, ModelsError};
 use crate::fleet::{Fleet, FleetError};
 
 /// Bytes of the README that a model is shown: the beginning, mostly.
 const TEXT: usize = 24 << 10;
 const TOKENS: u32 = 800;
-const MAX_REQUEST: usize = 5 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,20 +41,19 @@ impl Fleet {
             .into_iter()
             .filter(|gap| request.fields.iter().any(|field| field == gap.as_str()))
             .collect();
-        if wanted.is_empty() || request.text.len() > MAX_REQUEST {
+        if wanted.is_empty() {
+            let names: Vec<&str> = Gap::ALL.into_iter().map(Gap::as_str).collect();
             return Err(FleetError::Invalid {
-                message: "there is nothing to fill, or more text than anybody reads".to_owned(),
-                hint: None,
+                message: format!("none of {:?} is a gap that can be filled", request.fields),
+                hint: Some(format!("there are {}", names.join(", "))),
             });
         }
         let unique = Digest::of(format!("{}\n{}", request.text, self.models.random()).as_bytes());
         let asker =
             Asker { account: format!("import-{}", &unique.hex()[..10]), node: None, cap: Cap::default() };
         let answer = self.models.ask(&asker, Tier::Low, question(&request.text, &wanted)).await?;
-        let found = read(&answer.response).map_err(|why| FleetError::Invalid {
-            message: format!("{} gave no answer that can be used: {why}", answer.model),
-            hint: Some("try again, or import without --fill".to_owned()),
-        })?;
+        let found = read(&answer.response)
+            .map_err(|why| ModelsError::NoFills { model: answer.model.clone(), why })?;
         let fills = found.into_iter().map(|found| v1::fill_gaps_reply::Fill {
             field: found.field,
             value: found.value,

@@ -1,6 +1,6 @@
 //! Runs that ended long ago are forgotten with all that is kept of them: every command looks through the runs there are.
 
-use crate::domain::runs::{RunId, RunRecord};
+use crate::domain::runs::RunRecord;
 use crate::fleet::{Fleet, keys};
 use crate::store::json::{Stored, get_json, list_json};
 use crate::store::{MAX_OPS, Op, StoreError, Txn};
@@ -19,17 +19,18 @@ impl Fleet {
     pub(super) async fn forget_old_runs(&self) -> Result<(), StoreError> {
         let runs = list_json::<RunRecord>(self.store.as_ref(), keys::RUNS).await?.entries;
         let old = beyond(runs, KEPT);
+        if old.is_empty() {
+            return Ok(());
+        }
+        // What only a run leads to goes before it.
+        self.forget_deeds(&old).await?;
         for run in &old {
-            // Its look goes first: nobody would find it without the run.
             if let Some(look) = &run.value.looked_at_by
                 && let Some(look) = get_json::<RunRecord>(self.store.as_ref(), &keys::run(look)).await?
             {
                 self.forget_run(&look).await?;
             }
             self.forget_run(run).await?;
-        }
-        if !old.is_empty() {
-            self.forget_deeds(&old.into_iter().map(|run| run.value.id).collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
@@ -50,9 +51,9 @@ impl Fleet {
         }
     }
 
-    async fn forget_deeds(&self, runs: &[RunId]) -> Result<(), StoreError> {
+    async fn forget_deeds(&self, runs: &[Stored<RunRecord>]) -> Result<(), StoreError> {
         let deeds = list_json::<Deed>(self.store.as_ref(), keys::RUN_DEEDS).await?.entries;
-        let of_these = deeds.into_iter().filter(|deed| runs.contains(&deed.value.run));
+        let of_these = deeds.into_iter().filter(|deed| runs.iter().any(|run| run.value.id == deed.value.run));
         self.delete(of_these.map(|deed| deed.key).collect()).await
     }
 

@@ -11,6 +11,7 @@ use plan::step::{Args, Call, Tier};
 use plan::tool::Tool;
 use proto::v1::need;
 use serde_json::{Value, json};
+use tokio::sync::MutexGuard;
 
 use super::{Errand, Outcome, cut};
 use crate::runs::live::{Input, Reply};
@@ -102,6 +103,11 @@ impl Work<'_> {
         let need = errand.need(&format!("model-{round}"), need::Need::Model(model));
         let id = need.id.clone();
         let own = errand.terms.low.as_ref().filter(|_| tier == Tier::Low);
+        // The coordinator keeps the budget where it is asked.
+        let _turn = match own {
+            Some(_) => Some(self.own_turn().await?),
+            None => None,
+        };
         let reply = match own {
             Some(_) => errand.live.open_own_need(need),
             None => errand.live.open_need(need),
@@ -126,6 +132,19 @@ impl Work<'_> {
                 errand.live.withdraw(&id);
                 Err(self.stopped(why))
             }
+        }
+    }
+
+    /// The right to ask the node's own model, while the plan's budget has tokens left for it.
+    async fn own_turn(&self) -> Result<MutexGuard<'_, ()>, Outcome> {
+        let Errand { live, stop, .. } = self.errand;
+        let turn = tokio::select! {
+            turn = live.own_model.lock() => turn,
+            why = stop.over() => return Err(self.stopped(why)),
+        };
+        match live.tokens_left() {
+            0 => Err(self.stopped("the tokens in the budget of the plan are used up")),
+            _ => Ok(turn),
         }
     }
 

@@ -2,7 +2,7 @@
 //! no money.
 
 use llm::error::ProviderError;
-use llm::message::{Request, Response};
+use llm::message::Request;
 use llm::provider::Provider;
 use llm::provider::connection::{Endpoint, Timeouts};
 use llm::provider::ollama::{Ollama, Settings};
@@ -33,19 +33,24 @@ pub fn check(model: &LocalModel) -> Result<(), String> {
     provider(model).map(drop).map_err(|error| log::chain(&error))
 }
 
-/// Asks it; `request` is `llm::message::Request` as serde writes it.
+/// Asks it; `request` is `llm::message::Request` as serde writes it. Where nobody tells what it took, the worst counts.
 pub async fn ask(model: &LocalModel, request: Value) -> Reply {
-    let answered = answered(model, request).await;
-    let tokens = answered.as_ref().ok().and_then(|response| response.usage).map_or(0, |usage| usage.total());
-    let written = |response: Response| serde_json::to_string(&response).map_err(|error| error.to_string());
-    Reply::Model { response: answered.and_then(written), tokens, money: Money::ZERO }
-}
-
-async fn answered(model: &LocalModel, request: Value) -> Result<Response, String> {
-    let request: Request = serde_json::from_value(request).map_err(|error| error.to_string())?;
-    let request = Request { model: model.model.clone(), ..request };
+    let request: Request = match serde_json::from_value(request) {
+        Ok(request) => Request { model: model.model.clone(), ..request },
+        Err(error) => {
+            return Reply::Model { response: Err(error.to_string()), tokens: 0, money: Money::ZERO };
+        }
+    };
+    let worst = request.worst_input_tokens().saturating_add(u64::from(request.max_tokens));
     let asked = async { provider(model)?.send(&request).await?.whole().await };
-    asked.await.map_err(|error: ProviderError| log::chain(&error))
+    let (response, tokens) = match asked.await {
+        Ok(response) => {
+            let tokens = response.usage.map_or(worst, |usage| usage.total());
+            (serde_json::to_string(&response).map_err(|error| error.to_string()), tokens)
+        }
+        Err(error) => (Err(log::chain(&error)), if error.may_be_charged() { worst } else { 0 }),
+    };
+    Reply::Model { response, tokens, money: Money::ZERO }
 }
 
 fn provider(model: &LocalModel) -> Result<Box<dyn Provider>, ProviderError> {
