@@ -10,6 +10,7 @@ mod plans;
 mod problem;
 mod remote;
 mod service;
+mod stream;
 mod tls;
 
 pub use connect::{

@@ -180,6 +180,13 @@ impl Upgrades {
         self.files.sweep();
     }
 
+    /// Nor one that came and is not to be tried.
+    pub fn forget_received(&self) {
+        if let Err(error) = self.files.forget_received() {
+            tracing::warn!(error = log::chain(&error), "upgrade");
+        }
+    }
+
     /// Notes that the build that was received is to be tried, and gives way to it: then this is true. It is false where
     /// that was asked for before.
     ///

@@ -110,6 +110,8 @@ pub enum FleetError {
     },
     #[error(transparent)]
     Host(#[from] HostError),
+    #[error("the coordinator broke this off by a fault of its own; what it had begun may be done in part")]
+    BrokenOff,
     #[error("{message}")]
     Invalid { message: String, hint: Option<String> },
 }
@@ -154,7 +156,7 @@ impl FleetError {
             FleetError::NothingToRollBackTo { .. }
             | FleetError::NoPlaceInstead { .. }
             | FleetError::Unwritable { .. } => Code::Failed,
-            FleetError::Unreadable { .. } => Code::Internal,
+            FleetError::Unreadable { .. } | FleetError::BrokenOff => Code::Internal,
         }
     }
 
@@ -225,6 +227,10 @@ impl FleetError {
             FleetError::AccessExists { name } => {
                 Some(format!("`orchestrator access remove {name}` ends that one"))
             }
+            FleetError::BrokenOff => Some(
+                "`orchestrator status` shows what holds; please report the panic, which is in the coordinator's log"
+                    .to_owned(),
+            ),
             FleetError::Name(_)
             | FleetError::Selector { .. }
             | FleetError::RuntimeNotSupported { .. }

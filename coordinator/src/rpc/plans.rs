@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use proto::v1;
 use proto::v1::plans_server::Plans;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response};
+use tonic::Request;
 
-use super::problem::to_status;
-use super::service::{Answer, Events, answer};
+use super::service::{Answer, answer};
+use super::stream::{Events, stream};
 use crate::fleet::Fleet;
-
-/// Events that may queue up for a slow listener; then the run's are kept back for it.
-const QUEUE: usize = 256;
 
 #[derive(Clone)]
 pub struct PlansService {
@@ -53,14 +47,8 @@ impl Plans for PlansService {
 
     async fn follow_run(&self, request: Request<v1::FollowRunRequest>) -> Answer<Self::FollowRunStream> {
         let request = request.into_inner();
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let fleet = Arc::clone(&self.fleet);
-        tokio::spawn(async move {
-            if let Err(error) = fleet.follow_run(&request, &sender).await {
-                let _ = sender.send(Err(error)).await;
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+        stream(|sender| async move { fleet.follow_run(&request, &sender).await.map(|()| None) })
     }
 
     async fn list_runs(&self, _: Request<v1::ListRunsRequest>) -> Answer<v1::ListRunsReply> {

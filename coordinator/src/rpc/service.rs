@@ -1,18 +1,16 @@
 //! The gRPC face of the fleet: each call is one use case.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _};
 use proto::v1;
 use proto::v1::assistant_server::AssistantServer;
 use proto::v1::coordinator_server::{Coordinator, CoordinatorServer};
 use proto::v1::deploy_event::{Event, Finished};
 use proto::v1::plans_server::PlansServer;
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
@@ -20,12 +18,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::assistant::AssistantService;
 use super::plans::PlansService;
 use super::problem::to_status;
+use super::stream::{Events, stream};
 use crate::fleet::{Fleet, FleetError, Progress};
 
-/// Events that may queue up for a slow listener.
-const QUEUE: usize = 1024;
-
-pub(super) type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 #[derive(Clone)]
@@ -44,17 +39,10 @@ impl CoordinatorService {
         F: FnOnce(Arc<Fleet>, Progress) -> W,
         W: Future<Output = Result<Finished, FleetError>> + Send + 'static,
     {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let work = work(Arc::clone(&self.fleet), Progress::to(sender.clone()));
-        tokio::spawn(async move {
-            let last = match work.await {
-                Ok(finished) => Ok(v1::DeployEvent { event: Some(Event::Finished(finished)) }),
-                Err(error) => Err(error),
-            };
-            let _ = sender.send(last).await;
-        });
-        let events = ReceiverStream::new(receiver).map_err(|error| to_status(&error));
-        Ok(Response::new(events.boxed()))
+        stream(|sender| {
+            let work = work(Arc::clone(&self.fleet), Progress::to(sender));
+            async move { Ok(Some(v1::DeployEvent { event: Some(Event::Finished(work.await?)) })) }
+        })
     }
 }
 
@@ -160,24 +148,14 @@ impl Coordinator for CoordinatorService {
 
     async fn add_node(&self, request: Request<v1::AddNodeRequest>) -> Answer<Self::AddNodeStream> {
         let request = request.into_inner();
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let fleet = Arc::clone(&self.fleet);
-        tokio::spawn(async move {
-            let last = fleet.add_node(&request, &sender).await;
-            let _ = sender.send(last).await;
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+        stream(|sender| async move { fleet.add_node(&request, &sender).await.map(Some) })
     }
 
     async fn remove_node(&self, request: Request<v1::RemoveNodeRequest>) -> Answer<Self::RemoveNodeStream> {
         let request = request.into_inner();
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let fleet = Arc::clone(&self.fleet);
-        tokio::spawn(async move {
-            let last = fleet.remove_node(&request, &sender).await;
-            let _ = sender.send(last).await;
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+        stream(|sender| async move { fleet.remove_node(&request, &sender).await.map(Some) })
     }
 
     async fn upgrade_nodes(
@@ -185,14 +163,8 @@ impl Coordinator for CoordinatorService {
         request: Request<v1::UpgradeNodesRequest>,
     ) -> Answer<Self::UpgradeNodesStream> {
         let request = request.into_inner();
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let fleet = Arc::clone(&self.fleet);
-        tokio::spawn(async move {
-            if let Err(error) = fleet.upgrade_nodes(&request, &sender).await {
-                let _ = sender.send(Err(error)).await;
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver).map_err(|error| to_status(&error)).boxed()))
+        stream(|sender| async move { fleet.upgrade_nodes(&request, &sender).await.map(|()| None) })
     }
 
     async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Answer<v1::ListNodesReply> {

@@ -191,8 +191,23 @@ rules:
 const SCRIPT: &str = "#!/bin/sh\necho \"$1\" >>/var/tmp/lines\n";
 
 #[test]
+fn a_run_that_is_cancelled_while_it_is_followed_says_so_and_leaves_no_process() {
+    let scene = with_appender("#!/bin/sh\nexec sleep 987\n");
+    let cli = &scene.orchestrator;
+    cli.ok("plan approve plan.yaml");
+    let followed = cli.start("plan run plan.yaml");
+    let works = || scene.fleet.host("a").processes().unwrap().iter().any(|(_, line)| line.contains("987"));
+    eventually("its canary is at work", SOON, works);
+    cli.ok(&format!("run cancel {}", newest_run(&scene)));
+    followed.wait_within(SOON).exits(1).says("done on 0 of 3 nodes").says("cancelled it");
+    assert!(!works(), "what ran was killed");
+    let shown = cli.ok(&format!("run show {} -o json", newest_run(&scene))).json();
+    assert_eq!(states(&shown), ["a unknown", "b cancelled", "c cancelled"], "half of an append may be done");
+}
+
+#[test]
 fn the_coordinator_may_die_at_every_point_of_a_run() {
-    let scene = with_appender();
+    let scene = with_appender(SCRIPT);
     let cli = &scene.orchestrator;
     write(&scene, "plan.yaml", &APPEND.replace("MARK", "trace"));
     cli.ok("plan approve plan.yaml");
@@ -214,7 +229,7 @@ fn the_coordinator_may_die_at_every_point_of_a_run() {
 
 #[test]
 fn the_agent_may_die_at_every_point_of_a_run() {
-    let scene = with_appender();
+    let scene = with_appender(SCRIPT);
     let cli = &scene.orchestrator;
     let agent = scene.fleet.host("a");
     write(&scene, "plan.yaml", &APPEND.replace("MARK", "trace"));
@@ -244,7 +259,7 @@ fn the_agent_may_die_at_every_point_of_a_run() {
 fn whoever_dies_and_whenever_nothing_is_appended_twice() {
     let mut random = seed();
     println!("ORCHESTRATOR_E2E_SEED={random}");
-    let scene = with_appender();
+    let scene = with_appender(SCRIPT);
     let cli = &scene.orchestrator;
     for round in 0..variable("ORCHESTRATOR_E2E_SCHEDULES").unwrap_or(6) {
         let mark = format!("r{round}");
@@ -320,10 +335,15 @@ fn lines(scene: &Scene, host: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn with_appender() -> Scene {
+pub fn newest_run(scene: &Scene) -> String {
+    scene.orchestrator.ok("run list -o json").json()[0]["run"].as_str().unwrap().to_owned()
+}
+
+/// Hosts that know the command of `APPEND`, and a policy that allows it.
+pub fn with_appender(script: &str) -> Scene {
     let scene = with_plan(APPEND);
     for host in scene.fleet.hosts() {
-        host.write("/usr/bin/append-line", SCRIPT).unwrap();
+        host.write("/usr/bin/append-line", script).unwrap();
         host.run("chmod 755 /usr/bin/append-line").unwrap();
     }
     write(&scene, "policy.yaml", POLICY);

@@ -10,6 +10,8 @@ use e2e::orchestrator::{Orchestrator, Outcome, eventually};
 use e2e::scene::DATA;
 use serde_json::Value;
 
+use crate::plans::{newest_run, with_appender};
+
 const UNIT: &str = "orchestrator-agent.service";
 
 #[test]
@@ -151,6 +153,62 @@ fn an_agent_that_is_not_reached_anew_goes_back_by_itself() {
     cli.ok("node list");
     assert_eq!(running(a).unwrap(), former);
     cli.ok("node upgrade a");
+    assert_eq!(running(a).unwrap(), offered);
+}
+
+const SLOW: &str = "\
+name: slow
+version: 1.0.0
+install: [{run: [sh, -c, 'touch /run/begun; while [ ! -e /run/go ]; do sleep .1; done']}]
+runtime: {process: {command: [sleep, '1000']}}
+";
+
+#[test]
+fn nothing_is_tried_while_something_is_installed_or_the_disk_is_full() {
+    let (fleet, cli, mut builds) = enrolled(&Wish::hosts(1));
+    let a = fleet.host("a");
+    let former = running(a).unwrap();
+    let offered = builds.offer_another().unwrap();
+    let newer = builds.offered_to(&cli);
+    fleet.desk().run("mkdir -p /root/slow").unwrap();
+    fleet.desk().write("/root/slow/MODULE.yaml", SLOW).unwrap();
+
+    let deploy = cli.start("deploy ./slow");
+    eventually("it is installing", Duration::from_secs(20), || a.exists("/run/begun"));
+    newer.run("node upgrade a").exits(1).says("it is installing something").says("try again then");
+    assert_eq!([running(a).unwrap(), installed(a).unwrap()], [former.clone(), former.clone()]);
+    a.write("/run/go", "").unwrap();
+    deploy.wait().exits(0);
+
+    let ran = instances(a);
+    a.fill_disk_but(1 << 20).unwrap();
+    newer.run("node upgrade a").exits(1).says("No space left").says("nothing was switched");
+    a.free_disk().unwrap();
+    assert_eq!([running(a).unwrap(), installed(a).unwrap()], [former.clone(), former]);
+    let left = a.run(&format!("ls {DATA}/bin")).unwrap();
+    assert_eq!(left, "node-agent\n", "nothing stays of what did not come whole");
+    newer.ok("node upgrade a");
+    assert_eq!(running(a).unwrap(), offered);
+    assert_eq!(instances(a), ran);
+}
+
+#[test]
+fn nothing_is_tried_while_a_step_of_a_plan_runs() {
+    let scene = with_appender("#!/bin/sh\ntouch /var/tmp/begun\nexec sleep 987\n");
+    let (cli, a) = (&scene.orchestrator, scene.fleet.host("a"));
+    let former = running(a).unwrap();
+    let mut builds = Builds::on(scene.fleet.desk()).unwrap();
+    let offered = builds.offer_another().unwrap();
+    let newer = builds.offered_to(cli);
+
+    cli.ok("plan approve plan.yaml");
+    let run = cli.start("plan run plan.yaml");
+    eventually("a step runs", Duration::from_secs(20), || a.exists("/var/tmp/begun"));
+    newer.run("node upgrade a").exits(1).says("it is carrying out a step of a plan");
+    assert_eq!(running(a).unwrap(), former);
+    cli.ok(&format!("run cancel {}", newest_run(&scene)));
+    run.wait().exits(1);
+    newer.ok("node upgrade a");
     assert_eq!(running(a).unwrap(), offered);
 }
 

@@ -27,7 +27,10 @@ pub async fn upgrade(rpc: &Rpc, request: UpgradeRequest) -> Result<UpgradeReply,
     let upgrades = rpc.upgrades.clone();
     // Where it is tried, no step of a plan may begin any more: its outcome would be unknown.
     let quiet = match &act {
-        Act::Try(_) => Some(quiet(rpc).map_err(|error| refusal(&error))?),
+        Act::Try(_) => Some(quiet(rpc).map_err(|error| {
+            upgrades.forget_received();
+            refusal(&error)
+        })?),
         Act::Look(_) | Act::Confirm(_) => None,
     };
     let done = tokio::task::spawn_blocking(move || {

@@ -97,10 +97,14 @@ impl Files {
         remove(&self.on_trial)
     }
 
+    pub fn forget_received(&self) -> Result<(), DiskError> {
+        remove(&self.received)
+    }
+
     /// Nor is any waited for.
     pub fn forget_all(&self) -> Result<(), DiskError> {
         self.sweep();
-        remove(&self.received)?;
+        self.forget_received()?;
         self.forget_trial()
     }
 

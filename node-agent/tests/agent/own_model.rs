@@ -27,7 +27,10 @@ async fn a_low_step_asks_the_nodes_own_model_over_either_wire_and_nobody_outside
                 _ => Say::Text("quite full".to_owned()),
             }
         });
-        let mut begin = request(run, &plan(ASK));
+        // It costs nothing, so a budget without money is enough.
+        let text = format!("goal: g\nnodes: {{every: true}}\nbudget: {{tokens: 1000}}\nsteps:\n{ASK}\n");
+        let plan = Plan::parse("plan.yaml", text.as_bytes(), &Surroundings::default()).expect("a plan");
+        let mut begin = request(run, &plan);
         begin.low = Some(own(dialect, model.url()));
         client.begin(begin).await.expect("begun");
         let mut follower = Follower::attach(&mut client, run).await;

@@ -294,7 +294,8 @@ impl Run {
         if tier != Tier::None && self.tokens_left() == 0 {
             return Some(format!("{} tokens used, the budget has {}", self.tokens, budget.tokens));
         }
-        (tier != Tier::None && self.money >= budget.money)
+        // Who calls a model refuses what its price would not leave room for: one that is free needs no money.
+        (tier != Tier::None && self.money > budget.money)
             .then(|| format!("{} spent, the budget has {}", self.money, budget.money))
     }
 

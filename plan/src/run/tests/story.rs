@@ -346,6 +346,14 @@ fn budgets_time_and_cancel_end_a_run() {
     spent.comes_back("a", json!({"text": ""}));
     assert_eq!(spent.ending(), "OverBudget { why: \"1000 tokens used, the budget has 1000\" }");
 
+    let mut dear = Scene::new(
+        "{id: a, tool: llm.ask, args: {prompt: p}}, {id: b, tool: llm.ask, args: {prompt: p}, needs: [a]}",
+    );
+    dear.start();
+    dear.add(Event::Spent { step: id("a"), tokens: 10, money: Money::micros(1_000_001) });
+    dear.comes_back("a", json!({"text": ""}));
+    assert_eq!(dear.ending(), "OverBudget { why: \"1.000001 USD spent, the budget has 1.00 USD\" }");
+
     let mut slow = Scene::new("{id: a, tool: file.delete, args: {paths: [/x]}}");
     slow.start();
     slow.now_ms = 3_600_000;
