@@ -113,6 +113,23 @@ impl AgentError {
         }
     }
 
+    /// Whether nobody can speak to the agent of the node: what is wanted of it waits until somebody has repaired that.
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            AgentError::Start { .. }
+            | AgentError::CertificateExpired { .. }
+            | AgentError::Renewal { .. }
+            | AgentError::NotOurs { .. }
+            | AgentError::RefusedUs { .. } => true,
+            AgentError::Unreachable { .. }
+            | AgentError::NoWay { .. }
+            | AgentError::TimedOut { .. }
+            | AgentError::Call { .. }
+            | AgentError::Package { .. }
+            | AgentError::NoCredentials { .. } => self.is_absence(),
+        }
+    }
+
     /// Whether the agent is too old to know the call.
     pub fn is_unknown_call(&self) -> bool {
         match self {

@@ -28,6 +28,7 @@ pub mod models;
 mod nodes;
 pub(crate) mod observe;
 mod outcome;
+mod output;
 mod overtaken;
 mod plan;
 pub mod plans;

@@ -54,7 +54,7 @@ pub struct DeployArgs {
     /// Accept a high finding of the safety check of a folder or package; may be given several times
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
-    /// Only show what would change (a folder is packed and registered all the same)
+    /// Only show what would change; nothing is changed, and a folder is not registered
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
     /// Show why each node was chosen or not
@@ -85,8 +85,8 @@ pub async fn run(context: &Context, args: DeployArgs) -> Result<u8, Failure> {
     let accept = args.accept.clone();
     let mut request = request(args).await?;
     let mut client = context.connect().await?;
-    if let Some((packed, _)) = packed.as_ref().filter(|_| is_dry_run) {
-        request.unregistered = Some(package::unregistered(packed)?);
+    if let Some((packed, signature)) = packed.as_ref().filter(|_| is_dry_run) {
+        request.unregistered = Some(package::unregistered(packed, &accept, signature)?);
     } else if let Some((packed, signature)) = packed {
         let options = Options { accept, signature, ..Options::default() };
         request.module = package::exact_name(&package::send_with(&mut client, packed, options).await?);

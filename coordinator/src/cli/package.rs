@@ -4,7 +4,7 @@ use std::path::Path;
 
 use modules::digest::Digest;
 use modules::package::{self, PackageError};
-use modules::safety::Finding;
+use modules::safety::{self, Finding};
 use modules::spec::ModuleSpec;
 use modules::spec::error::SpecErrors;
 use proto::code::Code;
@@ -145,10 +145,23 @@ pub async fn check_named(
 }
 
 /// What a dry run needs of it.
-pub fn unregistered(packed: &Packed) -> Result<v1::UnregisteredModule, Failure> {
+pub fn unregistered(
+    packed: &Packed,
+    accept: &[String],
+    signature: &[u8],
+) -> Result<v1::UnregisteredModule, Failure> {
+    use v1::unregistered_module::Finding as Open;
+    let findings = findings(packed)?;
+    let open = safety::unaccepted(&findings, accept);
+    let open = open.into_iter().map(|finding| Open { id: finding.id.clone(), text: finding.to_string() });
     let spec_json = serde_json::to_string(&packed.spec)
         .map_err(|cause| Failure::invalid(format!("the module cannot be sent: {cause}")))?;
-    Ok(v1::UnregisteredModule { spec_json, digest: packed.digest.to_string() })
+    Ok(v1::UnregisteredModule {
+        spec_json,
+        digest: packed.digest.to_string(),
+        open_findings: open.collect(),
+        is_signed: !signature.is_empty(),
+    })
 }
 
 /// `name@digest`, which names exactly these bytes.

@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt as _;
 use futures::future::join_all;
-use futures::stream::{BoxStream, select_all};
+use futures::stream::select_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use modules::arguments::{Parameter, bind};
 use modules::spec::action::{Action, Argument};
 use modules::suggest::closest;
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 
-use super::nodes::unreached;
+use super::output::{Output, whole};
 use super::{Fleet, FleetError, spec};
 use crate::domain::deployment::DeploymentRecord;
-
-type Output = BoxStream<'static, Result<v1::ExecOutput, FleetError>>;
 
 impl Fleet {
     /// What can be run on the instances of a deployment, and where those are.
@@ -81,30 +79,19 @@ impl Fleet {
     }
 
     async fn act_on(&self, id: &InstanceId, node: &NodeName, request: &v1::FleetActRequest) -> Output {
-        let (name, instance) = (node.to_string(), id.to_string());
+        let instance = id.to_string();
         let asked = v1::ActRequest {
             instance: instance.clone(),
             action: request.action.clone(),
             args: request.args.clone(),
             accepts: request.accepts,
         };
-        let output =
-            async { Ok::<_, FleetError>(self.dial(&self.node(node).await?).await?.act(asked).await?) };
-        let output = match output.await {
-            Ok(stream) => {
-                let failed = name.clone();
-                stream
-                    .map(move |output| {
-                        output.unwrap_or_else(|error| unreached(&failed, &error.to_string()).0)
-                    })
-                    .boxed()
-            }
-            Err(error) => {
-                let (said, ended) = unreached(&name, &error.to_string());
-                futures::stream::iter([said, ended]).boxed()
-            }
+        let heard = async {
+            let agent = self.dial(&self.node(node).await?).await?;
+            Ok(agent.act(asked).await?.map_err(FleetError::from))
         };
-        let whose = move |output| v1::ExecOutput { node: name.clone(), instance: instance.clone(), ..output };
+        let output = whole(node.to_string(), heard.await);
+        let whose = move |output| v1::ExecOutput { instance: instance.clone(), ..output };
         output.map(whose).map(Ok).boxed()
     }
 }

@@ -103,8 +103,7 @@ impl Fleet {
                     Err(error) if error.is_absence() => None,
                     Err(error) => Some(News::Away { reason: one_line(&error) }),
                 },
-                Err(error) if error.is_absence() => Some(News::Away { reason: one_line(&error) }),
-                Err(error) => Some(News::Refused { reason: one_line(&error) }),
+                Err(error) => Some(trouble(&error)),
             };
             if let Some(trouble) = trouble {
                 // Nobody listens any more once the verdict is found.
@@ -133,6 +132,19 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+}
+
+/// One node that nobody can speak to is no reason to take others back.
+fn trouble(error: &FleetError) -> News {
+    let reason = one_line(error);
+    match error {
+        _ if error.is_absence() => News::Away { reason },
+        FleetError::Agent(agent) if agent.is_out_of_reach() => {
+            let hint = agent.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            News::Away { reason: reason + &hint }
+        }
+        _ => News::Refused { reason },
     }
 }
 

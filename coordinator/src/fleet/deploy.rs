@@ -42,8 +42,9 @@ impl Fleet {
             ));
         }
         fault::point("deploy.resolved");
-        if !request.dry_run {
-            self.enrol_this_machine_if_alone(request, progress).await?;
+        match request.dry_run {
+            true => self.check_taken(request.unregistered.as_ref()).await?,
+            false => self.enrol_this_machine_if_alone(request, progress).await?,
         }
         for _ in 0..TRIES {
             let snapshot = self.snapshot().await?;
@@ -86,6 +87,8 @@ impl Fleet {
         config.retain(|key, _| module.spec.config.iter().any(|known| known.name.as_str() == key));
         config.extend(request.config.clone());
         let mut secrets = before.map(|wish| wish.secrets.clone()).unwrap_or_default();
+        // One that is given anew need not be there any more.
+        secrets.retain(|key, _| !request.secrets.contains_key(key));
         let mut values = self.open_secrets(&secrets).await?;
         values.extend(request.secrets.iter().map(|(key, value)| (key.clone(), Secret::new(value))));
         spec::check(name, module, &config, &values)?;

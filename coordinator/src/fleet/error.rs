@@ -61,6 +61,8 @@ pub enum FleetError {
     RuntimeNotSupported { module: String, version: String, runtime: String },
     #[error("{deployment} needs {module} {version}, which is not deployed")]
     DependencyMissing { deployment: DeploymentName, module: String, version: String },
+    #[error("{deployment} needs {module}, and nobody knows yet at which port {provider} listens")]
+    DependencyUnseen { deployment: DeploymentName, module: String, provider: DeploymentName },
     #[error("others keep changing {deployment}")]
     Busy { deployment: DeploymentName },
     #[error("the fleet has changed since the dry run")]
@@ -145,6 +147,7 @@ impl FleetError {
             FleetError::NotAccepted { .. } | FleetError::Unsigned | FleetError::Signature { .. } => {
                 Code::Denied
             }
+            FleetError::DependencyUnseen { .. } => Code::Unreachable,
             FleetError::Busy { .. }
             | FleetError::AccessExists { .. }
             | FleetError::StateMoved
@@ -192,6 +195,9 @@ impl FleetError {
             | FleetError::Invalid { hint, .. } => hint.clone(),
             FleetError::DependencyMissing { module, .. } => {
                 Some(format!("`orchestrator deploy {module}` first"))
+            }
+            FleetError::DependencyUnseen { provider, .. } => {
+                Some(format!("try again once `orchestrator status {provider}` shows it running"))
             }
             FleetError::Busy { .. } => Some("try again".to_owned()),
             FleetError::StateMoved => Some("look at a new dry run, then deploy again".to_owned()),
@@ -245,6 +251,11 @@ impl FleetError {
             FleetError::NoPlaceInstead { explanation, .. } => Some(explanation),
             _ => None,
         }
+    }
+
+    /// Whether something that is needed is not there, or not known well enough.
+    pub fn is_about_a_dependency(&self) -> bool {
+        matches!(self, FleetError::DependencyMissing { .. } | FleetError::DependencyUnseen { .. })
     }
 
     /// Whether a node could not be reached, as opposed to: was reached and cannot do it.

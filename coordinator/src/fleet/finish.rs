@@ -63,15 +63,33 @@ impl Fleet {
             }
             Verdict::Progressing { message } => {
                 let reason = format!("not healthy within {} s: {message}", timeout.as_secs());
-                self.go_back(record, reason, progress).await
+                self.fail(record, reason, progress).await
             }
-            Verdict::Failed { reason } => self.go_back(record, reason, progress).await,
+            Verdict::Failed { reason } => self.fail(record, reason, progress).await,
             Verdict::Superseded => {
                 let how = self.overtaken(record).await?;
                 let how = how.unwrap_or_else(|| format!("{} was changed meanwhile, and back", record.name));
                 self.superseded(record, how).await
             }
         }
+    }
+
+    /// A change that failed is taken back. Where nothing had changed there is nothing to take back: what ran before is this.
+    async fn fail(
+        &self,
+        record: &DeploymentRecord,
+        reason: String,
+        progress: &Progress,
+    ) -> Result<Finished, FleetError> {
+        if record.progress != State::Settled {
+            return self.go_back(record, reason, progress).await;
+        }
+        let message = format!("nothing was changed, and {} is not healthy: {reason}", record.name);
+        let hint = format!(
+            "`orchestrator logs {0}` shows what it says; `orchestrator restart {0}` starts it again, `orchestrator rollback {0}` goes back",
+            record.name
+        );
+        self.finished(&record.name, v1::Outcome::Failed, message, hint).await
     }
 
     /// All was healthy; what the last look says may be something else again.

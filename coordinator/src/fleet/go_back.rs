@@ -24,12 +24,7 @@ impl Fleet {
         reason: String,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
-        let Some(previous) = failed.previous.clone() else {
-            let state = State::Failed { reason: reason.clone() };
-            self.conclude(failed, state, OutcomeWord::Failed, &reason).await?;
-            let hint = format!("`orchestrator logs {}` shows what it said", failed.name);
-            return self.finished(&failed.name, v1::Outcome::Failed, reason, hint).await;
-        };
+        let Some(previous) = failed.previous.clone() else { return self.give_up(failed, reason).await };
         let release = &failed.current.wish.release;
         progress.note(format!(
             "{} {} failed ({reason}): going back to {}",
@@ -38,7 +33,11 @@ impl Fleet {
         let module = self.release(&previous.wish.release).await?;
         fault::point("back.decided");
         loop {
-            let snapshot = self.recall().await?;
+            // Where its dependencies listen only their nodes may know.
+            let snapshot = match module.spec.depends.is_empty() {
+                true => self.recall().await?,
+                false => self.snapshot().await?,
+            };
             let is_ours = |kept: &Stored<DeploymentRecord>| kept.value.attempt == failed.attempt;
             if !snapshot.deployments.get(&failed.name).is_some_and(is_ours) {
                 let how = self.overtaken(failed).await?;
@@ -58,7 +57,14 @@ impl Fleet {
             }
             record.footprint = spec::footprint(&record.name, &module, &record.current.wish)?;
             record.progress = State::RolledBack { failed: release.clone(), reason: reason.clone() };
-            let proposal = Proposal::restore(&snapshot, record, &module)?;
+            let proposal = match Proposal::restore(&snapshot, record, &module) {
+                Err(error) if error.is_about_a_dependency() => {
+                    let version = &module.release.version;
+                    let reason = format!("{reason}; cannot go back to {version}: {error}");
+                    return self.give_up(failed, reason).await;
+                }
+                proposal => proposal?,
+            };
             let outcome = self.outcome_op(failed, OutcomeWord::RolledBack, &reason).await?;
             let outcome = outcome.into_iter().map(|(_, op)| op).collect();
             let recorded = self.record_with(&snapshot, proposal, Action::Rollback, outcome).await?;
@@ -68,6 +74,14 @@ impl Fleet {
             fault::point("back.carried_out");
             return self.settle_going_back(&recorded, &reason, verdict).await;
         }
+    }
+
+    /// There is nothing to go back to.
+    async fn give_up(&self, failed: &DeploymentRecord, reason: String) -> Result<Finished, FleetError> {
+        let state = State::Failed { reason: reason.clone() };
+        self.conclude(failed, state, OutcomeWord::Failed, &reason).await?;
+        let hint = format!("`orchestrator logs {}` shows what it said", failed.name);
+        self.finished(&failed.name, v1::Outcome::Failed, reason, hint).await
     }
 
     /// Carries out a rollback, and what had to wait until something else had stopped.

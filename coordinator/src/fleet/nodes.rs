@@ -1,13 +1,14 @@
 //! `orchestrator node …`: list, cordon, exec, remove. How a machine joins is in `enrol.rs`.
 
-use futures::StreamExt as _;
-use futures::stream::{BoxStream, select_all};
+use futures::stream::select_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use modules::suggest;
 use proto::ids::NodeName;
 use proto::v1;
 use proto::v1::node::State;
 
 use super::observe::Observed;
+use super::output::{Output, whole};
 use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, keys};
 use crate::clock::UnixMillis;
@@ -56,10 +57,7 @@ impl Fleet {
 
     /// Runs a command on the nodes that are named or selected, all at once. A node that cannot be reached is told
     /// as output on stderr with exit code 255, as ssh does.
-    pub async fn exec(
-        &self,
-        request: &v1::FleetExecRequest,
-    ) -> Result<BoxStream<'static, Result<v1::ExecOutput, FleetError>>, FleetError> {
+    pub async fn exec(&self, request: &v1::FleetExecRequest) -> Result<Output, FleetError> {
         let nodes = self.chosen(&request.nodes, &request.selector).await?;
         let streams = nodes.iter().map(|node| self.exec_on(node, request));
         Ok(select_all(futures::future::join_all(streams).await).boxed())
@@ -94,34 +92,11 @@ impl Fleet {
         Ok(chosen)
     }
 
-    async fn exec_on(
-        &self,
-        node: &NodeRecord,
-        request: &v1::FleetExecRequest,
-    ) -> BoxStream<'static, Result<v1::ExecOutput, FleetError>> {
-        let name = node.name.to_string();
+    async fn exec_on(&self, node: &NodeRecord, request: &v1::FleetExecRequest) -> Output {
         let asked = v1::ExecRequest { argv: request.argv.clone(), timeout_ms: request.timeout_ms };
-        let output = async { self.dial(node).await?.exec(asked).await };
-        match output.await {
-            Ok(stream) => stream
-                .map(move |output| match output {
-                    Ok(output) => v1::ExecOutput { node: name.clone(), ..output },
-                    Err(error) => unreached(&name, &error.to_string()).0,
-                })
-                .map(Ok)
-                .boxed(),
-            Err(error) => {
-                let (said, ended) = unreached(&name, &error.to_string());
-                futures::stream::iter([Ok(said), Ok(ended)]).boxed()
-            }
-        }
+        let heard = async { Ok(self.dial(node).await?.exec(asked).await?.map_err(FleetError::from)) };
+        whole(node.name.to_string(), heard.await).map(Ok).boxed()
     }
-}
-
-pub(super) fn unreached(node: &str, reason: &str) -> (v1::ExecOutput, v1::ExecOutput) {
-    use v1::exec_output::Event;
-    let output = |event| v1::ExecOutput { node: node.to_owned(), event: Some(event), ..Default::default() };
-    (output(Event::Stderr(format!("{reason}\n").into_bytes())), output(Event::ExitCode(255)))
 }
 
 pub(super) fn no_such_node(name: &str, snapshot: &Snapshot) -> FleetError {

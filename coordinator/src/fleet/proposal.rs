@@ -10,7 +10,7 @@ use super::change::{NO_PURGE, Next};
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
-use super::{Fleet, FleetError, keys, views};
+use super::{Fleet, FleetError, depends, keys, views};
 use crate::domain::deployment::{
     Action, Carrier, DeploymentRecord, HistoryEntry, Placed, Progress as State, Wish,
 };
@@ -25,6 +25,8 @@ pub struct Proposal {
     pub(super) before: Option<DeploymentRecord>,
     /// Instances that get their new place once they have left the old one.
     stopping_first: BTreeSet<InstanceId>,
+    /// Whether what it depends on listens elsewhere than its instances were told.
+    is_misled: bool,
 }
 
 impl Proposal {
@@ -60,7 +62,8 @@ impl Proposal {
         let explanation = explain(asked, &fleet, &decision);
         let record = next_record(snapshot, name, wish, module, &decision, explanation)?;
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before, stopping_first })
+        let is_misled = before.as_ref().is_some_and(|before| depends::is_misled(snapshot, before, module));
+        Ok(Self { record, instances, before, stopping_first, is_misled })
     }
 
     /// For draining: like `new`, but nothing may stay on `node`.
@@ -85,7 +88,14 @@ impl Proposal {
     ) -> Result<Self, FleetError> {
         let before = snapshot.deployments.get(&record.name).map(|kept| kept.value.clone());
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before, stopping_first: BTreeSet::new() })
+        Ok(Self { record, instances, before, stopping_first: BTreeSet::new(), is_misled: false })
+    }
+
+    /// Whether its instances are to be where they are, and told what they are told.
+    pub fn leaves_all_in_place(&self) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| before.current.placements == self.record.current.placements)
+            && !self.is_misled
     }
 
     /// Whether the fleet is already wanted to be just so, and was seen so.
@@ -95,6 +105,7 @@ impl Proposal {
                 && before.current.wish == self.record.current.wish
                 && before.current.placements == self.record.current.placements
                 && before.unplaced == self.record.unplaced
+                && !self.is_misled
         })
     }
 

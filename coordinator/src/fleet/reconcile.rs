@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proto::ids::{DeploymentName, NodeName};
+use proto::v1;
 use tracing::{info, warn};
 
 use super::carry_out::Verdict;
 use super::proposal::Proposal;
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
-use super::{Fleet, FleetError, Progress, carrier, carry_out, keys};
+use super::{Fleet, FleetError, Progress, carrier, carry_out, depends, keys};
 use crate::domain::deployment::{Action, Carrier, DeploymentRecord, Progress as State};
 use crate::domain::placement::Replicas;
 
@@ -86,9 +87,13 @@ impl Fleet {
         let records = snapshot.deployments.values().map(|kept| &kept.value);
         let interrupted =
             records.filter(|record| is_under_way(record) && !self.is_in_other_hands(snapshot, record));
-        let carried = join_all(interrupted.map(|record| self.carry_on_one(snapshot, record))).await;
+        let carried = interrupted.map(|record| async move {
+            let carried = self.carry_on_one(snapshot, record).await;
+            or_told(&record.name, carried)
+        });
+        let carried = join_all(carried).await;
         let is_any = !carried.is_empty();
-        carried.into_iter().collect::<Result<(), _>>()?;
+        carried.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(is_any)
     }
 
@@ -108,7 +113,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Places what has no place: new nodes for a deployment on every node, capacity that came, nodes that were lost.
+    /// Places what has no place: new nodes for a deployment on every node, capacity that came, nodes that were lost. What
+    /// depends on something that listens elsewhere now is told so.
     async fn place_anew(&self, snapshot: &Snapshot, lost: &BTreeSet<NodeName>) -> Result<bool, FleetError> {
         let mut moved = false;
         for kept in snapshot.deployments.values() {
@@ -119,15 +125,28 @@ impl Fleet {
                     .current
                     .placements
                     .values()
-                    .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node));
+                    .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node))
+                || self.is_misled(snapshot, record).await?;
             if wants
                 && !self.is_in_other_hands(snapshot, record)
                 && !matches!(record.progress, State::Failed { .. })
             {
-                moved |= self.place_again(&record.name, lost).await?.is_some();
+                let placed = self.place_again(&record.name, lost).await;
+                moved |= or_told(&record.name, placed.map(|recorded| recorded.is_some()))?.unwrap_or(false);
             }
         }
         Ok(moved)
+    }
+
+    async fn is_misled(&self, snapshot: &Snapshot, record: &DeploymentRecord) -> Result<bool, FleetError> {
+        let is_told = |instance: &v1::InstanceSpec| {
+            instance.deployment == record.name.as_str() && !instance.depends.is_empty()
+        };
+        if record.progress != State::Settled || !snapshot.wanted().any(is_told) {
+            return Ok(false);
+        }
+        let module = self.release(&record.current.wish.release).await?;
+        Ok(depends::is_misled(snapshot, record, &module))
     }
 
     /// Computes the deployment's places anew; records them only where they differ.
@@ -142,11 +161,22 @@ impl Fleet {
         let before = kept.value.clone();
         let module = self.release(&before.current.wish.release).await?;
         let proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
-        let is_same = proposal.record.current.placements == before.current.placements;
-        if is_same || proposal.check_replaces(&snapshot).is_err() {
+        if proposal.leaves_all_in_place() || proposal.check_replaces(&snapshot).is_err() {
             return Ok(None);
         }
         self.record(&snapshot, proposal, Action::Move).await
+    }
+}
+
+/// One deployment's trouble does not keep the others from what they need; a store that fails does.
+fn or_told<T>(name: &DeploymentName, done: Result<T, FleetError>) -> Result<Option<T>, FleetError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error @ FleetError::Store(_)) => Err(error),
+        Err(error) => {
+            warn!(deployment = %name, error = %carry_out::one_line(&error), "could not bring it where it should be");
+            Ok(None)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Secrets: sealed in the store, versioned, opened only when they are sent to the node that needs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::v1;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::store::{Op, Store, StoreError, Txn};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct SecretRecord {
     name: String,
-    /// Newest last. Old ones stay while a deployment may roll back to them.
+    /// Newest last.
     versions: Vec<SealedVersion>,
 }
 
@@ -28,8 +28,19 @@ struct SealedVersion {
     at: UnixMillis,
 }
 
-/// How many versions of a secret are kept.
+/// How many versions of a secret are kept, and more only where older ones are in use.
 const KEPT: usize = 10;
+
+impl SecretRecord {
+    fn prune(&mut self, in_use: &BTreeSet<u64>) {
+        let mut surplus = self.versions.len().saturating_sub(KEPT);
+        self.versions.retain(|kept| {
+            let goes = surplus > 0 && !in_use.contains(&kept.version);
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+}
 
 impl Fleet {
     /// Stores `value` as the newest version of `name`; the same value again makes no new version.
@@ -51,8 +62,9 @@ impl Fleet {
             let version = last.map_or(0, |last| last.version) + 1;
             let sealed = self.keyring.seal(&sealed_name(name, version), &Secret::new(value))?;
             record.versions.push(SealedVersion { version, sealed, at: self.clock.now() });
-            let surplus = record.versions.len().saturating_sub(KEPT);
-            record.versions.drain(..surplus);
+            if record.versions.len() > KEPT {
+                record.prune(&self.versions_in_use(name).await?);
+            }
             let txn = Txn {
                 preconditions: vec![still(key.clone(), kept.as_ref())],
                 ops: vec![put_json(key.clone(), &record)?],
@@ -63,6 +75,20 @@ impl Fleet {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Those that a deployment refers to, also when it goes back, or that a node is to be sent.
+    async fn versions_in_use(&self, name: &str) -> Result<BTreeSet<u64>, FleetError> {
+        let snapshot = self.recall().await?;
+        let records = snapshot.deployments.values().map(|kept| &kept.value);
+        let wishes = records.flat_map(|record| [Some(&record.current), record.previous.as_ref()]).flatten();
+        let wished = wishes.flat_map(|placed| placed.wish.secrets.values());
+        let wished = wished.filter(|secret| secret.name == name).map(|secret| secret.version);
+        let sent = snapshot.wanted().flat_map(|instance| instance.secrets.values());
+        let sent = sent.filter_map(|reference| {
+            reference.rsplit_once('@').filter(|(sent, _)| *sent == name)?.1.parse().ok()
+        });
+        Ok(wished.chain(sent).collect())
     }
 
     /// The token for GitHub. No other secret is ever given to who asks for it.
@@ -187,4 +213,24 @@ fn check_name(name: &str) -> Result<(), FleetError> {
         message: format!("{name:?} cannot name a secret"),
         hint: Some("use up to 128 letters, digits, '-', '_' and '.'".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_in_use_is_never_dropped() {
+        let sealed: Sealed = Keyring::open(tempfile::tempdir().expect("a folder").path())
+            .expect("a keyring")
+            .seal("s", &Secret::new(b"x"))
+            .expect("sealed");
+        let version = |version| SealedVersion { version, sealed: sealed.clone(), at: 0 };
+        let mut record = SecretRecord { name: "s".to_owned(), versions: (1..=13).map(version).collect() };
+        record.prune(&[1, 3].into());
+        let left: Vec<u64> = record.versions.iter().map(|kept| kept.version).collect();
+        assert_eq!(left, [1, 3, 6, 7, 8, 9, 10, 11, 12, 13]);
+        record.prune(&[].into());
+        assert_eq!(record.versions.len(), KEPT);
+    }
 }

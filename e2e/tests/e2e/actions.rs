@@ -66,6 +66,17 @@ fn an_action_runs_on_every_instance_and_is_typed() {
 }
 
 #[test]
+fn a_command_whose_node_breaks_off_is_not_said_to_have_succeeded() {
+    let scene = Scene::enrolled(1).unwrap();
+    let (cli, a) = (&scene.orchestrator, scene.fleet.host("a"));
+    let mut command = cli.start("node exec a -o json -- sh -c 'echo begun; exec sleep 300'");
+    command.await_said("begun");
+    a.run(&format!("kill -9 $(cat {DATA}/agent.lock)")).unwrap();
+    let ended = command.wait_within(Duration::from_secs(30)).exits(1).says("ended with status 255");
+    assert!(ended.stdout.lines().last().unwrap().contains("\"exit_code\":255"), "{ended}");
+}
+
+#[test]
 fn of_a_module_in_a_container_it_runs_in_the_container() {
     let scene = docker_scene();
     let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());

@@ -9,6 +9,7 @@ mod catalog;
 mod catalog_servers;
 mod compose;
 mod containers;
+mod depends;
 mod engines;
 mod exclusive;
 mod fleet;

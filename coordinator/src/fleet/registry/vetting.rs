@@ -37,8 +37,7 @@ impl Fleet {
         let path = package.to_owned();
         let findings = tokio::task::spawn_blocking(move || findings(&path)).await;
         let findings = findings.expect("looking it over does not panic")?;
-        let kept = get_json::<ModuleRecord>(self.store.as_ref(), &keys::release(digest)).await?;
-        let mut accepted = kept.map(|kept| kept.value.accepted).unwrap_or_default();
+        let mut accepted = self.accepted(digest).await?;
         accepted.extend(options.accept.iter().cloned());
         let open = safety::unaccepted(&findings, &accepted);
         if !open.is_empty() {
@@ -51,6 +50,36 @@ impl Fleet {
         accepted.sort();
         accepted.dedup();
         Ok(Vetted { accepted, signed_by })
+    }
+
+    /// For a dry run: whether what was found where the module lies would be refused here.
+    ///
+    /// # Errors
+    /// As [`Fleet::vet`] has them; the signature itself is not looked at.
+    pub(in crate::fleet) async fn check_taken(
+        &self,
+        module: Option<&v1::UnregisteredModule>,
+    ) -> Result<(), FleetError> {
+        let Some(module) = module else { return Ok(()) };
+        if self.refuses_unsigned && !module.is_signed {
+            return Err(FleetError::Unsigned);
+        }
+        let accepted = self.accepted(&module.digest).await?;
+        let open: Vec<_> =
+            module.open_findings.iter().filter(|finding| !accepted.contains(&finding.id)).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        Err(FleetError::NotAccepted {
+            findings: open.iter().map(|finding| finding.text.clone()).collect(),
+            ids: open.iter().map(|finding| finding.id.clone()).collect(),
+        })
+    }
+
+    /// The findings of this very package that somebody took upon themselves before.
+    async fn accepted(&self, digest: &str) -> Result<Vec<String>, FleetError> {
+        let kept = get_json::<ModuleRecord>(self.store.as_ref(), &keys::release(digest)).await?;
+        Ok(kept.map(|kept| kept.value.accepted).unwrap_or_default())
     }
 
     async fn signer(&self, package: &Path, signature: &[u8]) -> Result<Option<String>, FleetError> {
