@@ -1,0 +1,60 @@
+//! Small words that change what a text says: one rule, one text.
+
+use super::{Import, Reason, Verdict, readme};
+use crate::import::Method;
+
+const HEAD: &str = "# Lantern\n\nLantern is a lamp server.\n\n";
+
+fn with(part: &str) -> Import {
+    readme(&format!("{HEAD}{part}"))
+}
+
+fn reason(import: &Import) -> Option<Reason> {
+    match import.verdict {
+        Verdict::NotDeployable { reason, .. } => Some(reason),
+        Verdict::Deployable(_) => None,
+    }
+}
+
+fn ports(import: &Import) -> Vec<u16> {
+    import.facts.ports.iter().map(|found| found.value.port).collect()
+}
+
+fn license(import: &Import) -> Option<&str> {
+    import.facts.license.as_ref().map(|found| found.value.as_str())
+}
+
+fn has(import: &Import, name: &str) -> bool {
+    import.facts.env.iter().any(|found| found.value.name == name)
+}
+
+#[test]
+fn an_option_may_stand_before_what_the_package_manager_does() {
+    let import = with("## Installing\n\n* `sudo npm -g install lantern`\n* Light it\n");
+    assert_eq!(import.facts.install, [Method::Npm]);
+    assert_eq!(import.facts.package.map(|found| found.value).as_deref(), Some("lantern"));
+}
+
+#[test]
+fn a_package_of_headers_is_one_of_a_library() {
+    let text = |package: &str| {
+        readme(&format!(
+            "# liblantern\n\nliblantern is a C library for lamps.\n\n## Getting started\n\n```sh\nsudo apt-get install {package}\n```\n"
+        ))
+    };
+    assert_eq!(reason(&text("liblantern-dev")), Some(Reason::Library));
+    let server = with("## Install\n\n```sh\nsudo apt-get install lantern\n```\n");
+    assert_eq!(reason(&server), None);
+}
+
+#[test]
+fn a_package_in_a_file_is_a_way_to_install_though_no_source_has_it() {
+    for command in ["sudo apt-get install ./lanternserver_*.deb", "sudo dpkg -i lantern.deb"] {
+        let import = with(&format!("## Install\n\n```sh\nwget <package_url>\n{command}\n```\n"));
+        assert_eq!(reason(&import), None, "{command}");
+        assert_eq!(import.facts.install, [Method::Apt]);
+        assert!(import.facts.package.is_none(), "a file is no name of a package");
+    }
+    let other = with("## Install\n\n```sh\nsudo apt-get install ./wick_1.0.deb\n```\n");
+    assert_eq!(reason(&other), Some(Reason::NoInstallInformation));
+}
