@@ -273,6 +273,8 @@ pub fn topic(title: &str) -> Topic {
                     || title.contains(&format!("build {and} {verb}"))
             })
         });
+    let is_got = ["download", "get", "install"].iter().any(|verb| title.starts_with(verb));
+    let is_both = is_both || is_got && has(&["and compil", "& compil", "and build", "& build"]);
     match () {
         () if is_both && !has(&["develop", "contribut", "test"]) => Topic::Other,
         () if has(&["uninstall", "upgrade", "desinstal", "désinstall", "卸载", "アンインストール"]) => {

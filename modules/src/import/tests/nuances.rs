@@ -58,3 +58,30 @@ fn a_package_in_a_file_is_a_way_to_install_though_no_source_has_it() {
     let other = with("## Install\n\n```sh\nsudo apt-get install ./wick_1.0.deb\n```\n");
     assert_eq!(reason(&other), Some(Reason::NoInstallInformation));
 }
+
+#[test]
+fn a_list_of_releases_to_look_at_offers_none() {
+    let text = "## Usage\n\nGet to know the lamps, or obtain a full list of releases from [here](https://github.com/owner/lantern/releases).\n";
+    assert_eq!(reason(&with(text)), Some(Reason::NoInstallInformation));
+    assert_eq!(reason(&with(&text.replace("a full list of releases", "the program"))), None);
+}
+
+#[test]
+fn an_address_of_releases_counts_without_a_link_where_the_text_shows_a_program() {
+    let text = "# Lantern\n\nBinaries for all systems：https://github.com/owner/lantern/releases\n\n{}See the pages.\n";
+    let run = "```sh\nlantern --lit\n```\n\n";
+    assert_eq!(reason(&readme(&text.replace("{}", run))), None);
+    assert_eq!(reason(&readme(&text.replace("{}", ""))), Some(Reason::NoInstallInformation));
+    let other = text.replace("owner/lantern", "others/wick").replace("{}", run);
+    assert_eq!(reason(&readme(&other)), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn a_heading_about_getting_it_may_also_be_about_compiling_it() {
+    let text = "## Download and compile\n\n```sh\nsudo apt install lantern\n```\n";
+    assert_eq!(reason(&with(text)), None);
+    assert_eq!(
+        reason(&with(&text.replace("Download and compile", "Compile it"))),
+        Some(Reason::NoInstallInformation)
+    );
+}
