@@ -12,6 +12,7 @@ use super::routes::{Method, Route};
 use super::words::Topic;
 use super::{Files, Source, Verdict};
 
+mod desktop;
 mod library;
 
 /// The class of reason why there is nothing to deploy.
@@ -107,6 +108,10 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             Reason::Library,
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
+    }
+    if !usable.is_empty() && desktop::is_desktop(reading, description, &usable) {
+        let sentence = "it is a program with windows for a desktop, nothing that serves from a node";
+        return Some((Reason::NotDraftable, sentence.to_owned()));
     }
     let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));
     if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
