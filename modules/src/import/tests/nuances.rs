@@ -102,3 +102,18 @@ fn a_program_with_windows_is_nothing_that_a_node_runs() {
         assert_eq!(reason(&text(said)), None, "{said}");
     }
 }
+
+#[test]
+fn what_a_container_is_told_to_listen_on_is_its_port() {
+    let text = "Lighting it on port 1234 is fine too.\n\n```sh\ndocker run -d --net host owner/lantern --port 3000\n```\n";
+    assert_eq!(ports(&with(text)), [3000]);
+    assert_eq!(ports(&with(&text.replace("--net host", "-p 80:8080"))), [8080]);
+    assert_eq!(ports(&with(&text.replace("--port 3000", "--port=3001"))), [3001]);
+}
+
+#[test]
+fn a_web_server_that_serves_what_it_made_listens_on_no_port_of_the_project() {
+    let text = "```sh\npip install lantern\n```\n\n```conf\nserver {\n    listen 127.0.0.1:80;\n    root /srv/lamps;\n}\n```\n";
+    assert!(ports(&with(text)).is_empty());
+    assert_eq!(ports(&with(&text.replace("server {", "lamps {").replace("root", "in"))), [80]);
+}
