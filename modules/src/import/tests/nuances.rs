@@ -117,3 +117,28 @@ fn a_web_server_that_serves_what_it_made_listens_on_no_port_of_the_project() {
     assert!(ports(&with(text)).is_empty());
     assert_eq!(ports(&with(&text.replace("server {", "lamps {").replace("root", "in"))), [80]);
 }
+
+#[test]
+fn a_licence_of_something_else_is_none_of_the_project() {
+    let others = [
+        "* [Wick](https://wicks.invalid) - Threads for lamps. MIT Licensed.\n",
+        "It has a copy of [Wick](https://wicks.invalid), which is licensed under the GPL.\n",
+        "This includes parts from [Wick](https://wicks.invalid), under the MIT license.\n",
+    ];
+    for text in others {
+        assert_eq!(license(&with(text)), None, "{text}");
+    }
+    assert_eq!(license(&with("* Distributed under the [MIT License](https://mit.invalid)\n")), Some("MIT"));
+    assert_eq!(license(&with("Lantern is under the MIT license.\n")), Some("MIT"));
+}
+
+#[test]
+fn the_version_of_a_licence_may_stand_after_who_published_it() {
+    let text = |version: &str| {
+        with(&format!(
+            "## License\n\nYou can change it under the terms of the GNU General Public\nLicense as published by the Free Software\nFoundation; either version {version} of the License, or any later one.\n"
+        ))
+    };
+    assert_eq!(license(&text("2")), Some("GPL-2.0"));
+    assert_eq!(license(&text("3")), Some("GPL-3.0"));
+}
