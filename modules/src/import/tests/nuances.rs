@@ -142,3 +142,21 @@ fn the_version_of_a_licence_may_stand_after_who_published_it() {
     assert_eq!(license(&text("2")), Some("GPL-2.0"));
     assert_eq!(license(&text("3")), Some("GPL-3.0"));
 }
+
+#[test]
+fn what_is_given_to_a_script_is_not_to_be_set() {
+    let text = "It can {} for each lamp, with its number in the `LAMP_NUMBER` environment variable.\n";
+    assert!(!has(&with(&text.replace("{}", "execute a script")), "LAMP_NUMBER"));
+    assert!(has(&with(&text.replace("{}", "be lit")), "LAMP_NUMBER"));
+}
+
+#[test]
+fn exports_below_the_words_of_an_item_are_variables_and_so_are_those_like_them() {
+    let import = with(
+        "- Set the oil\n\n  You may use environment variables:\n\n  ```console\n  $ export LAMP_OIL='much'\n  ```\n\n\
+         - Set the wick\n\n  As an alternative:\n\n  ```console\n  $ export LAMP_WICK='long'\n  ```\n\n\
+         - Build\n\n  ```console\n  $ export MATCH_BOX='full'\n  ```\n",
+    );
+    assert!(has(&import, "LAMP_OIL") && has(&import, "LAMP_WICK"));
+    assert!(!has(&import, "MATCH_BOX"));
+}
