@@ -160,3 +160,13 @@ fn exports_below_the_words_of_an_item_are_variables_and_so_are_those_like_them()
     assert!(has(&import, "LAMP_OIL") && has(&import, "LAMP_WICK"));
     assert!(!has(&import, "MATCH_BOX"));
 }
+
+#[test]
+fn what_the_name_does_comes_before_what_the_repository_is() {
+    let import = readme(
+        "# Lantern\n\nLantern shows your porch to the world for easy finding! No need of matches.\n\n\
+         This repo is the server part.\n\n## Overview\n\nThe default lantern client finds the server of the keeper.\n",
+    );
+    let found = import.facts.description.expect("the first sentence says it").value;
+    assert!(found.starts_with("Lantern shows your porch"), "{found}");
+}
