@@ -284,6 +284,8 @@ pub fn topic(title: &str) -> Topic {
         () if KUBERNETES.is_in(&title) => Topic::Kubernetes,
         () if INSTALL.is_in(&title) && !has(&["update", "updating"]) => Topic::Install,
         () if UPKEEP.is_in(&title) => Topic::Upkeep,
+        // "A free alternative to …" says what the project is.
+        () if title.contains(" alternative to") => Topic::Other,
         () if ELSEWHERE.is_in(&title) || is_list_of_users(&title) => Topic::Elsewhere,
         () => Topic::Other,
     }

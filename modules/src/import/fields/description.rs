@@ -130,6 +130,9 @@ static NOT: WordList = WordList::new(&[
     "update:",
     "abbreviation",
     "stands for",
+    "default login",
+    "default user",
+    "default password",
 ]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {

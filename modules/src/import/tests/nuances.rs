@@ -170,3 +170,25 @@ fn what_the_name_does_comes_before_what_the_repository_is() {
     let found = import.facts.description.expect("the first sentence says it").value;
     assert!(found.starts_with("Lantern shows your porch"), "{found}");
 }
+
+#[test]
+fn a_heading_may_say_what_the_project_is_an_alternative_to() {
+    let import = readme(
+        "<h1>Lantern</h1>\n\n#### A free alternative to the torch, for many hands\n\n## Installation\n\nThe default login is keeper.\n",
+    );
+    let found = import.facts.description.map(|found| found.value);
+    assert_eq!(found.as_deref(), Some("A free alternative to the torch, for many hands"));
+    let others = with("## Alternatives to Lantern\n\n```sh\ndocker run -p 80:80 others/lantern-like\n```\n");
+    assert_eq!(reason(&others), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn a_first_heading_below_the_words_on_the_project_is_no_title() {
+    let text = "Lantern is a lamp server that is easy to light and to keep for long nights.\n\n# Installation\n\n\
+                ```sh\ngit clone https://github.com/owner/lantern\ncd lantern\ngo build\n./lantern &\n```\n\n# Usage\n\nLight it.\n";
+    assert_eq!(reason(&readme(text)), None);
+    assert_eq!(
+        reason(&readme(&text.replace("# Installation", "# Contributing"))),
+        Some(Reason::NoInstallInformation)
+    );
+}
