@@ -6,7 +6,7 @@ use regex::{Captures, Regex};
 
 use crate::import::Origin;
 use crate::import::container::Container;
-use crate::import::document::{Block, Kind};
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Found, PortFact};
 use crate::import::reading::Reading;
 use crate::import::words::{self, Topic};
@@ -218,6 +218,10 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             .any(|word| word.eq_ignore_ascii_case("port"));
         let is_option = first.text.contains(['-', '_']) || first.code().next().is_some();
         let is_udp = row.cells.iter().any(|cell| words::has_word(cell.lower(), "udp"));
+        if let Some(port) = listened(&row.cells).filter(|_| !is_udp) {
+            take(best, OUTRIGHT, port, || row.line);
+            continue;
+        }
         if !is_port || !is_option || is_udp || first.text.chars().count() > 60 {
             continue;
         }
@@ -226,6 +230,18 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             take(best, OUTRIGHT, number, || row.line);
         }
     }
+}
+
+/// The port of a row such as `--listen-addr`, "default 0.0.0.0:8080".
+fn listened(cells: &[Rich]) -> Option<&str> {
+    static DEFAULT: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\bdefault(?:s to| is)?\W{1,5}(?:[\w.]*|\[::\]):(\d{2,5})\b"));
+    let name = cells.first()?.lower();
+    let is_address = words::any(name, &["listen", "bind"]) && words::any(name, &["addr", "http", "host"]);
+    let told =
+        |cell: &Rich| DEFAULT.captures(&cell.text).and_then(|found| found.get(1).map(|port| port.range()));
+    let mut cells = cells.iter().skip(1).filter(|_| is_address);
+    cells.find_map(|cell| told(cell).map(|range| &cell.text[range]))
 }
 
 fn take(best: &mut Option<(u8, u16, u32)>, rank: u8, number: &str, line: impl Fn() -> u32) {

@@ -183,6 +183,17 @@ fn a_heading_may_say_what_the_project_is_an_alternative_to() {
 }
 
 #[test]
+fn a_row_of_an_address_to_listen_on_tells_the_port() {
+    let row = |name: &str| {
+        with(&format!(
+            "| option | meaning |\n|---|---|\n| `{name}` | where (such as `127.0.0.1:80`) (*default* `0.0.0.0:4747`) |\n"
+        ))
+    };
+    assert_eq!(ports(&row("LAMP_LISTEN_ADDR")), [4747]);
+    assert!(ports(&row("LAMP_OIL_ADDR")).is_empty(), "the oil listens there");
+}
+
+#[test]
 fn a_first_heading_below_the_words_on_the_project_is_no_title() {
     let text = "Lantern is a lamp server that is easy to light and to keep for long nights.\n\n# Installation\n\n\
                 ```sh\ngit clone https://github.com/owner/lantern\ncd lantern\ngo build\n./lantern &\n```\n\n# Usage\n\nLight it.\n";
