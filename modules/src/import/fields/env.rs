@@ -143,6 +143,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
         }
     }
+    env_usage::before_start(reading, &mut variables);
     without_file_variants(&mut variables.found);
     without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);

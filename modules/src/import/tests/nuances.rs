@@ -203,3 +203,12 @@ fn a_first_heading_below_the_words_on_the_project_is_no_title() {
         Some(Reason::NoInstallInformation)
     );
 }
+
+#[test]
+fn what_stands_before_the_command_that_starts_it_is_a_variable() {
+    let text = "## Running\n\n```sh\ngit clone https://github.com/owner/lantern\nnpm install\nLAMP_PORT=80 npm start\nGOOS=linux ./lantern\n```\n";
+    let import = with(text);
+    assert!(has(&import, "LAMP_PORT") && !has(&import, "GOOS"));
+    assert!(!has(&with(&text.replace("Running", "Development")), "LAMP_PORT"));
+    assert!(!has(&with(&text.replace("npm start", "npm run build")), "LAMP_PORT"));
+}
