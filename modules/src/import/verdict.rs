@@ -12,8 +12,8 @@ use super::routes::{Method, Route};
 use super::words::Topic;
 use super::{Files, Source, Verdict};
 
-mod desktop;
 mod library;
+mod personal;
 
 /// The class of reason why there is nothing to deploy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,8 +109,8 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
     }
-    if !usable.is_empty() && desktop::is_desktop(reading, description, &usable) {
-        let sentence = "it is a program with windows for a desktop, nothing that serves from a node";
+    if !usable.is_empty() && personal::is_personal(reading, description, &usable) {
+        let sentence = "it is a program for the screen of one person, nothing that serves from a node";
         return Some((Reason::NotDraftable, sentence.to_owned()));
     }
     let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));

@@ -87,18 +87,26 @@ fn a_heading_about_getting_it_may_also_be_about_compiling_it() {
 }
 
 #[test]
-fn a_program_with_windows_is_nothing_that_a_node_runs() {
+fn a_program_for_a_screen_is_nothing_that_a_node_runs() {
     let text = |said: &str| {
         readme(&format!(
             "# Lantern\n\n{said}\n\n## Installation\n\nDownload the program from the [releases](https://github.com/owner/lantern/releases).\n"
         ))
     };
-    for said in ["A simple GTK lamp viewer.", "Lantern is a desktop application for lamps."] {
+    for said in [
+        "A simple GTK lamp viewer.",
+        "Lantern is a desktop application for lamps.",
+        "A free lamp player for the Android operating system.",
+        "Lantern is an Android lamp app.",
+    ] {
         assert_eq!(reason(&text(said)), Some(Reason::NotDraftable), "{said}");
     }
-    for said in
-        ["A lamp server with a desktop client.", "A web-based desktop app for lamps.", "A lamp viewer."]
-    {
+    for said in [
+        "A lamp server with a desktop client.",
+        "A web-based desktop app for lamps.",
+        "A lamp viewer.",
+        "A tool to see what is lit on Android.",
+    ] {
         assert_eq!(reason(&text(said)), None, "{said}");
     }
 }

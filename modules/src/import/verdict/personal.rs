@@ -1,4 +1,4 @@
-//! Whether a project is a program with windows, which nobody serves from a node.
+//! Whether a project is a program for the screen of one person, a desktop or a telephone, and nothing that serves.
 
 use std::sync::LazyLock;
 
@@ -13,10 +13,16 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
 }
 
-/// "a GTK viewer", "desktop application", "for the GNOME desktop": in the sentences that say what the project is.
-static SAYS: LazyLock<Regex> = LazyLock::new(|| {
+/// "a GTK viewer", "desktop application", "for the GNOME desktop": in the sentence that says what the project is.
+static OF_DESKTOP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:gtk[+\d.]*|qt[\d.]*|gui|graphical|desktop|gnome|kde|electron|tauri)[- ](?:based )?(?:(?:[\w-]+ ){0,3})(?:app(?:lication)?s?|program|client|tool|viewer|reader|editor|player|front-?end|manager|launcher)\b|\bfor (?:the )?(?:gnome|kde|linux) desktop\b",
+    )
+});
+/// "an Android app", "a player for the Android operating system".
+static OF_TELEPHONE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:android|ios|iphone) (?:[\w-]+ ){0,2}(?:app(?:lication)?|client|player|launcher|keyboard|game)\b|\b(?:app(?:lication)?|client|player|launcher|keyboard|reader|game)\b[^.]{0,20}? for (?:the )?(?:android|ios|iphone)\b",
     )
 });
 /// What has a side for others to reach, whatever else it is.
@@ -27,7 +33,7 @@ static SERVES: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Only where the first sentences say so outright, none speaks of a server and no way of the text starts one.
-pub fn is_desktop(reading: &Reading, description: &str, routes: &[&Route]) -> bool {
+pub fn is_personal(reading: &Reading, description: &str, routes: &[&Route]) -> bool {
     let is_plain = |route: &&Route| {
         matches!(route.method, Method::BinaryDownload | Method::Apt | Method::Package | Method::Brew)
     };
@@ -35,7 +41,7 @@ pub fn is_desktop(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     let blocks = reading.document.blocks.iter().filter(|block| is_text(&block.kind)).take(4);
     let head: Vec<&str> =
         blocks.flat_map(|block| description::sentences(&block.rich.text).into_iter().take(2)).collect();
-    let says = SAYS.is_match(description);
+    let says = OF_DESKTOP.is_match(description) || OF_TELEPHONE.is_match(description);
     says && !SERVES.is_match(description)
         && !head.iter().any(|sentence| SERVES.is_match(sentence))
         && routes.iter().all(is_plain)
