@@ -185,7 +185,8 @@ fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Po
         .enumerate()
         .find(|(_, (container, _))| container.ports.iter().any(|port| !port.is_commented));
     let Some((index, (container, file))) = first else {
-        return ports::find(reading);
+        let told = examples.first().and_then(|(container, file)| ports::told_to(container, file));
+        return told.map_or_else(|| ports::find(reading), |port| vec![port]);
     };
     let mut found: Vec<Found<PortFact>> = Vec::new();
     for port in container.ports.iter().filter(|port| !port.is_commented) {

@@ -210,7 +210,8 @@ fn topics(document: &Document) -> Vec<Topic> {
         let above =
             section.parent.filter(|parent| *parent < index).map_or(Topic::Other, |parent| topics[parent]);
         // The title of the whole is its name, whatever words are in it.
-        let own = if section.level <= 1 && index <= 1 { Topic::Other } else { words::topic(&section.title) };
+        let is_title = section.level <= 1 && index <= 1 && !follows_text(document, index);
+        let own = if is_title { Topic::Other } else { words::topic(&section.title) };
         topics.push(match (own, above) {
             (_, Topic::Development | Topic::Upkeep | Topic::Elsewhere | Topic::Kubernetes) => above,
             (Topic::Other, above) => above,
@@ -218,6 +219,17 @@ fn topics(document: &Document) -> Vec<Topic> {
         });
     }
     topics
+}
+
+/// Whether a heading of one word, such as "Installation", comes after a text that has said what the project is and
+/// before others of its level.
+fn follows_text(document: &Document, index: usize) -> bool {
+    let section = &document.sections[index];
+    let is_text = |block: &&Block| matches!(block.kind, Kind::Paragraph) && block.rich.text.len() > 60;
+    let has_equals = document.sections.iter().filter(|other| other.level == section.level).count() > 1;
+    has_equals
+        && section.title.split_whitespace().count() == 1
+        && document.blocks.iter().take_while(|block| block.line < section.line).any(|block| is_text(&block))
 }
 
 const PROGRAMS: [&str; 34] = [

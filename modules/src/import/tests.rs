@@ -6,6 +6,7 @@ use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 
 mod facts;
 mod libraries;
+mod nuances;
 mod phrases;
 mod repository;
 mod styles;

@@ -13,6 +13,7 @@ use super::words::Topic;
 use super::{Files, Source, Verdict};
 
 mod library;
+mod personal;
 
 /// The class of reason why there is nothing to deploy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,6 +108,10 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
             Reason::Library,
             format!("it is a library for other programs, nothing that runs by itself{place}"),
         ));
+    }
+    if !usable.is_empty() && personal::is_personal(reading, description, &usable) {
+        let sentence = "it is a program for the screen of one person, nothing that serves from a node";
+        return Some((Reason::NotDraftable, sentence.to_owned()));
     }
     let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));
     if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {

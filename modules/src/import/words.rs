@@ -273,6 +273,8 @@ pub fn topic(title: &str) -> Topic {
                     || title.contains(&format!("build {and} {verb}"))
             })
         });
+    let is_got = ["download", "get", "install"].iter().any(|verb| title.starts_with(verb));
+    let is_both = is_both || is_got && has(&["and compil", "& compil", "and build", "& build"]);
     match () {
         () if is_both && !has(&["develop", "contribut", "test"]) => Topic::Other,
         () if has(&["uninstall", "upgrade", "desinstal", "désinstall", "卸载", "アンインストール"]) => {
@@ -282,6 +284,8 @@ pub fn topic(title: &str) -> Topic {
         () if KUBERNETES.is_in(&title) => Topic::Kubernetes,
         () if INSTALL.is_in(&title) && !has(&["update", "updating"]) => Topic::Install,
         () if UPKEEP.is_in(&title) => Topic::Upkeep,
+        // "A free alternative to …" says what the project is.
+        () if title.contains(" alternative to") => Topic::Other,
         () if ELSEWHERE.is_in(&title) || is_list_of_users(&title) => Topic::Elsewhere,
         () => Topic::Other,
     }

@@ -65,7 +65,8 @@ pub fn apt(drafting: &mut Drafting<'_>, route: &Route) {
         );
         drafting.warnings.push(warning);
     }
-    if package.contains('/') || package.ends_with(".deb") {
+    // A file of a package is no name that the node's sources know.
+    if package.is_empty() || package.contains('/') || package.ends_with(".deb") {
         return source(drafting, Some(route));
     }
     install(drafting, vec![json!({"apt": [bare(&package)]})]);

@@ -130,6 +130,9 @@ static NOT: WordList = WordList::new(&[
     "update:",
     "abbreviation",
     "stands for",
+    "default login",
+    "default user",
+    "default password",
 ]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
@@ -279,14 +282,22 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     let names: Vec<String> = names.map(|name| squeeze(name)).filter(|name| name.len() > 2).collect();
     let named = names.iter().any(|name| squeezed.contains(name.as_str()));
     // "Lantern is a …" says it in so many words.
-    let opens = named && IS.is_in(&lower) && names.iter().any(|name| squeezed.starts_with(name.as_str()));
+    let begins_named = names.iter().any(|name| squeezed.starts_with(name.as_str()));
+    let opens = IS.is_in(&lower) && begins_named;
     let level = reading.document.sections[block.section].level;
     let title = reading.section(block).lower.as_str();
     let mut score = 8;
     score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
-    score -= if sentence.ends_with('!') && !IS.is_in(&lower) { 5 } else { 0 };
+    score -= if sentence.ends_with('!') && !IS.is_in(&lower) && !begins_named { 5 } else { 0 };
     score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
-    score -= if lower.starts_with("this repository ") || lower.starts_with("update ") { 6 } else { 0 };
+    score -= if lower.starts_with("this repository ")
+        || lower.starts_with("this repo ")
+        || lower.starts_with("update ")
+    {
+        6
+    } else {
+        0
+    };
     // How to set it up is no place to say what it is.
     score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
     let is_about_settings =

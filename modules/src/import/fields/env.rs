@@ -143,6 +143,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
         }
     }
+    env_usage::before_start(reading, &mut variables);
     without_file_variants(&mut variables.found);
     without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);
@@ -246,7 +247,17 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
         .take(1);
-    by_title || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(before.rich.lower()))
+    // The words of an item that end with a colon speak of what follows.
+    let leads = |before: &Block| {
+        let text = before.rich.text.trim_end();
+        matches!(before.kind, Kind::Item)
+            && text.ends_with(':')
+            && text.len() < 400
+            && says(before.rich.lower())
+    };
+    by_title
+        || block.is_code() && index.checked_sub(1).is_some_and(|before| leads(reading.block(before)))
+        || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(before.rich.lower()))
 }
 
 /// Whether the words before a block say that its names belong into a file of settings.

@@ -11,7 +11,7 @@ use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
 use crate::import::shell;
-use crate::import::words;
+use crate::import::words::{self, WordList};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -24,6 +24,21 @@ static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static UPPER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"));
+
+/// What the project gives to a program that it starts, and nobody sets.
+static GIVEN: WordList = WordList::new(&[
+    "execute a script",
+    "executes a script",
+    "run a script",
+    "runs a script",
+    "execute a command",
+    "executes a command",
+    "to the script",
+    "to your script",
+    "to the hook",
+    "available to scripts",
+    "in the script",
+]);
 
 /// `FOO_BAR`, `TZ`.
 pub fn is_upper_name(text: &str) -> bool {
@@ -194,7 +209,7 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         }
         return;
     }
-    if !(is_env || in_context(reading, index, block)) {
+    if !(is_env || in_context(reading, index, block) || is_like_known(&listing, text, variables)) {
         return;
     }
     // "Defaults" above a listing: its values are they.
@@ -214,6 +229,21 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     }
 }
 
+/// Whether a listing only exports names that begin like variables that are known: `LAMP_…`.
+fn is_like_known(listing: &[Listed], text: &str, variables: &Variables) -> bool {
+    let is_export = |line: &str| line.trim_start_matches([' ', '$']).starts_with("export ");
+    let beginning = |name: &str| name.split_once('_').map(|(first, _)| format!("{first}_"));
+    let is_known = |name: &str| {
+        let beginning = beginning(name).filter(|beginning| beginning.len() > 2);
+        let begins = |beginning: String| {
+            variables.found.iter().any(|known| known.value.name.starts_with(beginning.as_str()))
+        };
+        beginning.is_some_and(begins)
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).all(is_export)
+        && listing.iter().all(|(_, name, ..)| is_known(name))
+}
+
 type Listed = (usize, String, Option<String>, bool, String);
 
 /// The assignments of a block that is made of them.
@@ -222,8 +252,8 @@ fn listing(text: &str) -> Vec<Listed> {
     let mut other = 0;
     let mut comment = String::new();
     for (offset, line) in text.lines().enumerate() {
-        let trimmed =
-            line.trim().trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
+        let line = line.trim().trim_start_matches("$ ");
+        let trimmed = line.trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
         if trimmed.is_empty() {
             comment.clear();
             continue;
@@ -287,7 +317,8 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
         }
     }
     told_to_set(reading, block, variables);
-    if text.len() > 3000 || !words::speaks_of_environment(block.rich.lower()) {
+    let lower = block.rich.lower();
+    if text.len() > 3000 || !words::speaks_of_environment(lower) || GIVEN.is_in(&lower.replace('\n', " ")) {
         return;
     }
     let mut add = |name: &str, at: usize, default: Option<String>| {

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::env::{Variables, short};
+use super::env::{Variables, is_settable, short};
 use super::env_default::{default_in, value};
 use super::env_text::is_upper_name;
 use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
 use crate::import::shell;
+use crate::import::words::Topic;
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -45,6 +46,23 @@ pub fn options_of_run(reading: &Reading, index: usize, block: &Block, variables:
             });
             let fact = EnvFact { name: name.to_owned(), example, default, ..EnvFact::default() };
             variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+    }
+}
+
+/// `LAMP_PORT=80 npm start`: what stands before the command that starts the project.
+pub fn before_start(reading: &Reading, variables: &mut Variables) {
+    let is_for_use = |topic: Topic| matches!(topic, Topic::Install | Topic::Other);
+    for placed in reading.commands.iter().filter(|placed| !placed.is_inline && is_for_use(placed.topic)) {
+        let command = &placed.value;
+        let starts = match command.program() {
+            "npm" | "yarn" | "pnpm" => matches!(command.word(1), "start" | "serve"),
+            program => command.word(0).starts_with("./") && reading.identity.owns(program),
+        };
+        let is_name = |name: &str| is_upper_name(name) && is_settable(name);
+        for (name, value) in command.assignments.iter().filter(|(name, _)| starts && is_name(name)) {
+            let fact = EnvFact { name: name.clone(), example: Some(value.clone()), ..EnvFact::default() };
+            variables.add(fact, placed.origin.clone(), Confidence::Inferred);
         }
     }
 }

@@ -12,13 +12,17 @@ use crate::import::words::{self, WordList};
 use crate::import::{Files, Origin};
 
 /// Patterns and what they mean; the first that matches counts, so the narrow ones come first.
-const NAMES: [(&str, &str); 34] = [
+const NAMES: [(&str, &str); 35] = [
     (r"agpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "AGPL-3.0-or-later"),
     (r"agpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*only", "AGPL-3.0-only"),
     (r"\bagpl|affero", "AGPL-3.0"),
     (r"lgpl[\s_-]*v?\.?2\.1|lesser general public licen[sc]e[,\s]*(?:version|v)?\s*2\.1", "LGPL-2.1"),
     (r"\blgpl|lesser general public", "LGPL-3.0"),
     (r"\bgpl[\s_-]*(?:license\s*)?v?\.?2(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "GPL-2.0-or-later"),
+    (
+        r"general public licen[sc]e as published by the free software foundation[;,] (?:either )?version 2",
+        "GPL-2.0",
+    ),
     (r"\bgpl[\s_-]*v?\.?2(?:\.0)?[\s_-]*only", "GPL-2.0-only"),
     (r"\bgpl[\s_-]*(?:license\s*)?v?\.?\s*3(?:\.0)?[\s_-]*(?:\+|or[\s-]later)", "GPL-3.0-or-later"),
     (r"\bgpl[\s_-]*v?\.?3(?:\.0)?[\s_-]*only", "GPL-3.0-only"),
@@ -101,7 +105,7 @@ pub static TITLES: WordList = WordList::new(&[
 
 /// The identifier of a licence that a text names; the first named counts.
 pub fn spdx(text: &str) -> Option<&'static str> {
-    let text = text.to_lowercase();
+    let text = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     let found = PATTERNS
         .iter()
         .enumerate()
@@ -243,13 +247,24 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
         let is_of_others = || words::any(&reading.section(block).lower, &["attribution", "third part"]);
-        if !WORDS.is_in(block.rich.lower()) || is_of_others() {
+        if !WORDS.is_in(block.rich.lower()) || is_of_others() || tells_of_another(reading, block) {
             continue;
         }
         for sentence in super::description::sentences(&block.rich.text) {
             let lower = sentence.to_lowercase();
             if WORDS.is_in(&lower)
-                && !words::any(&lower, &["dependenc", "third-party", "third party", "font", "icons"])
+                && !words::any(
+                    &lower,
+                    &[
+                        "dependenc",
+                        "third-party",
+                        "third party",
+                        "font",
+                        "icons",
+                        "includes parts",
+                        "includes code",
+                    ],
+                )
                 && let Some(name) = expression(changed_to(sentence))
             {
                 let at = super::description::place(&block.rich.text, sentence);
@@ -258,6 +273,28 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         }
     }
     None
+}
+
+/// An item that begins with a link to another project, "a part of [Wick], which is licensed under …".
+fn tells_of_another(reading: &Reading, block: &Block) -> bool {
+    let is_foreign = |url: &str| url.contains("://") && !reading.identity.owns_url(url);
+    let text = block.rich.text.as_str();
+    let first = block.rich.links().next();
+    let begins = matches!(block.kind, Kind::Item)
+        && first.is_some_and(|(words, url)| is_foreign(url) && text.trim_start().starts_with(words));
+    let names = || block.rich.links().any(|(_, url)| is_foreign(url));
+    begins
+        || words::any(block.rich.lower(), &["which is ", "which are "])
+            && is_clause(block.rich.lower())
+            && names()
+}
+
+/// "…, which is dual-licensed".
+fn is_clause(lower: &str) -> bool {
+    lower.match_indices("which ").any(|(at, _)| {
+        let mut words = lower[at..].split_whitespace().skip(2).take(3);
+        words.any(|word| word.contains("licen"))
+    })
 }
 
 /// "The licence was changed from X to Y" is about Y.

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use crate::import::document::{Block, Kind};
+use crate::import::Origin;
+use crate::import::container::Container;
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Found, PortFact};
 use crate::import::reading::Reading;
 use crate::import::words::{self, Topic};
@@ -127,6 +129,7 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         take(best, rank - penalty, &found[1], || block.line_at(at));
     }
     if block.is_code()
+        && !is_of_web_server(text)
         && let Some(found) = LISTEN.captures(text)
     {
         let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
@@ -137,6 +140,26 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         let is_option = found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
         take(best, if is_option { 6 } else { 5 } - penalty, number, || block.line_at(at));
     }
+}
+
+/// Whether a block is the configuration of a web server that stands before the project or serves its files.
+fn is_of_web_server(text: &str) -> bool {
+    let is_set = |name: &str| text.lines().any(|line| line.trim_start().starts_with(name));
+    is_set("server {") && ["server_name ", "proxy_pass ", "root ", "location "].into_iter().any(is_set)
+        || is_set("<VirtualHost ")
+}
+
+/// The port that a container is told to listen on: `--port 8080` behind its image.
+pub fn told_to(container: &Container, file: &str) -> Option<Found<PortFact>> {
+    let words = &container.command;
+    let value = |at: usize| match words[at].split_once('=') {
+        Some(("--port" | "-port", value)) => Some(value),
+        _ if matches!(words[at].as_str(), "--port" | "-port") => words.get(at + 1).map(String::as_str),
+        _ => None,
+    };
+    let port = (0..words.len()).find_map(value)?.parse().ok().filter(|port| *port > 0)?;
+    let fact = PortFact { port, is_udp: false, host: None, address: None, description: String::new() };
+    Some(Found::inferred(fact, Origin { file: file.to_owned(), line: container.line }))
 }
 
 /// Whether the sentence at a place explains by an example: `-p 8080:80` "would expose port 80".
@@ -195,6 +218,10 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             .any(|word| word.eq_ignore_ascii_case("port"));
         let is_option = first.text.contains(['-', '_']) || first.code().next().is_some();
         let is_udp = row.cells.iter().any(|cell| words::has_word(cell.lower(), "udp"));
+        if let Some(port) = listened(&row.cells).filter(|_| !is_udp) {
+            take(best, OUTRIGHT, port, || row.line);
+            continue;
+        }
         if !is_port || !is_option || is_udp || first.text.chars().count() > 60 {
             continue;
         }
@@ -203,6 +230,18 @@ fn consider_table(block: &Block, best: &mut Option<(u8, u16, u32)>) {
             take(best, OUTRIGHT, number, || row.line);
         }
     }
+}
+
+/// The port of a row such as `--listen-addr`, "default 0.0.0.0:8080".
+fn listened(cells: &[Rich]) -> Option<&str> {
+    static DEFAULT: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)\bdefault(?:s to| is)?\W{1,5}(?:[\w.]*|\[::\]):(\d{2,5})\b"));
+    let name = cells.first()?.lower();
+    let is_address = words::any(name, &["listen", "bind"]) && words::any(name, &["addr", "http", "host"]);
+    let told =
+        |cell: &Rich| DEFAULT.captures(&cell.text).and_then(|found| found.get(1).map(|port| port.range()));
+    let mut cells = cells.iter().skip(1).filter(|_| is_address);
+    cells.find_map(|cell| told(cell).map(|range| &cell.text[range]))
 }
 
 fn take(best: &mut Option<(u8, u16, u32)>, rank: u8, number: &str, line: impl Fn() -> u32) {

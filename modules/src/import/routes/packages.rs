@@ -122,7 +122,9 @@ fn pip(command: &Command, at: usize) -> Option<Found> {
 }
 
 fn node(command: &Command) -> Option<Found> {
-    let verb = command.word(1);
+    let is_verb = |word: &Word| !word.text.starts_with('-');
+    let at = command.rest(1).iter().position(is_verb).map_or(1, |at| at + 1);
+    let verb = command.word(at);
     let is_global = command
         .words
         .iter()
@@ -131,7 +133,7 @@ fn node(command: &Command) -> Option<Found> {
     match verb {
         "install" | "i" | "add" | "global" | "in" => {
             let words: Vec<Word> = command
-                .rest(2)
+                .rest(at + 1)
                 .iter()
                 .filter(|word| !(verb == "global" && word.text == "add"))
                 .cloned()
@@ -139,7 +141,7 @@ fn node(command: &Command) -> Option<Found> {
             found(Method::Npm, first(&words), !is_global)
         }
         "dlx" | "x" | "exec" | "create" | "init" if verb != "init" || command.program() == "npm" => {
-            found(Method::Npx, first(command.rest(2)), false)
+            found(Method::Npx, first(command.rest(at + 1)), false)
         }
         _ => None,
     }
@@ -170,7 +172,14 @@ fn apt(command: &Command) -> Option<Found> {
     if words.len() > 4 {
         return None;
     }
-    found(Method::Apt, words.into_iter().next(), false)
+    let package = words.into_iter().next()?;
+    let is_of_headers = is_of_headers(&package);
+    found(Method::Apt, Some(package), is_of_headers)
+}
+
+/// Packages with which other programs are built: `libwick-dev`, `wick-devel`.
+fn is_of_headers(package: &str) -> bool {
+    package.ends_with("-dev") || package.ends_with("-devel")
 }
 
 fn go(command: &Command) -> Option<Found> {
@@ -196,5 +205,6 @@ fn package(command: &Command) -> Option<Found> {
     let at = command.words.iter().position(is_install).or((command.program() == "emerge").then_some(0))?;
     let name = command.rest(at + 1).iter().find(|word| !word.text.starts_with('-'))?;
     let name = name.text.rsplit(['/', '.']).next().unwrap_or_default().to_owned();
-    found(Method::Package, Some(name), false)
+    let is_of_headers = is_of_headers(&name);
+    found(Method::Package, Some(name), is_of_headers)
 }

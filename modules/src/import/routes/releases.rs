@@ -171,7 +171,9 @@ fn linked(reading: &Reading) -> Option<Route> {
             }
             continue;
         }
-        if !block.rich.links().any(|(text, url)| !text.trim().is_empty() && is_release(url)) {
+        let is_linked = block.rich.links().any(|(text, url)| !text.trim().is_empty() && is_release(url));
+        let is_shown = || addresses(&block.rich.text).any(is_release) && runs(reading);
+        if !is_linked && !is_shown() {
             continue;
         }
         let mut files = block.rich.links().filter(|(text, url)| !text.trim().is_empty() && is_file(url));
@@ -180,7 +182,7 @@ fn linked(reading: &Reading) -> Option<Route> {
         }
         let text = block.rich.lower();
         let offers = OFFERS.is_in(text)
-            && !words::any(text, &["source code", "源代码", "changelog", "release notes"])
+            && !words::any(text, &["source code", "源代码", "changelog", "release notes", "list of releases"])
             // "Use releases, not the main branch" says which, not how.
             && !(text.contains("branch") && words::any(text, &["instead of", "unstable", "rather than"]));
         if offers && (topic == Topic::Install || text.len() > 25) {
@@ -188,6 +190,15 @@ fn linked(reading: &Reading) -> Option<Route> {
         }
     }
     None
+}
+
+/// Addresses that stand in a text as they are.
+fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    let is_end = |c: char| c.is_whitespace() || c as u32 > 0x2e80 || "()<>[]\"'`,;".contains(c);
+    text.match_indices("https://").map(move |(at, _)| {
+        let address = text[at..].split(is_end).next().unwrap_or_default();
+        address.trim_end_matches(['.', ':', '*'])
+    })
 }
 
 /// Whether a file is for the system of a node, as far as its name tells.

@@ -31,9 +31,17 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
             return fetched(reading, placed);
         }
         "dpkg" if command.word(1) == "-i" && reading.identity.owns(command.word(2)) => Method::Apt,
+        "apt" | "apt-get" if command.has("install") && has_own_package(reading, command) => Method::Apt,
         _ => return None,
     };
     Some(Route::new(method, placed, &command.text))
+}
+
+/// A package of the project in a file: `./lantern_*.deb`.
+fn has_own_package(reading: &Reading, command: &Command) -> bool {
+    let files = command.words.iter().filter(|word| word.text.ends_with(".deb") && word.text.contains('/'));
+    let mut names = files.filter_map(|word| word.text.rsplit('/').next()?.split(['_', '*', '.']).next());
+    names.any(|name| reading.identity.owns(name))
 }
 
 fn has_script(word: &str) -> bool {
