@@ -94,6 +94,22 @@ pub struct DeploymentRecord {
     pub changed_at: UnixMillis,
 }
 
+impl DeploymentRecord {
+    /// Whether a change, or the way back from it, was recorded and not yet concluded.
+    pub fn is_under_way(&self) -> bool {
+        match self.progress {
+            Progress::Rolling => true,
+            Progress::RolledBack { .. } => self.carrier != Carrier::default(),
+            Progress::Settled | Progress::Failed { .. } => false,
+        }
+    }
+
+    /// Whether what it is now is what it is to be.
+    pub fn is_calm(&self) -> bool {
+        !self.is_under_way() && !matches!(self.progress, Progress::Failed { .. })
+    }
+}
+
 /// One coordinator process.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Carrier {

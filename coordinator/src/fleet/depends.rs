@@ -9,7 +9,7 @@ use proto::ids::{DeploymentName, InstanceId, NodeName};
 use super::FleetError;
 use super::snapshot::Snapshot;
 use super::spec::Resolved;
-use crate::domain::deployment::{DeploymentRecord, Progress as State};
+use crate::domain::deployment::DeploymentRecord;
 
 /// `host:port` of an instance of each dependency, by `<module>.<port name>`. What the dependent was told before stays as
 /// long as it may be true: another address restarts it.
@@ -43,9 +43,7 @@ pub fn addresses(
 
 /// Whether what its instances were told is true no more, although nothing is changing.
 pub fn is_misled(snapshot: &Snapshot, record: &DeploymentRecord, module: &Resolved) -> bool {
-    let is_calm = |dependency| {
-        provider(snapshot, dependency).is_some_and(|provider| provider.progress == State::Settled)
-    };
+    let is_calm = |dependency| provider(snapshot, dependency).is_some_and(DeploymentRecord::is_calm);
     let told = told(snapshot, &record.name);
     !told.is_empty()
         && module.spec.depends.iter().all(is_calm)

@@ -14,7 +14,7 @@ use super::proposal::Proposal;
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::{Fleet, FleetError, Progress, carrier, carry_out, depends, keys};
-use crate::domain::deployment::{Action, Carrier, DeploymentRecord, Progress as State};
+use crate::domain::deployment::{Action, DeploymentRecord, Progress as State};
 use crate::domain::placement::Replicas;
 
 /// How long a round waits for an interrupted change to settle before it leaves it to the next round: somebody may
@@ -40,7 +40,7 @@ impl Fleet {
     async fn completed(&self, mut snapshot: Snapshot) -> Result<Snapshot, FleetError> {
         let records = snapshot.deployments.values().map(|kept| &kept.value);
         let halfway =
-            records.filter(|record| is_under_way(record) && !self.is_in_other_hands(&snapshot, record));
+            records.filter(|record| record.is_under_way() && !self.is_in_other_hands(&snapshot, record));
         for record in halfway {
             self.complete_record(&snapshot, record).await?;
         }
@@ -79,14 +79,14 @@ impl Fleet {
     fn is_in_other_hands(&self, snapshot: &Snapshot, record: &DeploymentRecord) -> bool {
         let is_present = || snapshot.carriers.contains(&keys::carrier(&record.carrier));
         let by_another = || carrier::is_at_work(&record.carrier, &self.carrier, is_present());
-        self.holds.contains(&record.name) || (is_under_way(record) && by_another())
+        self.holds.contains(&record.name) || (record.is_under_way() && by_another())
     }
 
     /// Sees interrupted changes through to their end, all at once, if they reach it within this round.
     async fn carry_on(&self, snapshot: &Snapshot) -> Result<bool, FleetError> {
         let records = snapshot.deployments.values().map(|kept| &kept.value);
         let interrupted =
-            records.filter(|record| is_under_way(record) && !self.is_in_other_hands(snapshot, record));
+            records.filter(|record| record.is_under_way() && !self.is_in_other_hands(snapshot, record));
         let carried = interrupted.map(|record| async move {
             let carried = self.carry_on_one(snapshot, record).await;
             or_told(&record.name, carried)
@@ -142,7 +142,7 @@ impl Fleet {
         let is_told = |instance: &v1::InstanceSpec| {
             instance.deployment == record.name.as_str() && !instance.depends.is_empty()
         };
-        if record.progress != State::Settled || !snapshot.wanted().any(is_told) {
+        if !record.is_calm() || !snapshot.wanted().any(is_told) {
             return Ok(false);
         }
         let module = self.release(&record.current.wish.release).await?;
@@ -177,14 +177,5 @@ fn or_told<T>(name: &DeploymentName, done: Result<T, FleetError>) -> Result<Opti
             warn!(deployment = %name, error = %carry_out::one_line(&error), "could not bring it where it should be");
             Ok(None)
         }
-    }
-}
-
-/// Whether a change, or the way back from it, was recorded and not yet concluded.
-fn is_under_way(record: &DeploymentRecord) -> bool {
-    match record.progress {
-        State::Rolling => true,
-        State::RolledBack { .. } => record.carrier != Carrier::default(),
-        State::Settled | State::Failed { .. } => false,
     }
 }
