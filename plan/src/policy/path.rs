@@ -5,6 +5,8 @@ use super::look::Look;
 use super::verdict::{Decision, Verdict};
 use crate::glob;
 
+mod never;
+
 /// What is done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -12,47 +14,13 @@ pub enum Access {
     Write,
 }
 
-/// What nobody reads or writes through a step, whatever a policy says: memory, environments, disks, keys.
-const NEVER: [&str; 22] = [
-    "/proc/*/environ",
-    "/proc/*/mem",
-    "/proc/*/maps",
-    "/proc/*/root",
-    "/proc/*/root/*",
-    "/proc/*/cwd",
-    "/proc/*/cwd/*",
-    "/proc/*/fd",
-    "/proc/*/fd/*",
-    "/proc/*/task/*",
-    "/proc/kcore",
-    "/proc/sysrq-trigger",
-    "/proc/kallsyms",
-    "/dev/mem",
-    "/dev/kmem",
-    "/dev/port",
-    "/etc/shadow*",
-    "/etc/gshadow*",
-    "/etc/ssh/ssh_host_*_key",
-    "*/.ssh/id_*",
-    "*/.gnupg/*",
-    "/etc/ssl/private/*",
-];
-/// What is never written, besides.
-const NEVER_WRITTEN: [&str; 14] = [
-    "/dev/sd*",
-    "/dev/mmcblk*",
-    "/dev/nvme*",
-    "/dev/vd*",
-    "/dev/dm-*",
-    "/dev/loop*",
-    "/dev/disk/*",
-    "/etc/ld.so.*",
-    "/etc/sudoers*",
-    "/etc/pam.d/*",
-    "*/.ssh/*",
-    "/etc/passwd*",
-    "/etc/group*",
-    "/proc/*",
+/// Folders that are another one on every Debian.
+const ALIASES: [(&str, &str); 5] = [
+    ("/var/run", "/run"),
+    ("/var/lock", "/run/lock"),
+    ("/bin", "/usr/bin"),
+    ("/sbin", "/usr/sbin"),
+    ("/lib", "/usr/lib"),
 ];
 
 /// An absolute path without `.`, `..` and doubled slashes; `dir` is where a relative one begins.
@@ -86,12 +54,15 @@ pub fn in_word(word: &str, dir: &str) -> Vec<String> {
 pub fn judge(policy: &Policy, path: &str, access: Access, look: &Look<'_>) -> Verdict {
     let mut verdict = Verdict::allow();
     let real = plain(&(look.real_path)(path), "/");
-    for path in [path, real.as_str()] {
+    let mut names = vec![path.to_owned(), real, aliased(path)];
+    names.sort();
+    names.dedup();
+    for path in &names {
         if look.own.iter().any(|own| is_below(path, own)) {
             verdict.add(Decision::Forbid, format!("{path} belongs to the agent"));
         }
-        let never = NEVER.iter().chain(NEVER_WRITTEN.iter().filter(|_| access == Access::Write));
-        if let Some(pattern) = never.into_iter().find(|pattern| fits(pattern, path)) {
+        let written = never::WRITTEN.iter().filter(|_| access == Access::Write);
+        if let Some(pattern) = never::TOUCHED.iter().chain(written).find(|pattern| fits(pattern, path)) {
             verdict.add(Decision::Forbid, format!("{path} is protected ({pattern})"));
         }
         for rule in policy.paths.iter().filter(|rule| fits(&rule.path, path)) {
@@ -102,6 +73,12 @@ pub fn judge(policy: &Policy, path: &str, access: Access, look: &Look<'_>) -> Ve
         }
     }
     verdict
+}
+
+/// A path by the other name that its folder has.
+fn aliased(path: &str) -> String {
+    let alias = ALIASES.iter().find(|(folder, _)| is_below(path, folder));
+    alias.map_or(path.to_owned(), |(folder, other)| format!("{other}{}", &path[folder.len()..]))
 }
 
 /// A pattern that ends with `/` is of all below it, and of the folder itself.

@@ -11,6 +11,8 @@ fn files_are_read_and_written_where_the_policy_says() {
         ("file.read", json!({"path": "/etc/hosts"}), "allow"),
         ("file.write", json!({"path": "/etc/hosts", "text": "x"}), "ask"),
         ("file.write", json!({"path": "/srv/x", "text": "x"}), "allow"),
+        ("file.write", json!({"path": "/run/nginx.pid", "text": "x"}), "ask"),
+        ("file.write", json!({"path": "/var/lib/x/y", "text": "x"}), "ask"),
         ("file.read", json!({"path": "/etc/shadow"}), "forbid"),
         ("file.read", json!({"path": "/etc/./shadow"}), "forbid"),
         ("file.read", json!({"path": "/tmp/../etc/hosts"}), "forbid"),
@@ -38,6 +40,91 @@ fn files_are_read_and_written_where_the_policy_says() {
     for (tool, args, expected) in cases {
         let verdict = judge(tool, args.clone());
         assert_eq!(verdict.decision.to_string(), expected, "{tool} {args}: {}", shown(&verdict));
+    }
+}
+
+/// Whoever writes there has a program run with more rights than the step; a policy that allows everything changes nothing.
+#[test]
+fn what_the_system_runs_or_obeys_is_never_written() {
+    let mut lax = Policy::standard();
+    lax.paths.clear();
+    let paths = [
+        "/run/systemd/system/x.service",
+        "/var/run/systemd/system/x.service",
+        "/run/systemd/transient/x.service",
+        "/run/user/1000/systemd/user/x.service",
+        "/etc/systemd/system/x.service",
+        "/etc/systemd/system.conf",
+        "/lib/systemd/system/x.service",
+        "/usr/lib/systemd/system-generators/x",
+        "/usr/local/lib/systemd/system/x.service",
+        "/home/pi/.config/systemd/user/x.service",
+        "/home/pi/.local/share/systemd/user/x.service",
+        "/run/udev/rules.d/9.rules",
+        "/etc/udev/rules.d/9.rules",
+        "/run/tmpfiles.d/x.conf",
+        "/etc/tmpfiles.d/x.conf",
+        "/etc/sysctl.d/x.conf",
+        "/run/modprobe.d/x.conf",
+        "/etc/modules-load.d/x.conf",
+        "/etc/binfmt.d/x.conf",
+        "/run/binfmt.d/x.conf",
+        "/etc/ld.so.conf.d/x.conf",
+        "/var/lib/dpkg/info/x.postinst",
+        "/var/spool/cron/crontabs/root",
+        "/var/spool/at/x",
+        "/etc/cron.d/x",
+        "/etc/crontab",
+        "/etc/anacrontab",
+        "/etc/polkit-1/rules.d/x.rules",
+        "/etc/dbus-1/system.d/x.conf",
+        "/etc/sudoers.d/x",
+        "/etc/pam.d/sshd",
+        "/etc/security/limits.conf",
+        "/etc/profile.d/x.sh",
+        "/etc/bash.bashrc",
+        "/etc/environment",
+        "/etc/NetworkManager/dispatcher.d/x",
+        "/etc/network/if-up.d/x",
+        "/etc/dhcp/dhclient-exit-hooks.d/x",
+        "/lib/dhcpcd/dhcpcd-hooks/x",
+        "/etc/apt/apt.conf.d/x",
+        "/etc/dpkg/dpkg.cfg.d/x",
+        "/etc/logrotate.d/x",
+        "/etc/init.d/x",
+        "/etc/rc.local",
+        "/etc/rc3.d/S01x",
+        "/etc/update-motd.d/x",
+        "/etc/ssh/sshd_config.d/x.conf",
+        "/usr/local/bin/df",
+        "/usr/local/sbin/df",
+        "/usr/local/lib/libc.so.6",
+        "/usr/bin/df",
+        "/bin/df",
+        "/etc/alternatives/editor",
+        "/etc/xdg/autostart/x.desktop",
+        "/sys/kernel/uevent_helper",
+        "/home/pi/.bashrc",
+        "/home/pi/.profile",
+        "/root/.zshenv",
+        "/home/pi/.local/bin/df",
+        "/tmp/link/cron.d/x",
+        "/etc/cron.d",
+    ];
+    let mut open = Vec::new();
+    for path in paths {
+        let written = judge_on(&lax, "file.write", json!({"path": path, "text": "x"}));
+        let copied = judge_on(&lax, "exec.argv", json!({"argv": ["cp", "/tmp/x", path]}));
+        for verdict in [written, copied] {
+            if verdict.decision != Decision::Forbid || !shown(&verdict).contains("is protected") {
+                open.push(format!("{path}: {}", shown(&verdict)));
+            }
+        }
+    }
+    assert!(open.is_empty(), "{}", open.join("\n"));
+    for path in ["/srv/x", "/var/log/x", "/run/nginx.pid", "/var/lib/x/y", "/home/pi/x", "/etc/hosts"] {
+        let verdict = judge_on(&lax, "file.write", json!({"path": path, "text": "x"}));
+        assert_eq!(verdict.decision, Decision::Allow, "{path}: {}", shown(&verdict));
     }
 }
 
