@@ -157,7 +157,7 @@ impl Run {
                 progress.out = Some(out.clone());
                 progress.phase = Phase::Returned;
             }
-            (Phase::Running, Event::Failed { why, .. }) => self.fail(id, why, at_ms),
+            (Phase::Running, Event::Failed { why, .. }) => self.fail_call(id, why, at_ms),
             (Phase::Running, Event::Unknown { why, .. }) => self.lose(id, why, at_ms),
             (Phase::Unknown { .. }, Event::Answered { answer: Answer::Done, .. }) => {
                 progress.phase = Phase::Succeeded;

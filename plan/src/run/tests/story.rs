@@ -2,7 +2,6 @@
 
 use super::*;
 
-const OK: fn() -> Value = || json!({"exit": 0});
 const BAD: fn() -> Value = || json!({"exit": 1});
 
 #[test]
@@ -261,52 +260,6 @@ fn what_an_earlier_step_said_is_judged_before_it_is_used() {
         let gate = format!("{:?}", scene.run.gate(step, &policy, &crate::policy::look::Look::written(), 1));
         assert!(gate.contains(says), "{tool} {rest} with {said}: {gate}");
     }
-}
-
-#[test]
-fn a_failed_step_takes_back_what_was_done_last_first() {
-    let service = |id: &str, need: &str| {
-        format!(
-            "{{id: {id}, tool: service.stop, args: {{name: {id}}}, undo: {{tool: service.start, args: {{name: {id}}}}}, needs: [{need}]}}"
-        )
-    };
-    let steps = format!(
-        "{}, {}, {{id: c, tool: file.delete, args: {{paths: [/x]}}, needs: [b], on_failure: rollback, success: [{{number: {{of: out.deleted, at_least: 1}}}}]}}",
-        service("a", ""),
-        service("b", "a")
-    );
-    let mut scene = Scene::new(&steps);
-    for step in ["a", "b", "c"] {
-        assert_eq!(scene.start(), step);
-        scene.comes_back(step, json!({"deleted": 0}));
-    }
-    assert_eq!(scene.start(), "b~");
-    scene.comes_back("b", OK());
-    assert_eq!(scene.start(), "a~");
-    let mut lost = Scene {
-        records: scene.records.clone(),
-        run: scene.run.clone(),
-        now_ms: 0,
-        asks: vec![],
-        shut: vec![],
-    };
-    scene.comes_back("a", OK());
-    assert!(scene.ending().starts_with("RolledBack"));
-
-    for event in lost.run.recover() {
-        lost.add(event);
-    }
-    assert!(matches!(lost.next().as_slice(), [Action::AskUnknown { work: Work::Undo, .. }]));
-    lost.add(Event::Answered {
-        step: id("a"),
-        attempt: 1,
-        work: Work::Undo,
-        answer: Answer::NotDone,
-        by: "ann".to_owned(),
-    });
-    assert_eq!(lost.start(), "a~");
-    lost.comes_back("a", BAD());
-    assert!(lost.ending().starts_with("NotRolledBack"));
 }
 
 #[test]
