@@ -1,12 +1,16 @@
 //! Runs of plans on a real agent: what a policy allows is done once, written down, signed and told.
 
+use std::time::Duration;
+
+use plan::policy::Policy;
 use plan::run::event::{Ending, Event};
 use proto::v1::run_input::Input;
 use proto::v1::{HumanAnswer, ListNodeRunsRequest};
 use tonic::Code;
 
+use crate::counter::Counter;
 use crate::node::{Node, observe};
-use crate::run::{Follower, plan, request};
+use crate::run::{Follower, plan, request, with_policy};
 
 #[tokio::test]
 async fn a_run_is_carried_out_written_down_and_signed() {
@@ -129,6 +133,35 @@ async fn a_dry_run_looks_and_tells_but_changes_nothing() {
     assert!(follower.why("look").starts_with("dry run:"));
     assert!(std::path::Path::new(&format!("{folder}/old")).exists());
     assert!(!std::path::Path::new(&format!("{folder}/new")).exists());
+}
+
+/// A GET is made in a dry run whatever its step says that it changes; a plan may want it taken back.
+#[tokio::test]
+async fn a_dry_run_takes_nothing_back() {
+    let (node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let dir = tempfile::tempdir().expect("tempdir");
+    let proof = dir.path().canonicalize().expect("there").join("proof");
+    let page = format!("http://127.0.0.1:{}/page", Counter::serve(Duration::ZERO).port);
+    let plan = plan(&format!(
+        "  - {{id: wake, tool: http.get, effect: reversible, args: {{url: '{page}'}}, \
+            undo: {{tool: file.write, args: {{path: {proof}, text: x}}}}}}\n\
+         \x20 - {{id: look, needs: [wake], tool: verify.file, args: {{path: /no/such/file}}, on_failure: rollback}}",
+        proof = proof.display()
+    ));
+    let mut policy = Policy::standard();
+    policy.private.insert("127.0.0.0/8".to_owned());
+    let mut request = with_policy("dry", &plan, &policy);
+    request.dry_run = true;
+    client.begin(request).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "dry").await;
+    let ending = follower.ending().await;
+    let told = format!("{ending:?}");
+    assert!(
+        told.starts_with("Failed") && told.contains("dry run: would take back wake by file.write"),
+        "{told}"
+    );
+    assert!(!proof.exists());
 }
 
 #[tokio::test]

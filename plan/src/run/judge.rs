@@ -74,6 +74,9 @@ impl Run {
     /// Why not.
     pub fn may_undo(&self, step: &Step, call: &Call, policy: &Policy, look: &Look<'_>) -> Result<(), String> {
         let verdict = policy.judge(call, look);
+        if verdict.effect > step.undo_effect() {
+            return Err(format!("it is {}, the plan says {}", verdict.effect, step.effect));
+        }
         let is_approved = self.steps.get(&step.id).is_some_and(|progress| progress.approved.is_some());
         match (verdict.decision, is_approved) {
             (Decision::Allow, _) | (Decision::Ask, true) => Ok(()),
@@ -99,6 +102,9 @@ impl Run {
             return Gate::Shut(format!("it is {}, the plan says {}", verdict.effect, step.effect));
         }
         let undo = step.undo.as_ref().map(|undo| (undo, policy.judge(undo, look)));
+        if let Some((_, undo)) = undo.as_ref().filter(|(_, undo)| undo.effect > step.undo_effect()) {
+            return Gate::Shut(format!("its undo is {}, the plan says {}", undo.effect, step.effect));
+        }
         let decision = undo.iter().fold(verdict.decision, |decision, (_, undo)| decision.max(undo.decision));
         match (decision, undo) {
             (Decision::Allow, _) => Gate::Open,

@@ -1,6 +1,8 @@
 //! Taking back what was done, after a step that failed.
 
 use super::*;
+use crate::policy::Policy;
+use crate::policy::look::Look;
 
 const OK: fn() -> Value = || json!({"exit": 0});
 const BAD: fn() -> Value = || json!({"exit": 1});
@@ -111,4 +113,23 @@ fn what_cannot_be_taken_back_keeps_nothing_else_from_it() {
         ending.contains("b could not be taken back: no room; a could not be taken back: no way"),
         "{ending}"
     );
+}
+
+#[test]
+fn an_undo_changes_no_more_than_its_step_owns_up_to() {
+    let step = |effect: &str, undo: &str| {
+        format!(
+            "{{id: a, tool: exec.argv, args: {{argv: [apt-get, clean]}}, effect: {effect}, undo: {{tool: exec.argv, args: {{argv: [{undo}]}}}}}}"
+        )
+    };
+    let gate = |steps: &str| {
+        let scene = Scene::new(steps);
+        let step = scene.run.plan.step(&id("a")).expect("is there");
+        format!("{:?}", scene.run.gate(step, &Policy::standard(), &Look::written(), 1))
+    };
+    let refused = gate(&step("idempotent", "rm, /srv/x"));
+    assert_eq!(refused, "Shut(\"its undo is destructive, the plan says idempotent\")");
+    assert!(gate(&step("destructive", "rm, /srv/x")).starts_with("Ask"));
+    assert!(gate(&step("idempotent", "systemctl, restart, x")).starts_with("Ask"));
+    assert_eq!(gate(&step("idempotent", "apt-get, update")), "Open");
 }
