@@ -104,7 +104,11 @@ impl Run {
             Event::NotNeeded { why, .. } => progress.phase = Phase::NotNeeded { why: why.clone() },
             Event::Skipped { why, .. } => progress.phase = Phase::Skipped { why: why.clone() },
             Event::Forbidden { why, .. } => fail(progress, format!("forbidden: {why}")),
-            Event::Asked { request, .. } => progress.asked = Some(request.clone()),
+            Event::Asked { request, .. } => {
+                progress.asked = Some(request.clone());
+                // A yes was to what was asked before.
+                progress.approved = None;
+            }
             Event::Approved { request, .. }
             | Event::Denied { request, .. }
             | Event::Expired { request, .. }

@@ -192,6 +192,19 @@ fn an_approval_is_for_exactly_what_was_asked_and_silence_is_a_no() {
 }
 
 #[test]
+fn what_is_asked_again_waits_for_a_yes_of_its_own() {
+    let mut scene = Scene::new("{id: a, tool: file.delete, args: {paths: [/x]}}");
+    scene.asks = vec!["a"];
+    let Some(Action::Ask { step, request }) = scene.next().into_iter().next() else { panic!("is asked") };
+    scene.add(Event::Asked { step: step.clone(), request: request.clone() });
+    scene.add(Event::Approved { step: step.clone(), request: request.digest(), by: "ann".to_owned() });
+    let other = Request { node: "other".to_owned(), ..request };
+    scene.add(Event::Asked { step: step.clone(), request: other.clone() });
+    let progress = &scene.run.steps[&step];
+    assert_eq!((&progress.asked, progress.approved), (&Some(other), None));
+}
+
+#[test]
 fn what_an_earlier_step_said_is_judged_before_it_is_used() {
     let cases = [
         ("exec.argv", "effect: read, args: {argv: [df, -h, '${look.out.text}']}", "/var", "Open"),
