@@ -9,7 +9,7 @@ use super::look::{Look, Program};
 use super::path::{self, Access};
 use super::rule::{Called, base};
 use super::verdict::{Decision, Verdict};
-use super::{Policy, UNKNOWN_EFFECT, address};
+use super::{Policy, UNKNOWN_EFFECT, address, unit};
 
 /// A command as it would run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -195,6 +195,9 @@ fn words(policy: &Policy, argv: &[String], dir: &str, look: &Look<'_>, depth: u3
     }
     verdict.join(by_rules(policy, &program, rest, wraps));
     verdict.join(arguments(policy, rest, dir, look, verdict.effect));
+    for name in names(&program) {
+        verdict.join(unit::judge_words(policy, name, rest));
+    }
     verdict
 }
 

@@ -7,8 +7,7 @@ use super::command::{self, Command};
 use super::look::Look;
 use super::path::{self, Access};
 use super::verdict::{Decision, Verdict};
-use super::{Policy, UNKNOWN_EFFECT, web};
-use crate::glob;
+use super::{Policy, UNKNOWN_EFFECT, unit, web};
 use crate::step::{Args, Call};
 use crate::tool::{Kind, Tool};
 
@@ -97,14 +96,11 @@ impl Policy {
     }
 
     fn judge_service(&self, call: &Call) -> Verdict {
-        let mut verdict = Verdict::allow();
-        if !matches!(call.tool, Tool::ServiceStop | Tool::ServiceRestart) {
-            return verdict;
-        }
-        let name = text(&call.args, "name").unwrap_or_default();
-        let name = name.strip_suffix(".service").or(name.strip_suffix(".socket")).unwrap_or(name);
-        for (pattern, decision) in self.services.iter().filter(|(pattern, _)| glob::matches(pattern, name)) {
-            verdict.add(*decision, format!("{name} is under the rule for {pattern}"));
+        match call.tool {
+            Tool::ServiceStart | Tool::ServiceStop | Tool::ServiceRestart => {
+                unit::judge(self, text(&call.args, "name").unwrap_or_default())
+            }
+            _ => Verdict::allow(),
         }
         verdict
     }

@@ -258,7 +258,7 @@ fn what_an_earlier_step_said_is_judged_before_it_is_used() {
             "service.stop",
             "args: {name: '${look.out.text}'}",
             "node-agent.service",
-            "Shut(\"node-agent is under the rule",
+            "ends the machine or the agent",
         ),
         ("service.stop", "args: {name: '${look.out.text}'}", "-H", "expected a name"),
     ];
