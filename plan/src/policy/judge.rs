@@ -40,6 +40,9 @@ impl Policy {
     /// destroy something is asked for, unless the policy allows actions by name.
     pub fn judge_step(&self, effect: Effect, call: &Call, look: &Look<'_>) -> Verdict {
         let mut verdict = self.judge(call, look);
+        if effect != Effect::Read && verdict.effect == Effect::Read {
+            verdict.join(self.judge_dir(call, Access::Write, look));
+        }
         let is_lifted = self.tools.get(&call.tool) == Some(&Decision::Allow);
         if call.tool == Tool::ModuleAction && effect == Effect::Destructive && !is_lifted {
             verdict.add(Decision::Ask, "an action that may destroy something is asked for");
@@ -48,12 +51,25 @@ impl Policy {
     }
 
     fn judge_exec(&self, call: &Call, look: &Look<'_>) -> Verdict {
-        let dir = text(&call.args, "dir").unwrap_or("/");
+        let mut verdict = self.judge_program(call, look);
+        let access = if verdict.effect == Effect::Read { Access::Read } else { Access::Write };
+        verdict.join(self.judge_dir(call, access, look));
+        verdict
+    }
+
+    /// The folder that a program runs in: it can list it, and change it where it changes something.
+    fn judge_dir(&self, call: &Call, access: Access, look: &Look<'_>) -> Verdict {
+        let dir = text(&call.args, "dir").filter(|_| call.tool.kind() == Kind::Exec);
+        dir.map_or_else(Verdict::allow, |dir| path::judge(self, &path::plain(dir, "/"), access, look))
+    }
+
+    fn judge_program(&self, call: &Call, look: &Look<'_>) -> Verdict {
+        let dir = text(&call.args, "dir");
         if call.tool == Tool::ExecShell {
             let mut verdict = Verdict { effect: UNKNOWN_EFFECT, ..Verdict::allow() };
             verdict.add(Decision::Ask, "a shell script can do anything");
             let script = text(&call.args, "script").unwrap_or_default();
-            for path in path::in_word(script, dir) {
+            for path in path::in_word(script, dir.unwrap_or("/")) {
                 verdict.join(path::judge(self, &path, Access::Read, look));
             }
             return verdict;
@@ -63,8 +79,8 @@ impl Policy {
         let env = call.args.get("env").and_then(Value::as_object).cloned().unwrap_or_default();
         let env =
             env.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
-        let mut verdict =
-            command::judge(self, &Command { argv, env: env.collect(), dir: dir.to_owned() }, look);
+        let command = Command { argv, env: env.collect(), dir: dir.map(str::to_owned) };
+        let mut verdict = command::judge(self, &command, look);
         for domain in words("domains").iter().filter_map(Value::as_str) {
             verdict.join(web::judge_url(self, &format!("https://{}/", domain.trim_start_matches("*.")), &[]));
         }
@@ -102,7 +118,6 @@ impl Policy {
             }
             _ => Verdict::allow(),
         }
-        verdict
     }
 }
 

@@ -39,12 +39,24 @@ pub fn plain(path: &str, dir: &str) -> String {
 
 /// The paths that a word of a command may stand for: `of=/dev/sda`, `@/etc/shadow`, `file:///x`, `a:/b`, `../x`.
 pub fn in_word(word: &str, dir: &str) -> Vec<String> {
-    let pieces = word.split(['=', '@', ',', ':', ';', '"', '\'', '<', '>', '|', ' ', '\n', '\t']);
-    let whole = std::iter::once(word);
-    let glued = word.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
-    let all = whole.chain(pieces).chain(glued);
     let looks_like_one = |piece: &&str| piece.contains('/') || matches!(*piece, "." | "..");
-    let mut paths: Vec<String> = all.filter(looks_like_one).map(|piece| plain(piece, dir)).collect();
+    all_plain(pieces(word).into_iter().filter(looks_like_one), dir)
+}
+
+/// The same where the folder was named: each word may be a file in it.
+pub fn in_folder(word: &str, dir: &str) -> Vec<String> {
+    let glued = word.strip_prefix('-').and_then(|rest| rest.get(1..));
+    all_plain(pieces(word).into_iter().chain(glued).filter(|piece| !piece.is_empty()), dir)
+}
+
+fn pieces(word: &str) -> Vec<&str> {
+    let pieces = word.split(['=', '@', ',', ':', ';', '"', '\'', '<', '>', '|', ' ', '\n', '\t']);
+    let glued = word.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    std::iter::once(word).chain(pieces).chain(glued).collect()
+}
+
+fn all_plain<'w>(pieces: impl Iterator<Item = &'w str>, dir: &str) -> Vec<String> {
+    let mut paths: Vec<String> = pieces.map(|piece| plain(piece, dir)).collect();
     paths.sort();
     paths.dedup();
     paths

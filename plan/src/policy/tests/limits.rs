@@ -159,3 +159,56 @@ fn no_unit_that_ends_the_machine_or_the_agent_is_started_or_stopped() {
         assert_eq!(verdict.decision.to_string(), expected, "{tool} {name}: {}", shown(&verdict));
     }
 }
+
+#[test]
+fn the_folder_that_a_program_runs_in_is_judged_and_each_word_as_a_file_in_it() {
+    let cases = [
+        (
+            json!({"argv": ["cat", "id_rsa"], "dir": "/home/pi/.ssh"}),
+            "forbid",
+            "/home/pi/.ssh/id_rsa is protected",
+        ),
+        (json!({"argv": ["grep", "-r", "x", "shadow"], "dir": "/etc"}), "forbid", "/etc/shadow is protected"),
+        (json!({"argv": ["frobnicate", "-fshadow"], "dir": "/etc"}), "forbid", "/etc/shadow is protected"),
+        (
+            json!({"argv": ["frobnicate", "--file=shadow"], "dir": "/etc"}),
+            "forbid",
+            "/etc/shadow is protected",
+        ),
+        (json!({"argv": ["nice", "cat", "shadow"], "dir": "/etc"}), "forbid", "/etc/shadow is protected"),
+        (json!({"argv": ["cat", "environ"], "dir": "/proc/self"}), "forbid", "is protected"),
+        (json!({"argv": ["ls"], "dir": "/home/pi/.config"}), "ask", "/home/pi/.config is under the rule"),
+        (json!({"argv": ["ls"], "dir": "/var/lib/node-agent"}), "forbid", "belongs to the agent"),
+        (json!({"argv": ["ls"], "dir": "/var/lib/node-agent/runs"}), "forbid", "belongs to the agent"),
+        (json!({"argv": ["ls"], "dir": "/tmp/key"}), "forbid", "belongs to the agent"),
+        (
+            json!({"argv": ["tar", "xf", "/tmp/x"], "dir": "/etc/cron.d"}),
+            "forbid",
+            "/etc/cron.d is protected",
+        ),
+        (
+            json!({"argv": ["tar", "xf", "/tmp/x"], "dir": "/usr/share"}),
+            "ask",
+            "/usr/share is under the rule",
+        ),
+        (json!({"argv": ["ls", "-l", "syslog"], "dir": "/var/log"}), "allow", ""),
+        (json!({"argv": ["cat", "cron.d/x"], "dir": "/etc"}), "allow", ""),
+    ];
+    for (args, decision, says) in cases {
+        let verdict = judge("exec.argv", args.clone());
+        let got = shown(&verdict);
+        assert!(got.starts_with(decision) && got.contains(says), "{args}: {got}");
+    }
+    let script = judge("exec.shell", json!({"script": "tar xf x", "dir": "/etc/cron.d"}));
+    assert_eq!(script.decision, Decision::Forbid, "{}", shown(&script));
+    let look = crate::policy::look::Look::written();
+    let args = json!({"argv": ["ls"], "dir": "/etc/cron.d"});
+    let call = Call { tool: crate::tool::Tool::ExecArgv, args: serde_json::from_value(args).expect("a map") };
+    let step = |effect| Policy::standard().judge_step(effect, &call, &look).decision;
+    assert_eq!(step(modules::effect::Effect::Read), Decision::Allow);
+    assert_eq!(
+        step(modules::effect::Effect::Reversible),
+        Decision::Forbid,
+        "a step that changes something may there"
+    );
+}
