@@ -208,6 +208,25 @@ async fn a_damaged_journal_is_told_and_not_carried_on() {
     assert_eq!(std::fs::read(&path).expect("read"), bytes);
 }
 
+/// What a server says is kept, but only as deep as it can be read again.
+#[tokio::test]
+async fn deeply_nested_json_does_no_harm_to_a_run() {
+    let (mut node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let page = format!("http://127.0.0.1:{}/nested", Counter::serve(Duration::ZERO).port);
+    let plan = plan(&format!("  - {{id: a, tool: http.get, args: {{url: '{page}'}}}}"));
+    let mut policy = Policy::standard();
+    policy.private.insert("127.0.0.0/8".to_owned());
+    client.begin(with_policy("r1", &plan, &policy)).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    assert_eq!(follower.ending().await, Ending::Done, "{:#?}", follower.events());
+    assert!(follower.out("a")["json"].to_string().contains("nested too deep"));
+    node.kill();
+    node.run();
+    let mut client = node.runs().await;
+    assert_eq!(Follower::attach(&mut client, "r1").await.ending().await, Ending::Done);
+}
+
 #[tokio::test]
 async fn nothing_of_the_agent_is_read_or_changed_by_a_step() {
     let (node, _agent) = Node::running().await;
