@@ -208,6 +208,37 @@ async fn a_damaged_journal_is_told_and_not_carried_on() {
     assert_eq!(std::fs::read(&path).expect("read"), bytes);
 }
 
+#[tokio::test]
+async fn a_run_goes_on_when_the_disk_is_well_again_that_failed_when_the_agent_started() {
+    let (mut node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let plan = plan("  - {id: ask, tool: human.ask, args: {question: go on?}}");
+    client.begin(request("r1", &plan)).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    follower.until("a need", |follower| !follower.needs.is_empty()).await;
+    node.kill();
+    // Nobody can open a folder to write receipts to.
+    let (receipts, aside) = (node.path("runs/r1/receipts"), node.path("receipts-aside"));
+    std::fs::rename(&receipts, &aside).expect("moved");
+    std::fs::create_dir(&receipts).expect("made");
+    node.run();
+    let mut client = node.runs().await;
+    let listed = client.list(ListNodeRunsRequest {}).await.expect("listed").into_inner().runs;
+    assert!(listed[0].damaged.contains("receipts"), "{:?}", listed[0]);
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    let again = client.begin(request("r1", &plan)).await.expect_err("cannot tell yet");
+    assert_eq!(again.code(), Code::Unavailable, "{again}");
+    std::fs::remove_dir(&receipts).expect("removed");
+    std::fs::rename(&aside, &receipts).expect("moved back");
+    follower.until("the need again", |follower| !follower.needs.is_empty()).await;
+    client.begin(request("r1", &plan)).await.expect("it is the same");
+    let (need, by) = (follower.needs[0].id.clone(), "ada".to_owned());
+    follower.answer(Input::Human(HumanAnswer { need, answer: "yes".to_owned(), by })).await;
+    assert_eq!(follower.ending().await, Ending::Done);
+    let listed = client.list(ListNodeRunsRequest {}).await.expect("listed").into_inner().runs;
+    assert_eq!(listed[0].damaged, "");
+}
+
 /// What a server says is kept, but only as deep as it can be read again.
 #[tokio::test]
 async fn deeply_nested_json_does_no_harm_to_a_run() {
