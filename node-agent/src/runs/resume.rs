@@ -41,7 +41,8 @@ impl Runs {
             Err(stall) if stall.is_damage() => {
                 let (live, _) = Live::new(id, folder, about);
                 live.give_up(log::chain(&stall));
-                return drop(self.live().insert(live.id.clone(), Arc::new(live)));
+                self.live().insert(live.id.clone(), Arc::new(live));
+                return;
             }
             // The disk may be well again the next time.
             Err(stall) => about.damaged = log::chain(&stall),
