@@ -11,6 +11,10 @@ use super::{Policy, UNKNOWN_EFFECT, unit, web};
 use crate::step::{Args, Call};
 use crate::tool::{Kind, Tool};
 
+/// Folders that no program gets to write to as a whole, with all that is in them.
+const WHOLE: [&str; 12] =
+    ["/", "/boot", "/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/usr", "/var", "/var/lib"];
+
 impl Policy {
     /// What the policy says of a call. References in it, if it still has any, stand for themselves.
     pub fn judge(&self, call: &Call, look: &Look<'_>) -> Verdict {
@@ -59,8 +63,16 @@ impl Policy {
 
     /// The folder that a program runs in: it can list it, and change it where it changes something.
     fn judge_dir(&self, call: &Call, access: Access, look: &Look<'_>) -> Verdict {
-        let dir = text(&call.args, "dir").filter(|_| call.tool.kind() == Kind::Exec);
-        dir.map_or_else(Verdict::allow, |dir| path::judge(self, &path::plain(dir, "/"), access, look))
+        let Some(dir) = text(&call.args, "dir").filter(|_| call.tool.kind() == Kind::Exec) else {
+            return Verdict::allow();
+        };
+        let dir = path::plain(dir, "/");
+        let mut verdict = path::judge(self, &dir, access, look);
+        let real = (look.real_path)(&dir);
+        if access == Access::Write && WHOLE.iter().any(|whole| *whole == dir || *whole == real) {
+            verdict.add(Decision::Forbid, format!("{dir} as a whole is more than a step may write to"));
+        }
+        verdict
     }
 
     fn judge_program(&self, call: &Call, look: &Look<'_>) -> Verdict {

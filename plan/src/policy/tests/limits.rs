@@ -191,6 +191,14 @@ fn the_folder_that_a_program_runs_in_is_judged_and_each_word_as_a_file_in_it() {
             "ask",
             "/usr/share is under the rule",
         ),
+        (
+            json!({"argv": ["tar", "xf", "x"], "dir": "/"}),
+            "forbid",
+            "/ as a whole is more than a step may write to",
+        ),
+        (json!({"argv": ["tar", "xf", "x"], "dir": "/home/../home/"}), "forbid", "/home as a whole is more"),
+        (json!({"argv": ["tar", "xf", "x"], "dir": "/home/pi"}), "ask", ""),
+        (json!({"argv": ["ls", "-l"], "dir": "/"}), "allow", ""),
         (json!({"argv": ["ls", "-l", "syslog"], "dir": "/var/log"}), "allow", ""),
         (json!({"argv": ["cat", "cron.d/x"], "dir": "/etc"}), "allow", ""),
     ];
