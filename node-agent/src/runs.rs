@@ -60,6 +60,8 @@ pub enum RunsError {
     Other(RunId),
     #[error("run {0} is on this node, but its journal cannot be read: {1}")]
     Damaged(RunId, String),
+    #[error("run {0} is on this node, but cannot be read now: {1}")]
+    Stalled(RunId, String),
     #[error("{MAX_ACTIVE} runs are under way on this node; hint: wait until one has ended, or cancel one")]
     Busy,
 }
@@ -67,6 +69,7 @@ pub enum RunsError {
 impl RunsError {
     pub fn code(&self) -> Code {
         match self {
+            Self::Folder(_, FolderError::Begun) | Self::Stalled(..) => Code::Unreachable,
             Self::Disk(_) | Self::Key(_) | Self::Folder(..) | Self::Damaged(..) => Code::Failed,
             Self::Terms(_) => Code::InvalidInput,
             Self::Other(_) => Code::Conflict,
@@ -124,10 +127,13 @@ impl Runs {
         let _turn = self.beginning.lock().await;
         if let Some(live) = self.find(&id) {
             let about = live.about();
-            return match (about.damaged.is_empty(), about.plan == Some(hash)) {
-                (false, _) => Err(RunsError::Damaged(id, about.damaged)),
-                (true, true) => Ok(()),
-                (true, false) => Err(RunsError::Other(id)),
+            return match about.plan {
+                _ if live.is_over() && !about.damaged.is_empty() => {
+                    Err(RunsError::Damaged(id, about.damaged))
+                }
+                Some(plan) if plan == hash => Ok(()),
+                Some(_) => Err(RunsError::Other(id)),
+                None => Err(RunsError::Stalled(id, about.damaged)),
             };
         }
         if self.live().values().filter(|live| !live.is_over()).count() >= MAX_ACTIVE {
@@ -167,9 +173,10 @@ impl Runs {
         tokio::spawn(engine::carry_out(self.clone(), live, inputs));
     }
 
-    /// Removes the oldest ended runs beyond what is kept.
+    /// Removes the oldest ended runs beyond what is kept; one that cannot be read may not have ended.
     fn retire(&self) {
-        let mut ended: Vec<Arc<Live>> = self.live().values().filter(|live| live.is_over()).cloned().collect();
+        let has_ended = |live: &&Arc<Live>| live.is_over() && live.about().ending.is_some();
+        let mut ended: Vec<Arc<Live>> = self.live().values().filter(has_ended).cloned().collect();
         ended.sort_by_key(|live| std::cmp::Reverse(live.about().begun_ms));
         let mut bytes = 0;
         for (index, live) in ended.into_iter().enumerate() {

@@ -21,6 +21,7 @@ mod bubblewrap;
 mod cgroup;
 mod child;
 pub mod egress;
+mod fence;
 mod keeper;
 mod landlock;
 mod launch;
@@ -86,6 +87,11 @@ pub enum SandboxError {
     NoNamespace(String),
     #[error("the network is for named domains, and none are named")]
     Domains,
+    #[error(
+        "{} cannot be writable: the agent's own data are in it, and could be reached; hint: use another folder as dir",
+        .0.display()
+    )]
+    Exposes(PathBuf),
     #[error("the variable {0:?} may not be set for a program in a sandbox")]
     Variable(String),
     #[error(transparent)]
@@ -108,7 +114,7 @@ impl SandboxError {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(_) | Self::NoNamespace(_) => Code::Denied,
-            Self::Domains | Self::Variable(_) | Self::Command(_) => Code::InvalidInput,
+            Self::Domains | Self::Variable(_) | Self::Exposes(_) | Self::Command(_) => Code::InvalidInput,
             Self::System { .. } | Self::Child { .. } => Code::Failed,
         }
     }

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod glob;
 pub mod journal;
 pub mod money;
+pub mod nesting;
 pub mod output;
 pub mod plan;
 pub mod policy;

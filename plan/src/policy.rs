@@ -19,6 +19,7 @@ pub mod remember;
 pub mod rule;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
+pub mod unit;
 pub mod verdict;
 pub mod web;
 
@@ -40,7 +41,7 @@ pub struct Policy {
     /// Of whole tools; what is not here is allowed as far as its arguments are.
     pub tools: BTreeMap<Tool, Decision>,
     pub paths: Vec<PathRule>,
-    /// Systemd units that are not simply stopped or restarted; names with `*`.
+    /// Systemd units that are not simply started, stopped or restarted; names with `*`.
     pub services: BTreeMap<String, Decision>,
     /// Hosts and networks in private ranges that may be spoken to all the same: `10.0.0.5`, `192.168.1.0/24`.
     pub private: BTreeSet<String>,

@@ -1,7 +1,9 @@
 //! Takes secrets out of output before it is stored, shown or sent, also where a secret is cut over two pieces.
 //!
-//! Known secrets go in every spelling that tools print: plain, base64, hex, percent-encoded. Besides, what looks like a
+//! Known secrets go in every spelling that tools print: plain, base64, hex, percent-encoded, escaped for JSON. Besides, what looks like a
 //! private key or a bearer token goes, whoever it belongs to.
+
+mod spell;
 
 const STARS: &[u8] = b"***";
 /// A secret shorter than this would take ordinary words with it.
@@ -36,7 +38,7 @@ impl Redactor {
     pub fn new(secrets: &[&str]) -> Self {
         let mut all: Vec<Vec<u8>> = Vec::new();
         for secret in secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= SHORTEST) {
-            all.extend(spellings(&secret.as_bytes()[..secret.len().min(LONGEST)]));
+            all.extend(spell::all(cut(secret)));
             // A key of several lines is also printed line by line.
             let lines = secret.lines().map(str::trim).filter(|line| line.len() >= TOKEN);
             all.extend(lines.map(|line| line.as_bytes().to_vec()));
@@ -166,6 +168,12 @@ impl Redactor {
     }
 }
 
+/// The beginning of a secret that is too long to be looked for as a whole.
+fn cut(secret: &str) -> &str {
+    let end = (0..=secret.len().min(LONGEST)).rev().find(|end| secret.is_char_boundary(*end));
+    &secret[..end.unwrap_or(0)]
+}
+
 enum Step {
     Keep,
     Drop(usize),
@@ -182,44 +190,6 @@ fn token_length(bytes: &[u8]) -> usize {
 
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte)
-}
-
-/// How tools print the same bytes.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let percent: String = secret
-        .iter()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(*byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    let mut all = vec![secret.to_vec(), percent.to_lowercase().into_bytes(), percent.into_bytes()];
-    all.extend([hex.to_uppercase().into_bytes(), hex.into_bytes()]);
-    // The secret may stand at any place of what is encoded: three alignments, without their unsure edges.
-    for (pad, skip) in [(0, 0), (1, 2), (2, 3)] {
-        let padded = [vec![0; pad], secret.to_vec()].concat();
-        let encoded = base64(&padded);
-        let sure = (padded.len() * 8) / 6;
-        if sure > skip + 6 {
-            all.push(encoded[skip..sure].to_vec());
-        }
-    }
-    all
-}
-
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = Vec::new();
-    for group in bytes.chunks(3) {
-        let number = group.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
-        let letters = (0..=group.len()).map(|place| LETTERS[(number >> (18 - 6 * place)) as usize & 63]);
-        encoded.extend(letters);
-    }
-    encoded
 }
 
 #[cfg(test)]
@@ -253,7 +223,7 @@ mod tests {
         }
         for before in ["", "a", "ab", "abc"] {
             let encoded =
-                String::from_utf8(base64(format!("{before}hunter2!xyz").as_bytes())).expect("ASCII");
+                String::from_utf8(spell::base64(format!("{before}hunter2!xyz").as_bytes())).expect("ASCII");
             let clean = redactor.text(&encoded);
             assert!(clean.contains("***"), "{before}: {encoded} became {clean}");
         }

@@ -72,6 +72,13 @@ pub struct Step {
     pub sandbox: Option<SandboxTier>,
 }
 
+impl Step {
+    /// What its undo may change at most: to take something back is a change, and no more than one unless the step says so.
+    pub fn undo_effect(&self) -> Effect {
+        self.effect.max(Effect::Reversible)
+    }
+}
+
 /// Who thinks in a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

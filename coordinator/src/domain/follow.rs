@@ -13,6 +13,8 @@ use proto::v1;
 
 use super::runs::RunId;
 
+pub mod taken;
+
 /// What a journal must be of.
 #[derive(Debug, Clone)]
 pub struct Subject {

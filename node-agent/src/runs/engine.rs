@@ -14,15 +14,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::DiskError;
 use crate::fault;
 use crate::log;
 use crate::runs::Runs;
 use crate::runs::clock_of_run::RunClock;
 use crate::runs::execute::{Done, Outcome};
+use crate::runs::folder::FolderError;
 use crate::runs::journal::{FileError, Journal};
 use crate::runs::live::{Input, Live};
 use crate::runs::look::{self, Node};
-use crate::runs::receipts::Receipts;
+use crate::runs::receipts::{OpenError, Receipts};
 use crate::runs::terms::Terms;
 
 mod act;
@@ -42,15 +44,35 @@ pub enum Stall {
     #[error(transparent)]
     Journal(#[from] FileError),
     #[error(transparent)]
-    Disk(#[from] crate::disk::DiskError),
+    Disk(#[from] DiskError),
     #[error(transparent)]
     Run(#[from] plan::run::RunError),
     #[error(transparent)]
-    Folder(#[from] crate::runs::folder::FolderError),
+    Folder(#[from] FolderError),
     #[error(transparent)]
-    Receipts(#[from] crate::runs::receipts::OpenError),
+    Receipts(#[from] OpenError),
     #[error("the agent is stopping")]
     Stopping,
+}
+
+impl Stall {
+    /// Whether what is on the disk is not what it should be, which no waiting mends; anything else is tried again.
+    pub fn is_damage(&self) -> bool {
+        let is_gone = |error: &DiskError| error.cause.kind() == std::io::ErrorKind::NotFound;
+        match self {
+            Self::Folder(FolderError::Journal(FileError::Content(_) | FileError::TooLong { .. })) => true,
+            Self::Folder(FolderError::Begin(_) | FolderError::NotBegin) => true,
+            Self::Folder(FolderError::Disk(error) | FolderError::Journal(FileError::Disk(error))) => {
+                is_gone(error)
+            }
+            Self::Run(_) | Self::Receipts(OpenError::Run(_)) => true,
+            Self::Folder(FolderError::Begun)
+            | Self::Journal(_)
+            | Self::Disk(_)
+            | Self::Receipts(OpenError::Disk(_))
+            | Self::Stopping => false,
+        }
+    }
 }
 
 /// Carries a run out to its end, whatever it takes.
@@ -62,6 +84,7 @@ pub async fn carry_out(runs: Arc<Runs>, live: Arc<Live>, mut inputs: mpsc::Recei
                 engine.end_calls().await;
                 ended
             }
+            Err(stall) if stall.is_damage() => return live.give_up(log::chain(&stall)),
             Err(stall) => Err(stall),
         };
         let Err(stall) = ended else { break };
@@ -106,7 +129,10 @@ impl Engine {
             Ok::<_, Stall>((terms, journal, receipts, run, last_ms))
         });
         let (terms, journal, receipts, run, last_ms) = opened.await.map_err(|_| Stall::Stopping)??;
-        live.change(|about| about.damaged.clear());
+        live.change(|about| {
+            about.damaged.clear();
+            (about.plan, about.begun_ms) = (Some(run.hash), run.begun_ms);
+        });
         live.tell(|told| {
             (told.records, told.receipts) = (journal.records(), receipts.written());
             told.tokens_left = run.tokens_left();
@@ -129,7 +155,9 @@ impl Engine {
     }
 
     async fn run_to_its_end(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<(), Stall> {
-        self.recover().await?;
+        if self.run.ending.is_none() {
+            self.recover().await?;
+        }
         loop {
             self.act().await?;
             if let Some(ending) = &self.run.ending {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use modules::effect::Effect;
+use plan::nesting;
 use plan::redact::Redactor;
 use plan::run::event::Work;
 use plan::step::{Call, Step, StepId, Tier};
@@ -182,8 +183,10 @@ impl Errand {
     }
 }
 
-/// Control characters take six times their room in JSON: where that is too much, long texts lose their end.
-fn fit(mut out: Value) -> Value {
+/// What is nested too deep could not be read back. Control characters take six times their room in JSON: where that is
+/// too much, long texts lose their end.
+fn fit(out: Value) -> Value {
+    let mut out = nesting::cut(out);
     let mut most = MAX_OUT;
     while serde_json::to_string(&out).map_or(0, |text| text.len()) > MAX_OUT && most > 1 {
         most /= 2;

@@ -28,6 +28,8 @@ pub enum FolderError {
     Begin(#[from] TermsError),
     #[error("how it was begun is not readable as what it should be")]
     NotBegin,
+    #[error("it has begun before, and was not taken up since")]
+    Begun,
 }
 
 impl Folder {
@@ -62,8 +64,11 @@ impl Folder {
     /// Makes the folder; the run has begun, and survives power loss, when this returns.
     ///
     /// # Errors
-    /// When it cannot be written; nothing of it is left then.
+    /// When it cannot be written; nothing of it is left then. When it is there already; then it stays.
     pub fn create(&self, request: &BeginRunRequest, first: &Record) -> Result<(), FolderError> {
+        if !self.was_never_begun() {
+            return Err(FolderError::Begun);
+        }
         let made = self.write(request, first);
         if made.is_err() {
             let _ = disk::remove_tree(&self.0);
@@ -95,9 +100,12 @@ impl Folder {
         Ok((Terms::parse(&request)?.0, journal, records))
     }
 
-    /// Whether anybody was told that this run has begun: its journal has a first record.
-    pub fn is_begun(&self) -> bool {
-        self.journal().metadata().is_ok_and(|meta| meta.len() > plan::journal::MAGIC.len() as u64)
+    /// Whether it is sure that nobody was told that this run has begun: its journal has no first record.
+    pub fn was_never_begun(&self) -> bool {
+        match self.journal().metadata() {
+            Ok(meta) => meta.len() <= plan::journal::MAGIC.len() as u64,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
     }
 
     /// The secrets are of no use once the run has ended.

@@ -79,12 +79,14 @@ impl Journal {
         if length > MAX_JOURNAL && !is_end {
             return Err(FileError::TooLong { length });
         }
+        // What could not be read back must not be there at all: nobody could take the run up again.
+        let not_one = |_| JournalError::NotAnEvent { record: self.records, at: 0 };
+        let read = serde_json::from_slice(&bytes[HEADER..]).map_err(not_one)?;
         let written = self.file.write_all_at(&bytes, self.length).and_then(|()| self.file.sync_data());
         written.map_err(|cause| DiskError::new("write", &self.path, cause))?;
         self.length = length;
         self.records += 1;
-        let not_one = |_| JournalError::NotAnEvent { record: self.records, at: 0 };
-        Ok(serde_json::from_slice(&bytes[HEADER..]).map_err(not_one)?)
+        Ok(read)
     }
 
     pub fn records(&self) -> u64 {
@@ -126,6 +128,27 @@ mod tests {
     use plan::run::event::Event;
 
     use super::*;
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("journal");
+        let mut journal = Journal::create(&path).expect("made");
+        let deep = format!("{}{}", "[".repeat(125), "]".repeat(125));
+        let returned = |out| Record {
+            at_ms: 1,
+            event: Event::Returned {
+                step: plan::step::StepId::parse("a").expect("an id"),
+                attempt: 1,
+                work: plan::run::event::Work::Do,
+                out,
+            },
+        };
+        let deep = returned(serde_json::from_str(&deep).expect("JSON"));
+        assert!(matches!(journal.append(&deep), Err(FileError::Content(JournalError::NotAnEvent { .. }))));
+        journal.append(&returned(serde_json::json!(1))).expect("the journal goes on");
+        assert_eq!(Journal::open(&path).expect("is whole").1, [returned(serde_json::json!(1))]);
+    }
 
     #[test]
     fn a_torn_tail_is_cut_and_a_damaged_journal_is_told() {

@@ -37,7 +37,7 @@ pub struct About {
     pub plan: Option<Digest>,
     pub begun_ms: u64,
     pub ending: Option<Ending>,
-    /// Why it cannot be carried on.
+    /// Why it cannot be carried on: for good where it is over, for now where it is not.
     pub damaged: String,
 }
 
@@ -119,6 +119,13 @@ impl Live {
 
     pub fn change(&self, change: impl FnOnce(&mut About)) {
         change(&mut self.lock_about());
+    }
+
+    /// Nobody can carry it on: what is on the disk of it is not what it should be.
+    pub fn give_up(&self, why: String) {
+        tracing::error!(run = %self.id, why, "a run cannot be carried on");
+        self.change(|about| about.damaged = why);
+        self.tell(|told| told.is_over = true);
     }
 
     pub fn tell(&self, change: impl FnOnce(&mut Told)) {

@@ -7,6 +7,7 @@ use plan::run::Run;
 
 use crate::log;
 use crate::runs::Runs;
+use crate::runs::engine::Stall;
 use crate::runs::folder::Folder;
 use crate::runs::id::RunId;
 use crate::runs::live::{About, Live};
@@ -18,7 +19,7 @@ impl Runs {
     pub fn start(self: &Arc<Self>, marked: &[Marked]) {
         self.end_strangers(marked);
         for (id, folder) in Folder::all(&self.agent.data) {
-            if !folder.is_begun() {
+            if folder.was_never_begun() {
                 // Whoever asked for it was never told that it had begun.
                 let _ = folder.remove();
                 continue;
@@ -37,12 +38,16 @@ impl Runs {
                 about.ending = run.ending;
                 (told_records, told_receipts) = (records, receipts);
             }
-            Err(why) => {
-                tracing::error!(run = %id, why, "a run cannot be carried on");
-                about.damaged = why;
+            Err(stall) if stall.is_damage() => {
+                let (live, _) = Live::new(id, folder, about);
+                live.give_up(log::chain(&stall));
+                self.live().insert(live.id.clone(), Arc::new(live));
+                return;
             }
+            // The disk may be well again the next time.
+            Err(stall) => about.damaged = log::chain(&stall),
         }
-        let goes_on = about.ending.is_none() && about.damaged.is_empty();
+        let goes_on = about.ending.is_none();
         let (live, inputs) = Live::new(id, folder, about);
         live.tell(|told| {
             (told.records, told.receipts) = (told_records, told_receipts);
@@ -54,10 +59,9 @@ impl Runs {
         }
     }
 
-    fn look_at(&self, folder: &Folder) -> Result<(Run, u64, u64), String> {
-        let (_, journal, records) = folder.open().map_err(|error| log::chain(&error))?;
-        let opened = Receipts::open(&folder.receipts(), &records, &self.key);
-        let (receipts, run) = opened.map_err(|error| log::chain(&error))?;
+    fn look_at(&self, folder: &Folder) -> Result<(Run, u64, u64), Stall> {
+        let (_, journal, records) = folder.open()?;
+        let (receipts, run) = Receipts::open(&folder.receipts(), &records, &self.key)?;
         Ok((run, journal.records(), receipts.written()))
     }
 

@@ -43,12 +43,12 @@ pub fn command(view: &View<'_>, argv: &[String]) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    // Last, so that neither of the above shows it again.
-    command
-        .extend(["--tmpfs", "--remount-ro"].into_iter().flat_map(|how| [how.to_owned(), text(view.hidden)]));
     for path in std::iter::once(view.scratch).chain(view.writable.iter().map(PathBuf::as_path)) {
         command.extend(["--bind".to_owned(), text(path), text(path)]);
     }
+    // Last, so that none of the above shows it again.
+    command
+        .extend(["--tmpfs", "--remount-ro"].into_iter().flat_map(|how| [how.to_owned(), text(view.hidden)]));
     command.extend(["--chdir".to_owned(), text(view.folder)]);
     command.extend(["--seccomp".to_owned(), view.filter.as_raw_fd().to_string(), "--".to_owned()]);
     command.extend(argv.iter().cloned());
@@ -77,6 +77,18 @@ pub fn why(said: &str, setting: impl Fn(&str) -> Option<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_the_agent_is_hidden_after_all_that_is_writable() {
+        let filter = std::fs::File::open("/dev/null").expect("there").into();
+        let writable = ["/home/pi", "/home/pi/.agent/runs"].map(PathBuf::from);
+        let (hidden, scratch) = (Path::new("/home/pi/.agent"), Path::new("/tmp/x"));
+        let view = View { hidden, scratch, folder: scratch, writable: &writable, filter: &filter };
+        let command = command(&view, &["true".to_owned()]);
+        let hides = command.windows(2).rposition(|words| words == ["--tmpfs", "/home/pi/.agent"]);
+        let shows = command.iter().rposition(|word| word == "--bind");
+        assert!(hides > shows && shows.is_some(), "{command:?}");
+    }
 
     #[test]
     fn what_keeps_it_from_working_is_told_with_the_way_out() {

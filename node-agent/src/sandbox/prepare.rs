@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use plan::sandbox::{Network, Offer, Part, Probed, Refused, Tier};
@@ -19,7 +19,7 @@ use crate::sandbox::birth::Birthplace;
 use crate::sandbox::bubblewrap::{self, View};
 use crate::sandbox::cgroup::{Base, Cgroup};
 use crate::sandbox::child::{Last, Orders, Pointers};
-use crate::sandbox::landlock::{Access, Ruleset};
+use crate::sandbox::fence;
 use crate::sandbox::launch::{Ends, Line};
 use crate::sandbox::network::{Cut, PROXY_PORT};
 use crate::sandbox::scratch::Scratch;
@@ -191,9 +191,8 @@ pub fn prepare(sandboxes: &Sandboxes, rig: Rig, goal: &Goal<'_>) -> Result<Prepa
         uid,
         landlock: rig
             .landlock
-            .then(|| fence(sandboxes, goal, &place))
-            .transpose()
-            .map_err(system("make a Landlock ruleset"))?,
+            .then(|| fence::of(&sandboxes.data, &place.scratch.0, goal.writable()))
+            .transpose()?,
         folder: c_string(folder.as_os_str())?,
         filter: inherited.is_none().then_some(filter),
         inherited,
@@ -252,7 +251,8 @@ fn last(
     if let Some(filter) = filter {
         let scratch = &place.scratch.0;
         let folder = confined.dir.as_deref().unwrap_or(scratch);
-        let view = View { hidden: &sandboxes.data, scratch, folder, writable: &confined.writable, filter };
+        let hidden = &sandboxes.data.canonicalize().unwrap_or_else(|_| sandboxes.data.clone());
+        let view = View { hidden, scratch, folder, writable: &confined.writable, filter };
         argv = bubblewrap::command(&view, &argv);
         program = spawn::find_program(&argv, &env)?;
     }
@@ -323,20 +323,6 @@ fn own_threads() -> u64 {
     let folders = crate::runtime::procfs::pids().map(|pid| format!("/proc/{pid}/task"));
     let mine = folders.filter(|folder| std::fs::metadata(folder).is_ok_and(|meta| meta.uid() == own));
     mine.map(|folder| std::fs::read_dir(folder).map_or(0, |tasks| tasks.count() as u64)).sum()
-}
-
-/// Reads everything but the agent's folder; writes to its own and to what was named.
-fn fence(sandboxes: &Sandboxes, goal: &Goal<'_>, place: &Place) -> io::Result<OwnedFd> {
-    let ruleset = Ruleset::new()?;
-    ruleset.allow_all_but(&sandboxes.data, Access::Read)?;
-    ruleset.allow(&place.scratch.0, Access::Write)?;
-    for path in goal.writable() {
-        ruleset.allow(&path.canonicalize()?, Access::Write)?;
-    }
-    for device in ["null", "zero", "full", "random", "urandom"] {
-        ruleset.allow(&Path::new("/dev").join(device), Access::Use)?;
-    }
-    Ok(ruleset.into_fd())
 }
 
 fn filter(rig: Rig) -> Filter {

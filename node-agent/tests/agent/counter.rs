@@ -67,6 +67,8 @@ fn page(path: &str) -> String {
     match path {
         "/to-metadata" => to("http://169.254.169.254/latest/"),
         "/to-elsewhere" => to("http://example.org/"),
+        "/to-login" => to("/page?next=https://example.org/"),
+        "/nested" => format!("HTTP/1.1 200 OK\r\n\r\n{}{}", "[".repeat(125), "]".repeat(125)),
         "/broken" => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhi".to_owned(),
         "/long" => format!("HTTP/1.1 200 OK\r\n\r\n{}", "q".repeat(10 << 20)),
         path => match path.strip_prefix("/to/") {

@@ -1,12 +1,16 @@
 //! Runs of plans on a real agent: what a policy allows is done once, written down, signed and told.
 
+use std::time::Duration;
+
+use plan::policy::Policy;
 use plan::run::event::{Ending, Event};
 use proto::v1::run_input::Input;
 use proto::v1::{HumanAnswer, ListNodeRunsRequest};
 use tonic::Code;
 
+use crate::counter::Counter;
 use crate::node::{Node, observe};
-use crate::run::{Follower, plan, request};
+use crate::run::{Follower, plan, request, with_policy};
 
 #[tokio::test]
 async fn a_run_is_carried_out_written_down_and_signed() {
@@ -131,6 +135,35 @@ async fn a_dry_run_looks_and_tells_but_changes_nothing() {
     assert!(!std::path::Path::new(&format!("{folder}/new")).exists());
 }
 
+/// A GET is made in a dry run whatever its step says that it changes; a plan may want it taken back.
+#[tokio::test]
+async fn a_dry_run_takes_nothing_back() {
+    let (node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let dir = tempfile::tempdir().expect("tempdir");
+    let proof = dir.path().canonicalize().expect("there").join("proof");
+    let page = format!("http://127.0.0.1:{}/page", Counter::serve(Duration::ZERO).port);
+    let plan = plan(&format!(
+        "  - {{id: wake, tool: http.get, effect: reversible, args: {{url: '{page}'}}, \
+            undo: {{tool: file.write, args: {{path: {proof}, text: x}}}}}}\n\
+         \x20 - {{id: look, needs: [wake], tool: verify.file, args: {{path: /no/such/file}}, on_failure: rollback}}",
+        proof = proof.display()
+    ));
+    let mut policy = Policy::standard();
+    policy.private.insert("127.0.0.0/8".to_owned());
+    let mut request = with_policy("dry", &plan, &policy);
+    request.dry_run = true;
+    client.begin(request).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "dry").await;
+    let ending = follower.ending().await;
+    let told = format!("{ending:?}");
+    assert!(
+        told.starts_with("Failed") && told.contains("dry run: would take back wake by file.write"),
+        "{told}"
+    );
+    assert!(!proof.exists());
+}
+
 #[tokio::test]
 async fn a_run_goes_on_after_the_agent_was_killed_while_a_person_was_asked() {
     let (mut node, _agent) = Node::running().await;
@@ -173,6 +206,56 @@ async fn a_damaged_journal_is_told_and_not_carried_on() {
     let refused = client.begin(request("r1", &plan)).await.expect_err("refused");
     assert!(refused.message().contains("cannot be read"), "{refused}");
     assert_eq!(std::fs::read(&path).expect("read"), bytes);
+}
+
+#[tokio::test]
+async fn a_run_goes_on_when_the_disk_is_well_again_that_failed_when_the_agent_started() {
+    let (mut node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let plan = plan("  - {id: ask, tool: human.ask, args: {question: go on?}}");
+    client.begin(request("r1", &plan)).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    follower.until("a need", |follower| !follower.needs.is_empty()).await;
+    node.kill();
+    // Nobody can open a folder to write receipts to.
+    let (receipts, aside) = (node.path("runs/r1/receipts"), node.path("receipts-aside"));
+    std::fs::rename(&receipts, &aside).expect("moved");
+    std::fs::create_dir(&receipts).expect("made");
+    node.run();
+    let mut client = node.runs().await;
+    let listed = client.list(ListNodeRunsRequest {}).await.expect("listed").into_inner().runs;
+    assert!(listed[0].damaged.contains("receipts"), "{:?}", listed[0]);
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    let again = client.begin(request("r1", &plan)).await.expect_err("cannot tell yet");
+    assert_eq!(again.code(), Code::Unavailable, "{again}");
+    std::fs::remove_dir(&receipts).expect("removed");
+    std::fs::rename(&aside, &receipts).expect("moved back");
+    follower.until("the need again", |follower| !follower.needs.is_empty()).await;
+    client.begin(request("r1", &plan)).await.expect("it is the same");
+    let (need, by) = (follower.needs[0].id.clone(), "ada".to_owned());
+    follower.answer(Input::Human(HumanAnswer { need, answer: "yes".to_owned(), by })).await;
+    assert_eq!(follower.ending().await, Ending::Done);
+    let listed = client.list(ListNodeRunsRequest {}).await.expect("listed").into_inner().runs;
+    assert_eq!(listed[0].damaged, "");
+}
+
+/// What a server says is kept, but only as deep as it can be read again.
+#[tokio::test]
+async fn deeply_nested_json_does_no_harm_to_a_run() {
+    let (mut node, _agent) = Node::running().await;
+    let mut client = node.runs().await;
+    let page = format!("http://127.0.0.1:{}/nested", Counter::serve(Duration::ZERO).port);
+    let plan = plan(&format!("  - {{id: a, tool: http.get, args: {{url: '{page}'}}}}"));
+    let mut policy = Policy::standard();
+    policy.private.insert("127.0.0.0/8".to_owned());
+    client.begin(with_policy("r1", &plan, &policy)).await.expect("begun");
+    let mut follower = Follower::attach(&mut client, "r1").await;
+    assert_eq!(follower.ending().await, Ending::Done, "{:#?}", follower.events());
+    assert!(follower.out("a")["json"].to_string().contains("nested too deep"));
+    node.kill();
+    node.run();
+    let mut client = node.runs().await;
+    assert_eq!(Follower::attach(&mut client, "r1").await.ending().await, Ending::Done);
 }
 
 #[tokio::test]

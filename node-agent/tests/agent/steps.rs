@@ -237,8 +237,10 @@ async fn the_web_is_spoken_to_as_far_as_the_policy_goes() {
     };
     let good = bench.run(&[&get("/page", "")]).await.out("a");
     assert_eq!((&good["status"], &good["json"]), (&json!(200), &json!({})));
-    let followed = bench.run(&[&get("/to/page", "")]).await.out("a");
-    assert_eq!(followed["status"], 200);
+    for path in ["/to/page", "/to-login"] {
+        let followed = bench.run(&[&get(path, "")]).await.out("a");
+        assert_eq!(followed["status"], 200, "{path}");
+    }
     for (path, more, says) in [
         ("/to-metadata", "", "gives out credentials"),
         ("/to-elsewhere", "", "is not among the domains of the step"),

@@ -9,14 +9,15 @@ use super::look::{Look, Program};
 use super::path::{self, Access};
 use super::rule::{Called, base};
 use super::verdict::{Decision, Verdict};
-use super::{Policy, UNKNOWN_EFFECT, address};
+use super::{Policy, UNKNOWN_EFFECT, address, unit};
 
 /// A command as it would run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
-    pub dir: String,
+    /// Where it runs; a folder of its own if not said.
+    pub dir: Option<String>,
 }
 
 const MAX_WORDS: usize = 256;
@@ -83,7 +84,7 @@ pub fn judge(policy: &Policy, command: &Command, look: &Look<'_>) -> Verdict {
     for (name, value) in &command.env {
         verdict.join(variable(policy, name, value));
     }
-    verdict.join(words(policy, &command.argv, &command.dir, look, 0));
+    verdict.join(words(policy, &command.argv, command.dir.as_deref(), look, 0));
     verdict
 }
 
@@ -161,7 +162,7 @@ fn variable(policy: &Policy, name: &str, value: &str) -> Verdict {
 }
 
 /// A program and its words, perhaps those that another one was to run.
-fn words(policy: &Policy, argv: &[String], dir: &str, look: &Look<'_>, depth: u32) -> Verdict {
+fn words(policy: &Policy, argv: &[String], dir: Option<&str>, look: &Look<'_>, depth: u32) -> Verdict {
     let mut verdict = Verdict::allow();
     let Some((name, rest)) = argv.split_first() else {
         verdict.add(Decision::Forbid, "there is no program");
@@ -194,16 +195,29 @@ fn words(policy: &Policy, argv: &[String], dir: &str, look: &Look<'_>, depth: u3
         }
     }
     verdict.join(by_rules(policy, &program, rest, wraps));
+    for name in names(&program) {
+        verdict.join(unit::judge_words(policy, name, rest));
+    }
     verdict.join(arguments(policy, rest, dir, look, verdict.effect));
     verdict
 }
 
 /// The paths and addresses in the words after a program.
-fn arguments(policy: &Policy, words: &[String], dir: &str, look: &Look<'_>, effect: Effect) -> Verdict {
+fn arguments(
+    policy: &Policy,
+    words: &[String],
+    dir: Option<&str>,
+    look: &Look<'_>,
+    effect: Effect,
+) -> Verdict {
     let mut verdict = Verdict::allow();
     let access = if effect == Effect::Read { Access::Read } else { Access::Write };
     for word in words {
-        for path in path::in_word(word, dir) {
+        let paths = match dir {
+            Some(dir) => path::in_folder(word, dir),
+            None => path::in_word(word, "/"),
+        };
+        for path in paths {
             verdict.join(path::judge(policy, &path, access, look));
         }
         if let Some(host) = hosts(word).into_iter().find(|host| is_metadata(host)) {

@@ -7,10 +7,13 @@ use super::command::{self, Command};
 use super::look::Look;
 use super::path::{self, Access};
 use super::verdict::{Decision, Verdict};
-use super::{Policy, UNKNOWN_EFFECT, web};
-use crate::glob;
+use super::{Policy, UNKNOWN_EFFECT, unit, web};
 use crate::step::{Args, Call};
 use crate::tool::{Kind, Tool};
+
+/// Folders that no program gets to write to as a whole, with all that is in them.
+const WHOLE: [&str; 12] =
+    ["/", "/boot", "/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/usr", "/var", "/var/lib"];
 
 impl Policy {
     /// What the policy says of a call. References in it, if it still has any, stand for themselves.
@@ -41,6 +44,9 @@ impl Policy {
     /// destroy something is asked for, unless the policy allows actions by name.
     pub fn judge_step(&self, effect: Effect, call: &Call, look: &Look<'_>) -> Verdict {
         let mut verdict = self.judge(call, look);
+        if effect != Effect::Read && verdict.effect == Effect::Read {
+            verdict.join(self.judge_dir(call, Access::Write, look));
+        }
         let is_lifted = self.tools.get(&call.tool) == Some(&Decision::Allow);
         if call.tool == Tool::ModuleAction && effect == Effect::Destructive && !is_lifted {
             verdict.add(Decision::Ask, "an action that may destroy something is asked for");
@@ -49,12 +55,33 @@ impl Policy {
     }
 
     fn judge_exec(&self, call: &Call, look: &Look<'_>) -> Verdict {
-        let dir = text(&call.args, "dir").unwrap_or("/");
+        let mut verdict = self.judge_program(call, look);
+        let access = if verdict.effect == Effect::Read { Access::Read } else { Access::Write };
+        verdict.join(self.judge_dir(call, access, look));
+        verdict
+    }
+
+    /// The folder that a program runs in: it can list it, and change it where it changes something.
+    fn judge_dir(&self, call: &Call, access: Access, look: &Look<'_>) -> Verdict {
+        let Some(dir) = text(&call.args, "dir").filter(|_| call.tool.kind() == Kind::Exec) else {
+            return Verdict::allow();
+        };
+        let dir = path::plain(dir, "/");
+        let mut verdict = path::judge(self, &dir, access, look);
+        let real = (look.real_path)(&dir);
+        if access == Access::Write && WHOLE.iter().any(|whole| *whole == dir || *whole == real) {
+            verdict.add(Decision::Forbid, format!("{dir} as a whole is more than a step may write to"));
+        }
+        verdict
+    }
+
+    fn judge_program(&self, call: &Call, look: &Look<'_>) -> Verdict {
+        let dir = text(&call.args, "dir");
         if call.tool == Tool::ExecShell {
             let mut verdict = Verdict { effect: UNKNOWN_EFFECT, ..Verdict::allow() };
             verdict.add(Decision::Ask, "a shell script can do anything");
             let script = text(&call.args, "script").unwrap_or_default();
-            for path in path::in_word(script, dir) {
+            for path in path::in_word(script, dir.unwrap_or("/")) {
                 verdict.join(path::judge(self, &path, Access::Read, look));
             }
             return verdict;
@@ -64,8 +91,8 @@ impl Policy {
         let env = call.args.get("env").and_then(Value::as_object).cloned().unwrap_or_default();
         let env =
             env.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
-        let mut verdict =
-            command::judge(self, &Command { argv, env: env.collect(), dir: dir.to_owned() }, look);
+        let command = Command { argv, env: env.collect(), dir: dir.map(str::to_owned) };
+        let mut verdict = command::judge(self, &command, look);
         for domain in words("domains").iter().filter_map(Value::as_str) {
             verdict.join(web::judge_url(self, &format!("https://{}/", domain.trim_start_matches("*.")), &[]));
         }
@@ -97,16 +124,12 @@ impl Policy {
     }
 
     fn judge_service(&self, call: &Call) -> Verdict {
-        let mut verdict = Verdict::allow();
-        if !matches!(call.tool, Tool::ServiceStop | Tool::ServiceRestart) {
-            return verdict;
+        match call.tool {
+            Tool::ServiceStart | Tool::ServiceStop | Tool::ServiceRestart => {
+                unit::judge(self, text(&call.args, "name").unwrap_or_default())
+            }
+            _ => Verdict::allow(),
         }
-        let name = text(&call.args, "name").unwrap_or_default();
-        let name = name.strip_suffix(".service").or(name.strip_suffix(".socket")).unwrap_or(name);
-        for (pattern, decision) in self.services.iter().filter(|(pattern, _)| glob::matches(pattern, name)) {
-            verdict.add(*decision, format!("{name} is under the rule for {pattern}"));
-        }
-        verdict
     }
 }
 

@@ -5,6 +5,8 @@ use super::look::Look;
 use super::verdict::{Decision, Verdict};
 use crate::glob;
 
+mod never;
+
 /// What is done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -12,47 +14,13 @@ pub enum Access {
     Write,
 }
 
-/// What nobody reads or writes through a step, whatever a policy says: memory, environments, disks, keys.
-const NEVER: [&str; 22] = [
-    "/proc/*/environ",
-    "/proc/*/mem",
-    "/proc/*/maps",
-    "/proc/*/root",
-    "/proc/*/root/*",
-    "/proc/*/cwd",
-    "/proc/*/cwd/*",
-    "/proc/*/fd",
-    "/proc/*/fd/*",
-    "/proc/*/task/*",
-    "/proc/kcore",
-    "/proc/sysrq-trigger",
-    "/proc/kallsyms",
-    "/dev/mem",
-    "/dev/kmem",
-    "/dev/port",
-    "/etc/shadow*",
-    "/etc/gshadow*",
-    "/etc/ssh/ssh_host_*_key",
-    "*/.ssh/id_*",
-    "*/.gnupg/*",
-    "/etc/ssl/private/*",
-];
-/// What is never written, besides.
-const NEVER_WRITTEN: [&str; 14] = [
-    "/dev/sd*",
-    "/dev/mmcblk*",
-    "/dev/nvme*",
-    "/dev/vd*",
-    "/dev/dm-*",
-    "/dev/loop*",
-    "/dev/disk/*",
-    "/etc/ld.so.*",
-    "/etc/sudoers*",
-    "/etc/pam.d/*",
-    "*/.ssh/*",
-    "/etc/passwd*",
-    "/etc/group*",
-    "/proc/*",
+/// Folders that are another one on every Debian.
+const ALIASES: [(&str, &str); 5] = [
+    ("/var/run", "/run"),
+    ("/var/lock", "/run/lock"),
+    ("/bin", "/usr/bin"),
+    ("/sbin", "/usr/sbin"),
+    ("/lib", "/usr/lib"),
 ];
 
 /// An absolute path without `.`, `..` and doubled slashes; `dir` is where a relative one begins.
@@ -71,12 +39,24 @@ pub fn plain(path: &str, dir: &str) -> String {
 
 /// The paths that a word of a command may stand for: `of=/dev/sda`, `@/etc/shadow`, `file:///x`, `a:/b`, `../x`.
 pub fn in_word(word: &str, dir: &str) -> Vec<String> {
-    let pieces = word.split(['=', '@', ',', ':', ';', '"', '\'', '<', '>', '|', ' ', '\n', '\t']);
-    let whole = std::iter::once(word);
-    let glued = word.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
-    let all = whole.chain(pieces).chain(glued);
     let looks_like_one = |piece: &&str| piece.contains('/') || matches!(*piece, "." | "..");
-    let mut paths: Vec<String> = all.filter(looks_like_one).map(|piece| plain(piece, dir)).collect();
+    all_plain(pieces(word).into_iter().filter(looks_like_one), dir)
+}
+
+/// The same where the folder was named: each word may be a file in it.
+pub fn in_folder(word: &str, dir: &str) -> Vec<String> {
+    let glued = word.strip_prefix('-').and_then(|rest| rest.get(1..));
+    all_plain(pieces(word).into_iter().chain(glued).filter(|piece| !piece.is_empty()), dir)
+}
+
+fn pieces(word: &str) -> Vec<&str> {
+    let pieces = word.split(['=', '@', ',', ':', ';', '"', '\'', '<', '>', '|', ' ', '\n', '\t']);
+    let glued = word.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    std::iter::once(word).chain(pieces).chain(glued).collect()
+}
+
+fn all_plain<'w>(pieces: impl Iterator<Item = &'w str>, dir: &str) -> Vec<String> {
+    let mut paths: Vec<String> = pieces.map(|piece| plain(piece, dir)).collect();
     paths.sort();
     paths.dedup();
     paths
@@ -86,12 +66,15 @@ pub fn in_word(word: &str, dir: &str) -> Vec<String> {
 pub fn judge(policy: &Policy, path: &str, access: Access, look: &Look<'_>) -> Verdict {
     let mut verdict = Verdict::allow();
     let real = plain(&(look.real_path)(path), "/");
-    for path in [path, real.as_str()] {
+    let mut names = vec![path.to_owned(), real, aliased(path)];
+    names.sort();
+    names.dedup();
+    for path in &names {
         if look.own.iter().any(|own| is_below(path, own)) {
             verdict.add(Decision::Forbid, format!("{path} belongs to the agent"));
         }
-        let never = NEVER.iter().chain(NEVER_WRITTEN.iter().filter(|_| access == Access::Write));
-        if let Some(pattern) = never.into_iter().find(|pattern| fits(pattern, path)) {
+        let written = never::WRITTEN.iter().filter(|_| access == Access::Write);
+        if let Some(pattern) = never::TOUCHED.iter().chain(written).find(|pattern| fits(pattern, path)) {
             verdict.add(Decision::Forbid, format!("{path} is protected ({pattern})"));
         }
         for rule in policy.paths.iter().filter(|rule| fits(&rule.path, path)) {
@@ -102,6 +85,12 @@ pub fn judge(policy: &Policy, path: &str, access: Access, look: &Look<'_>) -> Ve
         }
     }
     verdict
+}
+
+/// A path by the other name that its folder has.
+fn aliased(path: &str) -> String {
+    let alias = ALIASES.iter().find(|(folder, _)| is_below(path, folder));
+    alias.map_or(path.to_owned(), |(folder, other)| format!("{other}{}", &path[folder.len()..]))
 }
 
 /// A pattern that ends with `/` is of all below it, and of the folder itself.

@@ -8,6 +8,7 @@ use super::*;
 use crate::step::Call;
 
 mod commands;
+mod limits;
 mod others;
 
 /// Judges on a node where some programs and paths are links.

@@ -161,6 +161,21 @@ fn a_graph_that_is_none_is_named() {
 }
 
 #[test]
+fn what_changes_nothing_has_nothing_to_take_back() {
+    let step = |step: &str| format!("goal: g\nnodes: {{every: true}}\nsteps: [{{id: a, {step}}}]\n");
+    let write = "undo: {tool: file.write, args: {path: /srv/x, text: x}}";
+    let errors = errors(&step(&format!("tool: collect.disk, {write}")));
+    assert!(errors.contains("steps[0].undo: found an undo of a step whose effect is read"), "{errors}");
+    let delete = "undo: {tool: file.delete, args: {paths: [/srv/x]}}";
+    let errors = self::errors(&step(&format!("tool: file.write, args: {{path: /srv/x, text: x}}, {delete}")));
+    assert!(errors.contains("steps[0].effect: found reversible, expected at least destructive"), "{errors}");
+    parse(&step(&format!(
+        "tool: file.write, effect: destructive, args: {{path: /srv/x, text: x}}, {delete}"
+    )));
+    parse(&step("tool: service.start, args: {name: x}, undo: {tool: service.stop, args: {name: x}}"));
+}
+
+#[test]
 fn an_action_has_the_effect_that_its_module_declares() {
     let actions = BTreeMap::from([
         ("drop".to_owned(), modules::effect::Effect::Destructive),

@@ -18,6 +18,13 @@ impl Run {
         self.fail(id, why, at_ms);
     }
 
+    /// Its call has failed. Of what can be repeated that may still have done half of it.
+    pub(super) fn fail_call(&mut self, id: &StepId, why: &str, at_ms: u64) {
+        let (Some(step), Some(progress)) = (self.plan.step(id), self.steps.get_mut(id)) else { return };
+        progress.did_nothing = !step.effect.is_repeatable();
+        self.fail(id, why, at_ms);
+    }
+
     /// Again where the plan says so and the effect allows it; otherwise it has failed.
     pub(super) fn fail(&mut self, id: &StepId, why: &str, at_ms: u64) {
         let (Some(step), Some(progress)) = (self.plan.step(id), self.steps.get_mut(id)) else { return };

@@ -104,7 +104,11 @@ impl Run {
             Event::NotNeeded { why, .. } => progress.phase = Phase::NotNeeded { why: why.clone() },
             Event::Skipped { why, .. } => progress.phase = Phase::Skipped { why: why.clone() },
             Event::Forbidden { why, .. } => fail(progress, format!("forbidden: {why}")),
-            Event::Asked { request, .. } => progress.asked = Some(request.clone()),
+            Event::Asked { request, .. } => {
+                progress.asked = Some(request.clone());
+                // A yes was to what was asked before.
+                progress.approved = None;
+            }
             Event::Approved { request, .. }
             | Event::Denied { request, .. }
             | Event::Expired { request, .. }
@@ -157,7 +161,7 @@ impl Run {
                 progress.out = Some(out.clone());
                 progress.phase = Phase::Returned;
             }
-            (Phase::Running, Event::Failed { why, .. }) => self.fail(id, why, at_ms),
+            (Phase::Running, Event::Failed { why, .. }) => self.fail_call(id, why, at_ms),
             (Phase::Running, Event::Unknown { why, .. }) => self.lose(id, why, at_ms),
             (Phase::Unknown { .. }, Event::Answered { answer: Answer::Done, .. }) => {
                 progress.phase = Phase::Succeeded;

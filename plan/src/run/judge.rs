@@ -73,7 +73,10 @@ impl Run {
     /// # Errors
     /// Why not.
     pub fn may_undo(&self, step: &Step, call: &Call, policy: &Policy, look: &Look<'_>) -> Result<(), String> {
-        let verdict = policy.judge(call, look);
+        let verdict = policy.judge_step(step.effect, call, look);
+        if verdict.effect > step.undo_effect() {
+            return Err(format!("it is {}, the plan says {}", verdict.effect, step.effect));
+        }
         let is_approved = self.steps.get(&step.id).is_some_and(|progress| progress.approved.is_some());
         match (verdict.decision, is_approved) {
             (Decision::Allow, _) | (Decision::Ask, true) => Ok(()),
@@ -98,7 +101,10 @@ impl Run {
         if verdict.effect > step.effect {
             return Gate::Shut(format!("it is {}, the plan says {}", verdict.effect, step.effect));
         }
-        let undo = step.undo.as_ref().map(|undo| (undo, policy.judge(undo, look)));
+        let undo = step.undo.as_ref().map(|undo| (undo, policy.judge_step(step.effect, undo, look)));
+        if let Some((_, undo)) = undo.as_ref().filter(|(_, undo)| undo.effect > step.undo_effect()) {
+            return Gate::Shut(format!("its undo is {}, the plan says {}", undo.effect, step.effect));
+        }
         let decision = undo.iter().fold(verdict.decision, |decision, (_, undo)| decision.max(undo.decision));
         match (decision, undo) {
             (Decision::Allow, _) => Gate::Open,

@@ -221,24 +221,27 @@ impl Run {
         course
     }
 
-    /// Takes back one step after the other, the last begun first.
+    /// Takes back one step after the other, the last begun first. One that cannot be keeps the others from nothing.
     fn take_back(&self, failed: &StepId, why: &str) -> Option<Action> {
+        let mut left = String::new();
         for id in self.order.iter().rev() {
             let (Some(step), Some(progress)) = (self.plan.step(id), self.steps.get(id)) else { continue };
-            if step.undo.is_none() {
+            if step.undo.is_none() || progress.did_nothing {
                 continue;
             }
             match &progress.undo {
                 Undo::Done => {}
-                Undo::Failed { why: undo } => {
-                    let why = format!("{why}; {id} could not be taken back: {undo}");
-                    return Some(Action::End { ending: Ending::NotRolledBack { step: failed.clone(), why } });
-                }
+                Undo::Failed { why } => left.push_str(&format!("; {id} could not be taken back: {why}")),
                 Undo::Not => return Some(self.start_action(step, progress, Work::Undo)),
                 Undo::Running | Undo::Unknown { .. } => return None,
             }
         }
-        Some(Action::End { ending: Ending::RolledBack { step: failed.clone(), why: why.to_owned() } })
+        let (step, why) = (failed.clone(), format!("{why}{left}"));
+        let ending = match left.is_empty() {
+            true => Ending::RolledBack { step, why },
+            false => Ending::NotRolledBack { step, why },
+        };
+        Some(Action::End { ending })
     }
 
     pub(super) fn start_action(&self, step: &Step, progress: &Progress, work: Work) -> Action {

@@ -21,6 +21,8 @@ pub struct Progress {
     pub asked: Option<Request>,
     /// The request that was approved.
     pub approved: Option<Digest>,
+    /// Its call is known to have changed nothing: there is nothing to take back.
+    pub did_nothing: bool,
     pub undo: Undo,
 }
 
@@ -76,6 +78,7 @@ impl Progress {
             out: None,
             asked: None,
             approved: None,
+            did_nothing: false,
             undo: Undo::Not,
         }
     }

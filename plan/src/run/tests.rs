@@ -9,6 +9,7 @@ use crate::validate::Surroundings;
 
 mod crash;
 mod story;
+mod undo;
 
 /// A run, its journal, and a clock that only the test moves.
 struct Scene {
@@ -90,6 +91,11 @@ impl Scene {
             let step = self.run.plan.step(&step).expect("is there").clone();
             self.add(self.run.check(&step, &Default::default()));
         }
+    }
+
+    fn fails(&mut self, step: &str, why: &str) {
+        let (step, attempt, work) = self.under_way(step);
+        self.add(Event::Failed { step, attempt, work, why: why.to_owned() });
     }
 
     fn under_way(&self, step: &str) -> (StepId, u32, Work) {

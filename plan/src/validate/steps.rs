@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::fault::Faults;
 use crate::plan::Plan;
-use crate::step::{Args, OnFailure, Step, Tier};
+use crate::step::{Args, Call, OnFailure, Step, Tier};
 use crate::tool::{Kind, Tool};
 
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1_000..=24 * 3_600_000;
@@ -18,16 +18,7 @@ pub(super) fn check(plan: &Plan, step: &Step, field: &str, faults: &mut Faults) 
     step.call.tool.signature().check(&format!("{field}.args"), &step.call.args, faults);
     check_numbers(&step.call.args, &format!("{field}.args"), faults);
     if let Some(undo) = &step.undo {
-        undo.tool.signature().check(&format!("{field}.undo.args"), &undo.args, faults);
-        check_numbers(&undo.args, &format!("{field}.undo.args"), faults);
-        if matches!(undo.tool.kind(), Kind::Llm | Kind::Human) {
-            faults.add(
-                &format!("{field}.undo.tool"),
-                undo.tool.name(),
-                "a tool that needs nobody to think",
-                None,
-            );
-        }
+        check_undo(step, undo, field, faults);
     }
     check_tier(step, field, faults);
     check_failure(plan, step, field, faults);
@@ -39,6 +30,23 @@ pub(super) fn check(plan: &Plan, step: &Step, field: &str, faults: &mut Faults) 
         check_host(&step.call.args, field, faults);
     }
     check_model_tools(step, field, faults);
+}
+
+fn check_undo(step: &Step, undo: &Call, field: &str, faults: &mut Faults) {
+    undo.tool.signature().check(&format!("{field}.undo.args"), &undo.args, faults);
+    check_numbers(&undo.args, &format!("{field}.undo.args"), faults);
+    if matches!(undo.tool.kind(), Kind::Llm | Kind::Human) {
+        let expected = "a tool that needs nobody to think";
+        faults.add(&format!("{field}.undo.tool"), undo.tool.name(), expected, None);
+    }
+    let place = format!("{field}.undo");
+    if step.effect == Effect::Read {
+        let hint = Some("say what the step changes in its effect, or leave the undo out".to_owned());
+        faults.add(&place, "an undo of a step whose effect is read", "nothing to take back", hint);
+    } else if undo.tool.effect() > step.undo_effect() {
+        let expected = format!("at least {}, the effect of {} in its undo", undo.tool.effect(), undo.tool);
+        faults.add(&format!("{field}.effect"), step.effect.to_string(), expected, None);
+    }
 }
 
 /// Numbers with decimals have no canonical form; none of the tools takes one.

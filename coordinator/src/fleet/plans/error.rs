@@ -3,6 +3,7 @@
 use modules::digest::Digest;
 use modules::spec::error::SpecErrors;
 use plan::fault::Faults;
+use plan::step::StepId;
 use proto::code::Code;
 use proto::ids::NodeName;
 
@@ -38,6 +39,8 @@ pub enum PlansError {
     NoSuchQuestion { id: String },
     #[error("{node} was told, and did not say that it has written the answer down")]
     NotHeard { node: NodeName },
+    #[error("the answer for {step} on {node} came too late: {first}")]
+    Overtaken { step: StepId, node: NodeName, first: String },
     #[error("nothing is remembered as {id}")]
     NotRemembered { id: String },
 }
@@ -58,7 +61,7 @@ impl PlansError {
             | PlansError::NoSuchRun { .. }
             | PlansError::NoSuchQuestion { .. }
             | PlansError::NotRemembered { .. } => Code::NotFound,
-            PlansError::RunEnded { .. } => Code::Conflict,
+            PlansError::RunEnded { .. } | PlansError::Overtaken { .. } => Code::Conflict,
             PlansError::NotHeard { .. } => Code::TimedOut,
         }
     }
@@ -77,6 +80,9 @@ impl PlansError {
             PlansError::SeveralRuns { .. } => "write more of its name; `orchestrator run list` shows all",
             PlansError::NoSuchQuestion { .. } => {
                 "it was answered, or its time is up: `orchestrator approval list` shows what is open"
+            }
+            PlansError::Overtaken { .. } => {
+                "nothing was remembered; `orchestrator run show RUN` tells how it went"
             }
             PlansError::NotHeard { .. } => "`orchestrator approval list` shows whether it is still asked",
             PlansError::NotRemembered { .. } => "`orchestrator approval remembered` shows all",

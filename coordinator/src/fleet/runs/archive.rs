@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use plan::nesting;
 use plan::receipt::Receipt;
 use plan::run::event::{Event, Record};
 use proto::ids::NodeName;
@@ -89,8 +90,22 @@ fn unpack(bytes: &[u8]) -> std::io::Result<Kept> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// Leaves outputs out, the largest first, until the rest is small enough. Gives how many.
+/// Leaves outputs out: those that are nested so deep that they could not be read again, then the largest until the rest
+/// is small enough. Gives how many.
 fn shrink(kept: &mut Kept, most: usize) -> u32 {
+    let mut left_out = 0;
+    for record in &mut kept.records {
+        if let Event::Returned { out, .. } = &mut record.event
+            && !nesting::is_kept(out)
+        {
+            *out = left_out_mark();
+            left_out += 1;
+        }
+    }
+    left_out + shorten(kept, most)
+}
+
+fn shorten(kept: &mut Kept, most: usize) -> u32 {
     let size = |record: &Record| serde_json::to_vec(record).map_or(0, |bytes| bytes.len());
     let mut total: usize = kept.records.iter().map(size).sum();
     let mut left_out = 0;
@@ -136,6 +151,17 @@ mod tests {
         let packed = pack(&kept).expect("packs");
         assert_eq!(unpack(&packed).expect("unpacks"), kept);
         assert!(unpack(&packed[..packed.len() - 9]).is_err(), "a torn one is not taken for a whole one");
+    }
+
+    #[test]
+    fn an_output_that_is_nested_too_deep_to_be_read_again_is_left_out() {
+        let mut deep = returned(1);
+        if let Event::Returned { out, .. } = &mut deep.event {
+            *out = serde_json::from_str(&format!("{}{}", "[".repeat(120), "]".repeat(120))).expect("JSON");
+        }
+        let mut kept = Kept { records: vec![deep, returned(10)], receipts: vec![] };
+        assert_eq!(shrink(&mut kept, MOST), 1);
+        assert_eq!(unpack(&pack(&kept).expect("packs")).expect("unpacks"), kept);
     }
 
     fn returned(size: usize) -> Record {

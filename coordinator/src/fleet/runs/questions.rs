@@ -22,6 +22,7 @@ use super::attend::INPUTS;
 use super::live::{LiveRun, State};
 use super::shown;
 use crate::clock::UnixMillis;
+use crate::domain::follow::taken::was_taken;
 use crate::domain::follow::{Kind, Question};
 use crate::domain::runs::RunRecord;
 use crate::fault;
@@ -91,6 +92,9 @@ impl Fleet {
         };
         fault::point("run.answer");
         self.deliver_answer(&live, &node, &question, input).await?;
+        if let Some(given) = &request.answer {
+            self.check_taken(&live, &node, &question, given)?;
+        }
         fault::point("run.answered");
         let mut remembered = String::new();
         if let Some(rule) = rule {
@@ -158,6 +162,23 @@ impl Fleet {
             };
         }
         Ok(())
+    }
+
+    /// The question is closed: by this answer, or did something else come first?
+    fn check_taken(
+        &self,
+        live: &LiveRun,
+        node: &NodeName,
+        question: &Question,
+        given: &Answer,
+    ) -> Result<(), FleetError> {
+        let taken = live.see(|state| {
+            let records = state.nodes.get(node).map_or(&[][..], |node| &node.followed.records);
+            was_taken(records, question, given, &self.by)
+        });
+        taken.map_err(|first| {
+            PlansError::Overtaken { step: question.step.clone(), node: node.clone(), first }.into()
+        })
     }
 
     /// The rule that a yes is remembered by.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plan::predicate::{Predicate, Probe};
-use plan::run::event::{Event, Work};
+use plan::run::event::{Ending, Event, Work};
 use plan::run::{Action, Phase, Run, Undo};
 use plan::step::{Step, StepId};
 use plan::tool::{Kind, Tool};
@@ -39,6 +39,9 @@ impl Engine {
                 self.append(Event::Expired { step, request: request.digest() }).await
             }
             Action::Escalate { step } => self.append(Event::Escalated { step }).await,
+            Action::Start { step, work: Work::Undo, .. } if self.terms.is_dry => {
+                self.append(Event::Ended { ending: self.told_undo(&step) }).await
+            }
             Action::Start { step, attempt, work, tier, key } => match self.told_only(&step) {
                 Some(shown) => {
                     let why = format!("dry run: would do {shown}");
@@ -90,6 +93,21 @@ impl Engine {
         }
         let call = self.run.call(step, Work::Do).unwrap_or_else(|_| step.call.clone());
         Some(plan::approval::shown(&call))
+    }
+
+    /// A dry run takes nothing back: it ends where it would begin to.
+    fn told_undo(&self, id: &StepId) -> Ending {
+        let call = self.run.plan.step(id).map(|step| {
+            let raw = step.undo.clone().unwrap_or_else(|| step.call.clone());
+            plan::approval::shown(&self.run.call(step, Work::Undo).unwrap_or(raw))
+        });
+        let failed = self.run.steps.iter().find_map(|(id, progress)| match &progress.phase {
+            Phase::Failed { why } => Some((id.clone(), why.clone())),
+            _ => None,
+        });
+        let (step, why) = failed.unwrap_or_else(|| (id.clone(), String::new()));
+        let why = format!("{why}; dry run: would take back {id} by {}", call.unwrap_or_default());
+        Ending::Failed { step, why }
     }
 
     /// What was under way when the agent ended: calls that only the outside answers are waited for again, all others have

@@ -1,5 +1,6 @@
 //! Begins a call: written down first, then made.
 
+use modules::effect::Effect;
 use plan::run::event::{Event, Work};
 use plan::step::{Call, Step, StepId, Tier};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,11 @@ impl Engine {
     }
 
     fn errand(&self, step: Step, call: Call, attempt: u32, work: Work) -> Errand {
-        let effect = if work == Work::Do { step.effect } else { call.tool.effect() };
+        let effect = match (work, call.tool.effect()) {
+            // What a program or an action changes is not known by its tool.
+            (Work::Do, _) | (Work::Undo, Effect::Read) => step.effect,
+            (Work::Undo, effect) => effect,
+        };
         let stop = Stop {
             token: CancellationToken::new(),
             deadline: self.deadline(self.clock.now_ms(), step.timeout_ms),

@@ -18,13 +18,17 @@ use crate::run::{Client, Follower, with_policy};
 
 pub const SECRET: &str = "hunter2-hunter2";
 /// What only a step that got through would make, outside the folder.
-const OUTSIDE: [&str; 6] = [
+const OUTSIDE: [&str; 10] = [
     "/etc/cron.d/proof",
     "/etc/systemd/system/proof.service",
     "/etc/ld.so.preload",
     "/etc/sudoers.d/proof",
     "/var/spool/cron/proof",
     "/root/.ssh/proof",
+    "/run/systemd/system/proof.service",
+    "/run/udev/rules.d/proof.rules",
+    "/usr/local/bin/proof",
+    "/var/lib/dpkg/info/proof.postinst",
 ];
 const DONE: &str = "IT WAS DONE";
 /// Nobody answers a request for approval in a row that asks for none.

@@ -25,6 +25,7 @@ fn rows(bench: &Bench) -> Vec<Row> {
     let (key, tool, df) = (bench.own("receipt-key"), bench.path("tool"), bench.path("df"));
     let (link, through) = (bench.path("harmless"), format!("{}/receipt-key", bench.path("way")));
     let victim = bench.path("victim");
+    let own_dir = bench.node.dir.path().to_str().expect("text");
     let argv = |tries, argv: &[&str], says| row(tries, exec(argv, json!({})), says);
     let env = |tries, name: &str, value: &str| {
         row(tries, exec(&["df", "-h"], json!({"env": {name: value}})), "variable")
@@ -39,6 +40,8 @@ fn rows(bench: &Bench) -> Vec<Row> {
         argv("env -S", &["env", "-S", &format!("sh -c '{touch}'")], "splits a text into words"),
         argv("nice sh", &["nice", "-n", "5", "sh", "-c", touch], code),
         argv("timeout sh", &["timeout", "5", "sh", "-c", touch], code),
+        argv("time -f sh", &["time", "-f", "ls", "sh", "-c", touch], ""),
+        argv("time -o", &["time", "-o", &bench.path("proof"), "ls"], ""),
         argv("nohup setsid sh", &["nohup", "setsid", "sh", "-c", touch], code),
         argv("find -exec sh", &["find", &victim, "-exec", "sh", "-c", touch, ";"], code),
         argv("find -exec of what it finds", &["find", &tool, "-exec", "{}", ";"], "runs the files it finds"),
@@ -92,6 +95,26 @@ fn rows(bench: &Bench) -> Vec<Row> {
         argv("the agent's key", &["cat", &key], "belongs to the agent"),
         argv("the agent's key through a link", &["cat", &through], "belongs to the agent"),
         argv("the agent's journal", &["grep", "-r", "x", &bench.own("runs")], "belongs to the agent"),
+        row(
+            "the agent's key from its folder",
+            json!({"id": "a", "tool": "exec.argv", "args": {"argv": ["cat", "receipt-key"], "dir": own_dir}}),
+            "belongs to the agent",
+        ),
+        row(
+            "a key of a person from its folder",
+            json!({"id": "a", "tool": "exec.argv", "args": {"argv": ["cat", "id_rsa"], "dir": "/home/pi/.ssh"}}),
+            "is protected",
+        ),
+        row(
+            "the agent's folder to write to",
+            exec(&["touch", "proof"], json!({"dir": own_dir})),
+            "belongs to the agent",
+        ),
+        row(
+            "a folder of jobs to write to",
+            exec(&["touch", "proof"], json!({"dir": "/etc/cron.d"})),
+            "is protected",
+        ),
         argv("the agent's environment", &["cat", "/proc/self/environ"], "is protected"),
         argv("the environment of init", &["cat", "/proc/1/environ"], "is protected"),
         argv("the root of a process", &["cat", "/proc/self/root/etc/shadow"], "is protected"),
@@ -99,8 +122,8 @@ fn rows(bench: &Bench) -> Vec<Row> {
         argv("passwords as an option", &["grep", "-f/etc/shadow", &victim], "is protected"),
         argv("a key of a person", &["cp", "/home/pi/.ssh/id_ed25519", &bench.path("proof")], "is protected"),
         argv("authorized_keys", &["tee", "-a", "/root/.ssh/authorized_keys"], "is protected"),
-        argv("cron", &["cp", &tool, "/etc/cron.d/proof"], "/etc/cron*"),
-        argv("a systemd unit", &["cp", &tool, "/etc/systemd/system/proof.service"], "/etc/systemd/"),
+        argv("cron", &["cp", &tool, "/etc/cron.d/proof"], "is protected"),
+        argv("a systemd unit", &["cp", &tool, "/etc/systemd/system/proof.service"], "is protected"),
         argv("the preload list", &["tee", "/etc/ld.so.preload"], "is protected"),
         argv("a disk", &["dd", "of=/dev/sda", "count=0", "conv=notrunc"], "is protected"),
         argv("the whole system", &["rm", "-rf", "/"], "more than a step may touch"),
@@ -129,6 +152,26 @@ fn rows(bench: &Bench) -> Vec<Row> {
             "a script that calls itself a look",
             json!({"id": "a", "tool": "exec.shell", "effect": "read", "args": {"script": touch}}),
             "not a plan",
+        ),
+        row(
+            "ends the machine",
+            json!({"id": "a", "tool": "service.start", "args": {"name": "poweroff.target"}}),
+            "takes others with it",
+        ),
+        row(
+            "opens a shell for everybody",
+            json!({"id": "a", "tool": "service.start", "args": {"name": "debug-shell.service"}}),
+            "lets anybody in",
+        ),
+        row(
+            "stops the agent's socket",
+            json!({"id": "a", "tool": "service.stop", "args": {"name": "node-agent.socket"}}),
+            "ends the machine or the agent",
+        ),
+        row(
+            "ends the machine by systemctl",
+            exec(&["systemctl", "--no-block", "start", "poweroff.target"], json!({})),
+            "",
         ),
         row(
             "a script that nobody approves",

@@ -11,6 +11,8 @@ fn files_are_read_and_written_where_the_policy_says() {
         ("file.read", json!({"path": "/etc/hosts"}), "allow"),
         ("file.write", json!({"path": "/etc/hosts", "text": "x"}), "ask"),
         ("file.write", json!({"path": "/srv/x", "text": "x"}), "allow"),
+        ("file.write", json!({"path": "/run/nginx.pid", "text": "x"}), "ask"),
+        ("file.write", json!({"path": "/var/lib/x/y", "text": "x"}), "ask"),
         ("file.read", json!({"path": "/etc/shadow"}), "forbid"),
         ("file.read", json!({"path": "/etc/./shadow"}), "forbid"),
         ("file.read", json!({"path": "/tmp/../etc/hosts"}), "forbid"),

@@ -82,8 +82,7 @@ fn carry_out(world: &mut World, run: &mut Run, dice: &mut Dice<'_>) -> Result<()
         let choice = dice.roll(choices);
         let Some(action) = actions.into_iter().nth(choice) else {
             let (step, attempt, work) = under_way.remove(choice % under_way.len().max(1));
-            let out = json!({"exit": i64::from(dice.roll(5) == 0)});
-            world.append(run, Event::Returned { step, attempt, work, out }, dice)?;
+            world.append(run, comes_back(step, attempt, work, dice), dice)?;
             continue;
         };
         let event = match action {
@@ -117,6 +116,14 @@ fn carry_out(world: &mut World, run: &mut Run, dice: &mut Dice<'_>) -> Result<()
     Ok(())
 }
 
+/// A call that worked, mostly; or not, or that was never made.
+fn comes_back(step: StepId, attempt: u32, work: Work, dice: &mut Dice<'_>) -> Event {
+    match dice.roll(8) {
+        0 => Event::Failed { step, attempt, work, why: "never made".to_owned() },
+        roll => Event::Returned { step, attempt, work, out: json!({"exit": i64::from(roll == 1)}) },
+    }
+}
+
 fn random_plan(shape: &[(u8, u8, u8)]) -> Plan {
     let steps: Vec<String> = shape.iter().enumerate().map(|(index, (needs, effect, failure))| {
         let effect = ["read", "idempotent", "reversible", "destructive"][usize::from(effect % 4)];
@@ -124,7 +131,7 @@ fn random_plan(shape: &[(u8, u8, u8)]) -> Plan {
         let failure = match failure % 4 {
             0 if is_repeatable => "{retry: 2}",
             1 => "continue",
-            2 => "rollback, undo: {tool: service.start, args: {name: x}}",
+            2 if effect != "read" => "rollback, undo: {tool: service.start, args: {name: x}}",
             _ => "stop",
         };
         let needs: Vec<String> = (0..index.min(8)).filter(|bit| needs >> bit & 1 == 1).map(|bit| format!("s{bit}")).collect();
