@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::v1::Phase;
 
 use crate::node::{Node, apply, is_alive, signal, until, wait, wait_phase};
-use crate::package::{HEALTHY, SLEEP, package, spec};
+use crate::package::{HEALTHY, SLEEP, package, process, spec};
 
 #[tokio::test]
 async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
@@ -30,6 +30,25 @@ async fn instances_outlive_the_agent_and_are_adopted_by_the_next_one() {
     // The end of an adopted process is noticed, too.
     signal(pid, libc::SIGKILL);
     wait(&mut client, "another one runs", |now| now.phase() == Phase::Running && now.pid != pid).await;
+}
+
+#[tokio::test]
+async fn an_instance_is_adopted_and_ended_whatever_bytes_its_name_is_cut_to() {
+    let (mut node, mut client) = Node::running().await;
+    // The kernel keeps 15 bytes of a program's name, which ends this one inside of its last character.
+    let program = ("fourteen-bytesé", "#!/bin/sh\nwhile :; do sleep 1; done\n");
+    let release = package("1", &[program, HEALTHY]);
+    node.receive(&release);
+    let mut wish = spec(&release, 1);
+    process(&mut wish).command = vec![format!("./{}", program.0)];
+    apply(&mut client, 1, &[wish]).await;
+    let pid = wait_phase(&mut client, Phase::Running, 1).await.pid;
+    node.kill();
+    node.run();
+    client = node.client().await;
+    assert_eq!(wait_phase(&mut client, Phase::Running, 1).await.pid, pid);
+    node.ok(&["stop", "--instances"], b"");
+    assert!(!is_alive(pid));
 }
 
 #[tokio::test]
