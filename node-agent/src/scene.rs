@@ -188,7 +188,7 @@ impl Scene {
     /// When the disk refuses or a template has an unknown reference.
     pub fn furnish(&self) -> Result<(), SceneError> {
         disk::make_dir(&self.instance_dir, 0o700)?;
-        self.hand_over(&self.instance_dir)?;
+        owner::furnish_home(&self.instance_dir, self.account.as_ref())?;
         if let Some(group) = &self.containers {
             for path in self.missing_paths(group) {
                 disk::make_dir(&path, 0o755)?;
