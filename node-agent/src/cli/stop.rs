@@ -13,6 +13,7 @@ use crate::lane::Lane;
 use crate::runtime::cgroup::Cgroups;
 use crate::runtime::kill::{self, Family, Marked};
 use crate::runtime::process::{Place, Process};
+use crate::runtime::record::former;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
@@ -29,6 +30,7 @@ pub fn stop(data: &DataDir, instances: bool) -> Result<(), CliError> {
     let Locked::Ours(_lock) = Lock::try_take(&data.agent_lock())? else {
         return Err(CliError::NotStopped);
     };
+    former::take_over(data);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|cause| CliError::System { action: "start", cause })?;
     runtime.block_on(stop_instances(data))
@@ -87,9 +89,9 @@ async fn stop_instance(
     for &lane in lanes {
         let token = lane.token(token);
         let family = Family { id, lane, token: &token, cgroups };
-        let dir = lane.dir(data, id);
-        is_clean &= match Process::adopt(&dir) {
-            Some(process) => process.stop(None, Place { dir: &dir, family: &family }, &[]).await,
+        let records = lane.records(data, id);
+        is_clean &= match Process::adopt(&records) {
+            Some(process) => process.stop(None, Place { records: &records, family: &family }, &[]).await,
             None => family.end(&[]).await,
         };
     }

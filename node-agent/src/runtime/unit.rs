@@ -61,12 +61,30 @@ enum UnitError {
     Refused { action: String, why: String },
 }
 
+/// By which a unit is on record as what runs an instance.
+const RECORDED: &str = "systemd:";
+/// Begins the names of those that come out of packages.
+pub const OURS: &str = "orchestrator-";
+
+pub fn record_of(name: &str) -> String {
+    format!("{RECORDED}{name}")
+}
+
+/// The unit's name in what is on record.
+pub fn recorded(engine: &str) -> Option<&str> {
+    engine.strip_prefix(RECORDED)
+}
+
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with(OURS)
+}
+
 impl UnitPlan {
     /// A unit of which only the name is known; to be stopped and removed.
     pub fn unknown(name: &str, dir: &Path, log: &Path) -> Self {
         Self {
             name: name.to_owned(),
-            text: name.starts_with("orchestrator-").then(String::new),
+            text: is_ours(name).then(String::new),
             environment: Vec::new(),
             memory_bytes: 0,
             processes: 0,
