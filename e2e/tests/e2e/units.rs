@@ -61,10 +61,20 @@ fn a_unit_is_installed_watched_updated_and_removed_with_nothing_left() {
     assert!(a.run(&format!("systemctl is-active {UNIT}; systemctl cat {UNIT}")).unwrap().contains(" 1.0.0"));
 
     cli.ok("remove clock");
-    let left = a
-        .run("find /etc/systemd /run/systemd/system -name 'orchestrator-clock*'; pgrep -x sleep; true")
-        .unwrap();
-    assert_eq!(left, "");
+    assert_eq!(left(a), "");
+
+    // What still runs goes with its node.
+    write(fleet.desk(), "2.0.0", SERVICE);
+    cli.ok("deploy ./clock");
+    cli.ok("node remove a --force").says("has left the fleet");
+    assert_eq!(left(a), "");
+}
+
+fn left(host: &Host) -> String {
+    host.run("find /etc/systemd /run/systemd/system -name 'orchestrator-*'; pgrep -x sleep; true")
+        .unwrap()
+        .replace("/etc/systemd/system/orchestrator-agent.service\n", "")
+        .replace("/etc/systemd/system/multi-user.target.wants/orchestrator-agent.service\n", "")
 }
 
 fn write(desk: &Host, version: &str, service: &str) {
