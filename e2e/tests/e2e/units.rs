@@ -40,6 +40,7 @@ fn a_unit_is_installed_watched_updated_and_removed_with_nothing_left() {
         "active\ntick of clock/0\n"
     );
     cli.ok("logs clock").says("tick 1.0.0");
+    assert_eq!(a.run(&format!("stat -c %a /etc/systemd/system/{UNIT}")).unwrap(), "600\n");
 
     let before = main_pid(a);
     a.run("systemctl kill --signal=KILL orchestrator-agent.service").unwrap();

@@ -196,7 +196,7 @@ async fn drive(plan: &UnitPlan, pid: &watch::Sender<i32>) -> Result<End, UnitErr
 
 fn install(plan: &UnitPlan) -> Result<(), UnitError> {
     if let Some(text) = &plan.text {
-        disk::replace(&Path::new(ETC).join(&plan.name), text.as_bytes(), 0o644, Durability::Crash)?;
+        disk::replace(&Path::new(ETC).join(&plan.name), text.as_bytes(), 0o600, Durability::Crash)?;
     }
     if Path::new(&plan.name).extension().is_none_or(|kind| kind != "service") {
         return Ok(());
