@@ -23,6 +23,7 @@ use crate::runtime::engine::Engines;
 use crate::runtime::group::plan::Owner;
 use crate::runtime::images::ImageBook;
 use crate::runtime::kill::{Family, Marked};
+use crate::runtime::record::former;
 use crate::sandbox::Sandboxes;
 use crate::scene::Ground;
 use crate::supervisor::Supervisor;
@@ -90,11 +91,13 @@ impl Agent {
         for (dir, mode) in [
             (data.releases(), 0o755),
             (data.instances(), 0o711),
+            (data.records(), 0o700),
             (data.volumes(), 0o711),
             (data.logs(), 0o700),
         ] {
             disk::make_dir(&dir, mode)?;
         }
+        former::take_over(&data);
         let token = token(&data)?;
         let ledger = Ledger::open(&data.ledger())?;
         let agent = Self {

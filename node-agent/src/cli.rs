@@ -63,7 +63,7 @@ pub enum CliError {
     },
     #[error("the agent does not end")]
     NotStopped,
-    #[error("some processes of {0} cannot be ended")]
+    #[error("not all that runs could be ended: {0}")]
     InstancesLeft(String),
     #[error("could not {action}")]
     System {

@@ -313,6 +313,11 @@ impl DataDir {
         self.0.join("instances")
     }
 
+    /// What the agent itself keeps of instances. Their folders may be their users'; these are nobody else's.
+    pub fn records(&self) -> PathBuf {
+        self.0.join("records")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }

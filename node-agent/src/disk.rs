@@ -7,6 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+mod folder;
+
+pub use folder::{Folder, Owner};
+
 /// How long a dead holder's lock is waited for.
 const HEIRS: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(2);
@@ -92,27 +96,6 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
         .mode(mode)
         .create(path)
         .map_err(|cause| DiskError::new("create", path, cause))
-}
-
-/// Makes folders inside of one that somebody else may write to: no link is followed on the way.
-///
-/// # Errors
-/// When one cannot be made, or something else has its name.
-pub fn make_dir_inside(folder: &Path, path: &str, mode: u32) -> Result<(), DiskError> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    let mut at = folder.to_owned();
-    let failed = |at: &Path, cause: rustix::io::Errno| DiskError::new("make or enter", at, cause.into());
-    let mut dir = rustix::fs::open(folder, flags, Mode::empty()).map_err(|cause| failed(&at, cause))?;
-    for name in path.split('/').filter(|name| !name.is_empty()) {
-        at.push(name);
-        match rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(cause) => return Err(failed(&at, cause)),
-        }
-        dir = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(|cause| failed(&at, cause))?;
-    }
-    Ok(())
 }
 
 /// Removes a folder and all in it; one that is not there is fine.

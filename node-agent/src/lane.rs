@@ -50,7 +50,12 @@ impl Lane {
         data.instances().join(self.folder(id))
     }
 
-    /// Whose folder of `instances/` this is.
+    /// Where the agent keeps what it must be able to trust.
+    pub fn records(self, data: &DataDir, id: &InstanceId) -> PathBuf {
+        data.records().join(self.folder(id))
+    }
+
+    /// Whose folder of `instances/` or `records/` this is.
     pub fn parse(folder: &str) -> Option<(InstanceId, Self)> {
         let (name, lane) = match folder.strip_suffix(Lane::Second.suffix()) {
             Some(name) => (name, Lane::Second),
@@ -72,18 +77,22 @@ impl Lane {
 
     /// Those that something may run in: looking through all processes takes its time.
     pub fn in_use(data: &DataDir) -> Vec<Self> {
-        let folders = std::fs::read_dir(data.instances()).into_iter().flatten().flatten();
-        let is_second = |name: &str| Self::parse(name).is_some_and(|(_, lane)| lane == Lane::Second);
-        let mut names = folders.filter_map(|entry| entry.file_name().into_string().ok());
-        match names.any(|name| is_second(&name)) {
+        match Self::left(data).iter().any(|(_, lane)| *lane == Lane::Second) {
             true => Self::BOTH.to_vec(),
             false => vec![Lane::First],
         }
     }
 
+    /// What instances have left on the disk, and where.
+    pub fn left(data: &DataDir) -> Vec<(InstanceId, Self)> {
+        let folders = [data.instances(), data.records()].map(std::fs::read_dir);
+        let entries = folders.into_iter().flatten().flatten().flatten();
+        entries.filter_map(|entry| Self::parse(entry.file_name().to_str()?)).collect()
+    }
+
     /// What is on record as running here, be it alive or not.
     pub fn held(self, data: &DataDir, id: &InstanceId) -> Option<Content> {
-        record::read(&self.dir(data, id))?.known_content()
+        record::read(&self.records(data, id))?.known_content()
     }
 }
 
@@ -99,7 +108,7 @@ mod tests {
         let id = InstanceId::parse("web/0").expect("an id");
         let [old, new] = [1, 2].map(|byte| Content::from_bytes(&[byte; 32]));
         let put = |lane: Lane, content: Option<Content>| {
-            let dir = lane.dir(&data, &id);
+            let dir = lane.records(&data, &id);
             std::fs::create_dir_all(&dir).expect("made");
             let bytes = content.map_or_else(Vec::new, |content| content.as_bytes().to_vec());
             record::write(&dir, &Record { content: bytes, ..Record::default() }).expect("written");

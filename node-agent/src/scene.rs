@@ -79,6 +79,8 @@ pub struct Scene {
     pub id: InstanceId,
     pub release_dir: PathBuf,
     pub instance_dir: PathBuf,
+    /// For what nobody but the agent may change.
+    records: PathBuf,
     pub ports: Ports,
     /// Those of the ports that were `auto`.
     pub automatic: BTreeMap<String, u16>,
@@ -141,6 +143,7 @@ impl Scene {
             id: id.clone(),
             release_dir: ground.data.release(digest),
             instance_dir: ground.lane.dir(ground.data, id),
+            records: ground.lane.records(ground.data, id),
             ports: Ports::new(),
             automatic: BTreeMap::new(),
             account: None,
@@ -187,8 +190,8 @@ impl Scene {
     /// # Errors
     /// When the disk refuses or a template has an unknown reference.
     pub fn furnish(&self) -> Result<(), SceneError> {
-        disk::make_dir(&self.instance_dir, 0o700)?;
-        self.hand_over(&self.instance_dir)?;
+        self.make_folders()?;
+        owner::furnish_home(&self.instance_dir, self.account.as_ref())?;
         if let Some(group) = &self.containers {
             for path in self.missing_paths(group) {
                 disk::make_dir(&path, 0o755)?;
@@ -202,6 +205,13 @@ impl Scene {
         self.write_templates()
     }
 
+    /// # Errors
+    /// When the disk refuses.
+    pub fn make_folders(&self) -> Result<(), DiskError> {
+        disk::make_dir(&self.records, 0o700)?;
+        disk::make_dir(&self.instance_dir, 0o700)
+    }
+
     /// Finds out, while the former release still runs, whether this one could be started: everything resolves, and
     /// the disk has room.
     ///
@@ -210,8 +220,8 @@ impl Scene {
     pub fn rehearse(&self, spec: &InstanceSpec) -> Result<(), SceneError> {
         const ROOM: usize = 64 << 10;
         self.templates()?;
-        disk::make_dir(&self.instance_dir, 0o700)?;
-        let trial = self.instance_dir.join("room.tmp");
+        self.make_folders()?;
+        let trial = self.records.join("room.tmp");
         disk::replace(&trial, &vec![0; ROOM], 0o600, Durability::Crash)?;
         fs::remove_file(&trial).map_err(|cause| DiskError::new("remove", &trial, cause))?;
         match &spec.runtime {

@@ -48,7 +48,8 @@ pub struct Supervisor {
     id: InstanceId,
     /// Where it runs.
     lane: Lane,
-    dir: PathBuf,
+    /// What is on record of it.
+    records: PathBuf,
     stand: Stand,
     beside: Option<Beside>,
     wish: watch::Receiver<Wish>,
@@ -95,7 +96,7 @@ impl Supervisor {
     fn new(agent: Arc<Agent>, id: InstanceId, lane: Lane, wish: watch::Receiver<Wish>, stand: Stand) -> Self {
         let memory = agent.memory(&id.to_string());
         Self {
-            dir: lane.dir(&agent.data, &id),
+            records: lane.records(&agent.data, &id),
             agent,
             id,
             lane,
@@ -225,7 +226,7 @@ impl Supervisor {
         let Some(running) = self.running.take() else { return };
         self.say(&format!("stopping {}", running.body.describe()));
         let family = self.agent.family(&self.id, self.lane);
-        let place = Place { dir: &self.dir, family: &family };
+        let place = Place { records: &self.records, family: &family };
         drop(running.probing);
         if !running.body.stop(grace, place, &running.kin).await {
             tracing::error!(instance = %self.id, "some of it cannot be ended");

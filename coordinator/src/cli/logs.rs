@@ -23,14 +23,13 @@ pub struct LogsArgs {
     /// Go on with what is said from now on, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// Start with this many of the last lines
+    /// Start with this many of the last lines; 0: only what is said from now on
     #[arg(long, short = 'n', value_name = "LINES", default_value_t = 200)]
     tail: u32,
 }
 
 pub async fn run(context: &Context, args: LogsArgs) -> Result<u8, Failure> {
-    let request = LogsRequest { deployment: args.deployment, follow: args.follow, tail: args.tail };
-    let mut lines = context.connect().await?.logs(request).await?.into_inner();
+    let mut lines = context.connect().await?.logs(request(args)).await?.into_inner();
     let interrupt = Interrupt::listen();
     loop {
         let line = tokio::select! {
@@ -43,6 +42,11 @@ pub async fn run(context: &Context, args: LogsArgs) -> Result<u8, Failure> {
             Format::Table => context.console.print_bytes(&text(&line, &context.console.out))?,
         }
     }
+}
+
+/// Who does not know of `only_new` takes a tail of 0 for all that is kept; one line is the least that can be asked for.
+fn request(LogsArgs { deployment, follow, tail }: LogsArgs) -> LogsRequest {
+    LogsRequest { deployment, follow, tail: tail.max(1), only_new: tail == 0 }
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +112,16 @@ mod tests {
         line.text = b"started".to_vec();
         line.unix_ms = 1_700_000_000_000;
         assert_eq!(text(&line, &Look::default()), b"11-14 22:13:20Z web/0@attic agent: started\n");
+    }
+
+    #[test]
+    fn no_old_lines_are_asked_for_also_of_those_who_take_none_for_all() {
+        let asked = |tail| {
+            let args = LogsArgs { deployment: "web".into(), follow: true, tail };
+            let LogsRequest { tail, only_new, .. } = request(args);
+            (tail, only_new)
+        };
+        assert_eq!([0, 1, 200].map(asked), [(1, true), (1, false), (200, false)]);
     }
 
     #[test]

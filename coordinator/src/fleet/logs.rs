@@ -73,8 +73,12 @@ impl Fleet {
         request: &v1::LogsRequest,
     ) -> Result<BoxStream<'static, Result<v1::LogLine, FleetError>>, FleetError> {
         let agent = self.dial(&self.node(node).await?).await?;
-        let asked =
-            v1::AgentLogsRequest { instance: id.to_string(), tail: request.tail, follow: request.follow };
+        let asked = v1::AgentLogsRequest {
+            instance: id.to_string(),
+            tail: request.tail,
+            follow: request.follow,
+            only_new: request.only_new,
+        };
         Ok(agent.logs(asked).await?.map_err(FleetError::from).boxed())
     }
 }

@@ -87,6 +87,30 @@ fn a_whole_life(scene: &Scene, engine: &str) {
     assert_eq!(a.left_in_engine().unwrap(), "");
     assert!(a.read(&format!("{DATA}/volumes/box.0/data/versions")).unwrap().starts_with("1.0.0\n1.1.0\n"));
     assert_eq!(cli.ok("status -o json").json().as_array().unwrap().len(), 0);
+
+    // What still runs goes with its node.
+    publish(scene, "3.0.0", SERVE);
+    cli.ok("deploy ./box");
+    cli.ok("node remove a --force").says("has left the fleet");
+    assert_eq!(a.left_in_engine().unwrap(), "");
+    assert_eq!(a.run(&format!("ls {DATA}")).unwrap(), "volumes\n");
+}
+
+#[test]
+fn containers_that_cannot_be_ended_are_told_and_their_node_stays_as_it_was() {
+    let scene = docker_scene();
+    let (cli, a) = (&scene.orchestrator, scene.fleet.host("a"));
+    publish(&scene, "1.0.0", SERVE);
+    cli.ok("deploy ./box");
+    a.kill_docker().unwrap();
+    let stop = a.try_run(&format!("{DATA}/bin/node-agent stop --instances --data-dir {DATA}")).unwrap();
+    let said = String::from_utf8_lossy(&stop.stderr).into_owned();
+    assert!(!stop.status.success() && said.contains("box/0: Docker does not answer"), "{said}");
+    cli.ok("node remove a --force").says("box/0: Docker does not answer");
+    a.start_docker().unwrap();
+    eventually("the agent goes on with it", Duration::from_secs(20), || {
+        a.run("pidof node-agent").is_ok() && a.containers().unwrap().len() == 1
+    });
 }
 
 #[test]

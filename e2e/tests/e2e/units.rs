@@ -40,6 +40,7 @@ fn a_unit_is_installed_watched_updated_and_removed_with_nothing_left() {
         "active\ntick of clock/0\n"
     );
     cli.ok("logs clock").says("tick 1.0.0");
+    assert_eq!(a.run(&format!("stat -c %a /etc/systemd/system/{UNIT}")).unwrap(), "600\n");
 
     let before = main_pid(a);
     a.run("systemctl kill --signal=KILL orchestrator-agent.service").unwrap();
@@ -61,10 +62,20 @@ fn a_unit_is_installed_watched_updated_and_removed_with_nothing_left() {
     assert!(a.run(&format!("systemctl is-active {UNIT}; systemctl cat {UNIT}")).unwrap().contains(" 1.0.0"));
 
     cli.ok("remove clock");
-    let left = a
-        .run("find /etc/systemd /run/systemd/system -name 'orchestrator-clock*'; pgrep -x sleep; true")
-        .unwrap();
-    assert_eq!(left, "");
+    assert_eq!(left(a), "");
+
+    // What still runs goes with its node.
+    write(fleet.desk(), "2.0.0", SERVICE);
+    cli.ok("deploy ./clock");
+    cli.ok("node remove a --force").says("has left the fleet");
+    assert_eq!(left(a), "");
+}
+
+fn left(host: &Host) -> String {
+    host.run("find /etc/systemd /run/systemd/system -name 'orchestrator-*'; pgrep -x sleep; true")
+        .unwrap()
+        .replace("/etc/systemd/system/orchestrator-agent.service\n", "")
+        .replace("/etc/systemd/system/multi-user.target.wants/orchestrator-agent.service\n", "")
 }
 
 fn write(desk: &Host, version: &str, service: &str) {

@@ -81,12 +81,23 @@ fn check_template(spec: &ModuleSpec, entry: &Found, size: u64) -> Result<(), Pac
             report.wrong(START, "", "bytes that are no text", "UTF-8", hint);
         }
         Ok(text) => {
-            for bad in spec.bad_references(text, Visibility::Private, &[]) {
+            for bad in spec.bad_references(text, visibility(spec, &entry.path), &[]) {
                 report.wrong(place_of(text, bad.at), "", bad.found, bad.expected, bad.hint);
             }
         }
     }
     report.finish(()).map_err(PackageError::Spec)
+}
+
+/// Of a file under templates/.
+fn visibility(spec: &ModuleSpec, path: &str) -> Visibility {
+    let name = path.strip_prefix(TEMPLATES).unwrap_or(path);
+    match &spec.runtime {
+        Runtime::Systemd(systemd) if systemd.unit == name => Visibility::Unit,
+        Runtime::Systemd(_) | Runtime::Process(_) | Runtime::Container(_) | Runtime::Compose(_) => {
+            Visibility::Private
+        }
+    }
 }
 
 /// The programs that the module starts, with the fields that name them.

@@ -93,7 +93,7 @@ fn what_the_ignore_file_names_stays_out() {
 #[test]
 fn a_folder_that_cannot_be_a_package_is_refused_with_the_path() {
     type Spoil = fn(&Path);
-    let cases: [(&str, Spoil); 15] = [
+    let cases: [(&str, Spoil); 16] = [
         ("is no module: it has no MODULE.yaml", |folder| {
             fs::remove_file(folder.join(MANIFEST)).expect("removes")
         }),
@@ -137,6 +137,18 @@ fn a_folder_that_cannot_be_a_package_is_refused_with_the_path() {
         ("templates/m.bin:1:1: found bytes that are no text", |folder| {
             write(folder, "templates/m.bin", b"\xff")
         }),
+        (
+            "templates/m.service:2:17: found ${config.api-key}, expected no secret in a unit, which `systemctl show` \
+             tells everybody on the node; the unit has it in its environment, as CONFIG_API_KEY",
+            |folder| {
+                let spec = "name: m\nversion: 1.0.0\nconfig: [{name: api-key, secret: true}]\n\
+                    runtime: {systemd: {unit: m.service}}\n";
+                write(folder, MANIFEST, spec.as_bytes());
+                // Any other file may have it.
+                write(folder, "templates/m.conf", b"key=${config.api-key}");
+                write(folder, "templates/m.service", b"[Service]\nEnvironment=KEY=${config.api-key}\n");
+            },
+        ),
     ];
     for (says, spoil) in cases {
         let folder = module();

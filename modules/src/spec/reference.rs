@@ -23,6 +23,8 @@ pub struct BadReference {
 pub enum Visibility {
     /// Everybody on the node: command lines.
     Public,
+    /// Everybody who asks systemd: unit files.
+    Unit,
     /// The instance alone: its environment and its files.
     Private,
 }
@@ -44,15 +46,12 @@ impl ModuleSpec {
     }
 
     fn judge(&self, at: usize, name: &str, visibility: Visibility, extra: &[String]) -> Option<BadReference> {
-        let is_secret = name
-            .strip_prefix("config.")
-            .and_then(|name| self.config_item(name))
-            .is_some_and(|item| item.secret);
+        let item = name.strip_prefix("config.").and_then(|name| self.config_item(name));
         let found = format!("${{{name}}}");
-        if is_secret && visibility == Visibility::Public {
-            let expected = "no secret in a command line, which everybody on the node can read".to_owned();
-            let hint = Some("use an environment variable or a file under templates/".to_owned());
-            return Some(BadReference { at, found, expected, hint });
+        if let Some(item) = item.filter(|item| item.secret)
+            && let Some((expected, hint)) = shown(&item.name, visibility)
+        {
+            return Some(BadReference { at, found, expected: expected.to_owned(), hint: Some(hint) });
         }
         let known = self.references(extra);
         if known.iter().any(|known| known == name) || self.is_port_of_dependency(name) {
@@ -80,6 +79,26 @@ impl ModuleSpec {
         self.depends.iter().any(|dependency| dependency.module.as_str() == module)
             && ItemName::parse(port).is_ok()
     }
+}
+
+/// Who would see the secret, and what to do instead; none where nobody would.
+fn shown(name: &ItemName, visibility: Visibility) -> Option<(&'static str, String)> {
+    match visibility {
+        Visibility::Public => Some((
+            "no secret in a command line, which everybody on the node can read",
+            "use an environment variable or a file under templates/".to_owned(),
+        )),
+        Visibility::Unit => Some((
+            "no secret in a unit, which `systemctl show` tells everybody on the node",
+            format!("the unit has it in its environment, as CONFIG_{}", variable(name)),
+        )),
+        Visibility::Private => None,
+    }
+}
+
+/// As agents write it.
+fn variable(name: &ItemName) -> String {
+    name.as_str().to_uppercase().replace('-', "_")
 }
 
 fn malformed(error: &TemplateError) -> BadReference {

@@ -21,7 +21,7 @@ impl Agent {
     /// # Errors
     /// Where the instance is in no container of an engine that is here.
     pub fn inside(&self, id: &InstanceId, service: &str, lane: Lane) -> Result<Inside, ActionError> {
-        let record = record::read(&lane.dir(&self.data, id));
+        let record = record::read(&lane.records(&self.data, id));
         let kind = record.and_then(|record| Kind::parse(&record.engine));
         let engine = kind.and_then(|kind| self.engines.of(kind));
         let engine = engine.ok_or_else(|| ActionError::NotContained(id.clone()))?;

@@ -74,7 +74,7 @@ impl Agent {
         let mut known = BTreeSet::new();
         for id in left_instances(&self.data) {
             for lane in Lane::BOTH {
-                if Process::adopt(&lane.dir(&self.data, &id)).is_some() {
+                if Process::adopt(&lane.records(&self.data, &id)).is_some() {
                     known.insert((lane, id.clone()));
                 }
             }
@@ -94,9 +94,12 @@ impl Agent {
         }
     }
 
-    /// Removes what an instance leaves behind, but for its volumes.
+    /// Removes what an instance leaves behind, but for its volumes. The records come last: while they are there, the
+    /// next agent goes on with it.
     pub(super) fn remove_traces(&self, id: &InstanceId) {
-        for dir in Lane::BOTH.map(|lane| lane.dir(&self.data, id)) {
+        let dirs = Lane::BOTH.map(|lane| lane.dir(&self.data, id));
+        let records = Lane::BOTH.map(|lane| lane.records(&self.data, id));
+        for dir in dirs.into_iter().chain(records) {
             if let Err(error) = disk::remove_tree(&dir) {
                 tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
             }
@@ -165,8 +168,7 @@ impl Agent {
 
 /// Instances that have a folder.
 pub fn left_instances(data: &DataDir) -> Vec<InstanceId> {
-    let folders = entries(&data.instances());
-    let ids = folders.into_iter().filter_map(|path| Some(Lane::parse(&name(&path))?.0));
+    let ids = Lane::left(data).into_iter().map(|(id, _)| id);
     ids.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

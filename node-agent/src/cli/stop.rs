@@ -13,6 +13,10 @@ use crate::lane::Lane;
 use crate::runtime::cgroup::Cgroups;
 use crate::runtime::kill::{self, Family, Marked};
 use crate::runtime::process::{Place, Process};
+use crate::runtime::reaper;
+use crate::runtime::record::former;
+
+mod elsewhere;
 
 const LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
@@ -29,9 +33,13 @@ pub fn stop(data: &DataDir, instances: bool) -> Result<(), CliError> {
     let Locked::Ours(_lock) = Lock::try_take(&data.agent_lock())? else {
         return Err(CliError::NotStopped);
     };
+    former::take_over(data);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|cause| CliError::System { action: "start", cause })?;
-    runtime.block_on(stop_instances(data))
+    runtime.block_on(async {
+        reaper::start().map_err(|cause| CliError::System { action: "handle signals", cause })?;
+        stop_instances(data).await
+    })
 }
 
 fn stop_agent(data: &DataDir) -> Result<(), CliError> {
@@ -62,8 +70,14 @@ async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
     ids.extend(marked.filter_map(|process| process.instance));
     ids.sort();
     ids.dedup();
+    let mut left = elsewhere::end_units(data, &ids).await;
+    left.append(&mut elsewhere::end_containers(data, &token, &ids).await);
     let all = ids.iter().map(|id| stop_instance(data, id, &lanes, &token, cgroups.as_ref()));
-    let is_clean = join_all(all).await;
+    for (id, is_clean) in ids.iter().zip(join_all(all).await) {
+        if !is_clean {
+            left.entry(id.clone()).or_insert_with(|| "some processes do not end".to_owned());
+        }
+    }
     let installs: Vec<String> = tokens.iter().map(|token| kill::install_token(token)).collect();
     for process in Marked::all().iter().filter(|process| installs.contains(&process.token)) {
         kill::signal(process.pid, libc::SIGKILL);
@@ -71,9 +85,8 @@ async fn stop_instances(data: &DataDir) -> Result<(), CliError> {
     if let Some(cgroups) = &cgroups {
         cgroups.close();
     }
-    let left = ids.iter().zip(is_clean).filter(|(_, is_clean)| !is_clean);
-    let left: Vec<String> = left.map(|(id, _)| id.to_string()).collect();
-    if left.is_empty() { Ok(()) } else { Err(CliError::InstancesLeft(left.join(", "))) }
+    let left: Vec<String> = left.iter().map(|(id, why)| format!("{id}: {why}")).collect();
+    if left.is_empty() { Ok(()) } else { Err(CliError::InstancesLeft(left.join("; "))) }
 }
 
 async fn stop_instance(
@@ -87,9 +100,9 @@ async fn stop_instance(
     for &lane in lanes {
         let token = lane.token(token);
         let family = Family { id, lane, token: &token, cgroups };
-        let dir = lane.dir(data, id);
-        is_clean &= match Process::adopt(&dir) {
-            Some(process) => process.stop(None, Place { dir: &dir, family: &family }, &[]).await,
+        let records = lane.records(data, id);
+        is_clean &= match Process::adopt(&records) {
+            Some(process) => process.stop(None, Place { records: &records, family: &family }, &[]).await,
             None => family.end(&[]).await,
         };
     }

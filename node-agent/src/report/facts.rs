@@ -52,9 +52,9 @@ impl Facts {
 }
 
 pub fn probe(data: &Path) -> NodeFacts {
-    let (kernel, hostname) = uname();
+    let Names { kernel, hostname, machine } = uname();
     NodeFacts {
-        arch: arch().to_owned(),
+        arch: arch(std::env::consts::ARCH, &machine).to_owned(),
         os: os(),
         kernel,
         cpu_cores: cpu_cores(),
@@ -69,8 +69,10 @@ pub fn probe(data: &Path) -> NodeFacts {
     }
 }
 
-fn arch() -> &'static str {
-    match std::env::consts::ARCH {
+/// As builds of the agent are called. One for 32-bit ARM runs on machines that differ in what else runs there.
+fn arch<'b>(built_for: &'b str, machine: &str) -> &'b str {
+    match built_for {
+        "arm" if machine.starts_with("armv6") => "armv6",
         "arm" => "armv7",
         other => other,
     }
@@ -82,13 +84,24 @@ fn os() -> String {
     name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
 }
 
-fn uname() -> (String, String) {
+/// What the kernel says of itself and of the machine.
+struct Names {
+    kernel: String,
+    hostname: String,
+    machine: String,
+}
+
+fn uname() -> Names {
     // SAFETY: a zeroed utsname is valid, the kernel fills it with NUL-terminated texts.
     unsafe {
         let mut names: libc::utsname = std::mem::zeroed();
         libc::uname(&raw mut names);
         let text = |field: *const libc::c_char| CStr::from_ptr(field).to_string_lossy().into_owned();
-        (text(names.release.as_ptr()), text(names.nodename.as_ptr()))
+        Names {
+            kernel: text(names.release.as_ptr()),
+            hostname: text(names.nodename.as_ptr()),
+            machine: text(names.machine.as_ptr()),
+        }
     }
 }
 
@@ -179,4 +192,23 @@ pub fn has_module(name: &str) -> bool {
         .any(|path| {
             ["", "dist-packages", "site-packages"].iter().any(|part| path.join(part).join(name).is_dir())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::arch;
+
+    #[test]
+    fn a_32_bit_agent_tells_what_its_machine_is() {
+        for (built_for, machine, expected) in [
+            ("arm", "armv6l", "armv6"),
+            ("arm", "armv7l", "armv7"),
+            ("arm", "armv8l", "armv7"),
+            ("arm", "aarch64", "armv7"),
+            ("aarch64", "aarch64", "aarch64"),
+            ("x86_64", "x86_64", "x86_64"),
+        ] {
+            assert_eq!(arch(built_for, machine), expected, "{built_for} on {machine}");
+        }
+    }
 }

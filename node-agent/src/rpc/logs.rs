@@ -26,7 +26,8 @@ pub fn logs(agent: &Agent, id: InstanceId, request: &AgentLogsRequest) -> Stream
         id: id.to_string(),
         sender,
     };
-    let (tail, follow) = (usize::try_from(request.tail).unwrap_or(usize::MAX), request.follow);
+    let tail = (!request.only_new).then(|| usize::try_from(request.tail).unwrap_or(usize::MAX));
+    let follow = request.follow;
     tokio::spawn(async move { reader.run(tail, follow).await });
     ReceiverStream::new(receiver)
 }
@@ -39,13 +40,13 @@ struct Reader {
 }
 
 impl Reader {
-    /// Ends when all is sent, or nobody reads any more.
-    async fn run(self, tail: usize, follow: bool) -> Option<()> {
+    /// Ends when all is sent, or nobody reads any more. Without `tail`, what was said before is left out.
+    async fn run(self, tail: Option<usize>, follow: bool) -> Option<()> {
         let mut followers = [
             (Source::Agent, Follower::at_end(&self.agent)),
             (Source::Stdout, Follower::at_end(&self.process)),
         ];
-        for (source, unix_ms, text) in self.kept(tail) {
+        for (source, unix_ms, text) in tail.map_or_else(Vec::new, |tail| self.kept(tail)) {
             self.send(source, unix_ms, text).await?;
         }
         if !follow {

@@ -15,15 +15,20 @@ pub struct Account {
 impl Account {
     /// Looks an account up by name.
     pub fn find(name: &str) -> Option<Self> {
-        let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+        let passwd = std::fs::read("/etc/passwd").ok()?;
+        Self::parse(name, &passwd, &std::fs::read("/etc/group").unwrap_or_default())
+    }
+
+    /// What others call themselves may be in any encoding.
+    fn parse(name: &str, passwd: &[u8], group: &[u8]) -> Option<Self> {
+        let [passwd, group] = [passwd, group].map(String::from_utf8_lossy);
         let mut fields = passwd
             .lines()
             .map(|line| line.split(':'))
             .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
-        let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-        let member_of = groups.lines().filter_map(|line| {
+        let member_of = group.lines().filter_map(|line| {
             let mut fields = line.split(':').skip(2);
             let gid = fields.next()?.parse().ok()?;
             fields.next()?.split(',').any(|member| member == name).then_some(gid)
@@ -72,4 +77,19 @@ unsafe fn keep_net_bind() -> io::Result<()> {
 
 fn done(answer: libc::c_int) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_among_names_in_any_encoding() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nrene:x:1000:1000:Ren\xe9:/home/rene:/bin/sh\n\
+            dav:x:992:991::/srv/dav:/bin/false\n";
+        let group = b"caf\xe9:x:50:rene\nvideo:x:44:rene,dav\n";
+        let expected = Account { uid: 992, gid: 991, groups: vec![991, 44], binds_low_ports: false };
+        assert_eq!(Account::parse("dav", passwd, group), Some(expected));
+        assert_eq!(Account::parse("av", passwd, group), None);
+    }
 }

@@ -120,12 +120,12 @@ impl Body {
             Body::Process(process) => process.stop(grace, place, kin).await,
             Body::Containers(group, _) => {
                 let is_clean = group.stop(grace).await;
-                record::clear(place.dir);
+                record::clear(place.records);
                 is_clean
             }
             Body::Unit(unit, _) => {
                 let is_clean = unit.stop(grace).await;
-                record::clear(place.dir);
+                record::clear(place.records);
                 is_clean
             }
         }

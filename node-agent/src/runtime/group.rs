@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -240,6 +241,38 @@ impl Group {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(MOST, all).await.is_err() {
             self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// Ends and removes all containers of an agent's lane, whatever they are, each in its own time.
+///
+/// # Errors
+/// When the engine is away or refuses.
+pub async fn end_all(engine: &Engine, token: &str) -> Result<(), EngineError> {
+    const GRACE: Duration = Duration::from_secs(10);
+    let labels = [format!("{}={token}", plan::OWNER)];
+    let containers = engine.list(&labels).await?;
+    let ids: Vec<&str> = containers.iter().filter_map(|container| container["Id"].as_str()).collect();
+    join_all(ids.iter().map(|id| engine.stop(id, GRACE))).await.into_iter().collect::<Result<(), _>>()?;
+    remove_all(engine, ids).await?;
+    clear_surroundings(engine, &labels).await
+}
+
+/// In rounds, as Podman refuses to remove a container whose network another one is in.
+async fn remove_all(engine: &Engine, mut ids: Vec<&str>) -> Result<(), EngineError> {
+    loop {
+        let (mut refused, mut last) = (Vec::new(), None);
+        for id in &ids {
+            if let Err(error) = engine.remove(id).await {
+                refused.push(*id);
+                last = Some(error);
+            }
+        }
+        match last {
+            None => return Ok(()),
+            Some(error) if refused.len() == ids.len() => return Err(error),
+            Some(_) => ids = refused,
         }
     }
 }

@@ -24,7 +24,7 @@ const DEFAULT_STOP: u32 = 10_000;
 /// Where an instance's process is looked after.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    pub dir: &'a Path,
+    pub records: &'a Path,
     pub family: &'a Family<'a>,
 }
 
@@ -64,11 +64,11 @@ impl Process {
         let mut recorded = Record::default();
         let child = spawn::launch(launch, |pid| {
             recorded = describe(pid, candidate, restarts)?;
-            record::write(place.dir, &recorded)?;
+            record::write(place.records, &recorded)?;
             enter(place.family.cgroups, place.family, pid);
             Ok(())
         });
-        let child = child.inspect_err(|_| record::clear(place.dir))?;
+        let child = child.inspect_err(|_| record::clear(place.records))?;
         fault::point("spawn.after");
         Ok(Self {
             pid: child.pid,
@@ -79,8 +79,8 @@ impl Process {
     }
 
     /// Takes over what the record names, if that very process still lives.
-    pub fn adopt(instance_dir: &Path) -> Option<Self> {
-        let record = record::read(instance_dir)?;
+    pub fn adopt(records: &Path) -> Option<Self> {
+        let record = record::read(records)?;
         let (pid, start) = (record.pid, record.start);
         if record.boot_id != procfs::boot_id() || !record.engine.is_empty() {
             return None;
@@ -125,7 +125,7 @@ impl Process {
         let living: Vec<i32> = self.living().into_iter().chain(kin).collect();
         let is_clean = place.family.end(&living).await;
         fault::point("stop.after");
-        record::clear(place.dir);
+        record::clear(place.records);
         is_clean
     }
 

@@ -176,11 +176,12 @@ fn parse_socket(line: &str, state: &str) -> Option<Listener> {
     Some(Listener { port, inode })
 }
 
-/// Reads a file of /proc that is expected to be small.
+/// Reads a file of /proc that is expected to be small. Names in it need not be UTF-8: the kernel cuts those of
+/// programs after 15 bytes, be it inside of a character.
 pub fn read_small(path: &str) -> Option<String> {
-    let mut text = String::with_capacity(512);
-    fs::File::open(path).ok()?.read_to_string(&mut text).ok()?;
-    Some(text)
+    let mut bytes = Vec::with_capacity(512);
+    fs::File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 pub fn page_size() -> u64 {
@@ -206,6 +207,20 @@ mod tests {
         let odd = "7 (a) (b) S 3 7 7 0 -1 4 1 2 3 4 50 60 7 8 20 0 1 0 999 1 2";
         let expected = Stat { state: b'S', parent: 3, cpu_ticks: 110, start: 999 };
         assert_eq!(parse_stat(odd), Some(expected));
+    }
+
+    #[test]
+    fn a_process_lives_whatever_its_name_is_cut_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // The kernel keeps 15 bytes of a name, which ends this one inside of its last character.
+        let program = folder.path().join("fourteen-bytesé");
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("linked");
+        let mut child = std::process::Command::new(&program).arg("1000").spawn().expect("spawned");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        let (lives, name) = (is_anyone(pid), name(pid));
+        child.kill().and_then(|()| child.wait()).expect("ended");
+        assert!(lives);
+        assert_eq!(name.as_deref(), Some("fourteen-bytes\u{fffd}"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which process an instance runs as, for the agent that comes after a `kill -9` of this one. Written before
-//! the process executes anything.
+//! the process executes anything. It lies in a folder of the agent's own: who may write it says what the next agent
+//! takes over and ends.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -10,6 +11,8 @@ use prost::Message;
 use proto::v1::Release;
 
 use crate::content::{Content, sha256};
+
+pub mod former;
 
 const FILE: &str = "process";
 const SIZE: usize = 1024;
@@ -46,32 +49,35 @@ impl Record {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(instance_dir: &Path, record: &Record) -> io::Result<()> {
+pub fn write(records: &Path, record: &Record) -> io::Result<()> {
     let payload = record.encode_length_delimited_to_vec();
     let mut bytes = [sha256(&payload).as_slice(), &payload].concat();
     if bytes.len() > SIZE {
         return Err(io::Error::other("the process record is too long"));
     }
     bytes.resize(SIZE, 0);
-    overwrite(instance_dir, &bytes)
+    overwrite(records, &bytes)
 }
 
 /// None when there is none, or a torn one.
-pub fn read(instance_dir: &Path) -> Option<Record> {
-    let bytes = fs::read(instance_dir.join(FILE)).ok()?;
+pub fn read(records: &Path) -> Option<Record> {
+    parse(&fs::read(records.join(FILE)).ok()?)
+}
+
+fn parse(bytes: &[u8]) -> Option<Record> {
     let (checksum, rest) = bytes.split_at_checked(32)?;
     let record = Record::decode_length_delimited(rest).ok()?;
     (sha256(&record.encode_length_delimited_to_vec()) == checksum).then_some(record)
 }
 
 /// Says that no process runs. Also takes the room on the disk that a later record needs.
-pub fn clear(instance_dir: &Path) {
+pub fn clear(records: &Path) {
     // A record that stays names a process that is gone, which adoption notices.
-    let _ = overwrite(instance_dir, &[0; SIZE]);
+    let _ = overwrite(records, &[0; SIZE]);
 }
 
-fn overwrite(instance_dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = instance_dir.join(FILE);
+fn overwrite(records: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = records.join(FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.write_all_at(bytes, 0)
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::disk::{self, Durability};
+use crate::log;
 use crate::logs;
 use crate::runtime::body::End;
 use crate::runtime::once;
@@ -54,11 +55,31 @@ pub struct Unit {
 
 /// Why systemd did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
-enum UnitError {
+pub enum UnitError {
     #[error("{0}")]
     Disk(#[from] disk::DiskError),
     #[error("systemctl {action}: {why}")]
     Refused { action: String, why: String },
+    #[error("{0} does not end")]
+    Runs(String),
+}
+
+/// By which a unit is on record as what runs an instance.
+const RECORDED: &str = "systemd:";
+/// Begins the names of those that come out of packages.
+pub const OURS: &str = "orchestrator-";
+
+pub fn record_of(name: &str) -> String {
+    format!("{RECORDED}{name}")
+}
+
+/// The unit's name in what is on record.
+pub fn recorded(engine: &str) -> Option<&str> {
+    engine.strip_prefix(RECORDED)
+}
+
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with(OURS)
 }
 
 impl UnitPlan {
@@ -66,7 +87,7 @@ impl UnitPlan {
     pub fn unknown(name: &str, dir: &Path, log: &Path) -> Self {
         Self {
             name: name.to_owned(),
-            text: name.starts_with("orchestrator-").then(String::new),
+            text: is_ours(name).then(String::new),
             environment: Vec::new(),
             memory_bytes: 0,
             processes: 0,
@@ -74,6 +95,26 @@ impl UnitPlan {
             dir: dir.to_owned(),
             log: log.to_owned(),
         }
+    }
+
+    /// Ends it, and removes what we installed.
+    ///
+    /// # Errors
+    /// When it runs on, or nobody knows.
+    pub async fn end(&self, grace: Option<Duration>) -> Result<(), UnitError> {
+        let name = &self.name;
+        let stopped = timeout(grace.unwrap_or(STOP), systemctl(self, &["stop", name], STOP)).await;
+        if !matches!(stopped, Ok(Ok(_))) {
+            let _ = systemctl(self, &["kill", "--signal=KILL", name], PATIENCE).await;
+            let _ = systemctl(self, &["stop", name], PATIENCE).await;
+        }
+        let _ = fs::remove_dir_all(drop_in(name));
+        if self.text.is_some() {
+            let _ = fs::remove_file(Path::new(ETC).join(name));
+        }
+        let _ = systemctl(self, &["daemon-reload"], PATIENCE).await;
+        let _ = systemctl(self, &["reset-failed", name], PATIENCE).await;
+        if state(self).await?.is_active() { Err(UnitError::Runs(name.clone())) } else { Ok(()) }
     }
 }
 
@@ -115,22 +156,11 @@ impl Unit {
         }
     }
 
-    /// Ends it, and removes what we installed.
+    /// Ends it, and removes what we installed. False when it runs on.
     pub async fn stop(self, grace: Option<Duration>) -> bool {
         self.task.abort();
-        let name = &self.plan.name;
-        let stopped = timeout(grace.unwrap_or(STOP), systemctl(&self.plan, &["stop", name], STOP)).await;
-        if !matches!(stopped, Ok(Ok(_))) {
-            let _ = systemctl(&self.plan, &["kill", "--signal=KILL", name], PATIENCE).await;
-            let _ = systemctl(&self.plan, &["stop", name], PATIENCE).await;
-        }
-        let _ = fs::remove_dir_all(drop_in(name));
-        if self.plan.text.is_some() {
-            let _ = fs::remove_file(Path::new(ETC).join(name));
-        }
-        let _ = systemctl(&self.plan, &["daemon-reload"], PATIENCE).await;
-        let _ = systemctl(&self.plan, &["reset-failed", name], PATIENCE).await;
-        state(&self.plan).await.is_ok_and(|state| !state.is_active())
+        let ended = self.plan.end(grace).await;
+        ended.inspect_err(|error| tracing::warn!(error = log::chain(error), "unit stays")).is_ok()
     }
 }
 
@@ -166,7 +196,7 @@ async fn drive(plan: &UnitPlan, pid: &watch::Sender<i32>) -> Result<End, UnitErr
 
 fn install(plan: &UnitPlan) -> Result<(), UnitError> {
     if let Some(text) = &plan.text {
-        disk::replace(&Path::new(ETC).join(&plan.name), text.as_bytes(), 0o644, Durability::Crash)?;
+        disk::replace(&Path::new(ETC).join(&plan.name), text.as_bytes(), 0o600, Durability::Crash)?;
     }
     if Path::new(&plan.name).extension().is_none_or(|kind| kind != "service") {
         return Ok(());

@@ -100,7 +100,7 @@ pub fn processes(uid: u32) -> impl Iterator<Item = i32> {
 }
 
 pub fn is_of(pid: i32, uid: u32) -> bool {
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let Some(status) = procfs::read_small(&format!("/proc/{pid}/status")) else { return false };
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let is_dead = matches!(line("State:").trim().as_bytes().first(), Some(b'Z' | b'X'));
     let real = line("Uid:").split_ascii_whitespace().next().and_then(|text| text.parse().ok());
@@ -134,12 +134,31 @@ fn kill_all(uid: u32) -> io::Result<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
     use super::*;
     use crate::report::facts::is_root;
+
+    #[test]
+    fn a_process_is_known_as_its_users_whatever_its_name_is_cut_to() {
+        if !is_root() {
+            eprintln!("NOT TESTED: only root has accounts for programs");
+            return;
+        }
+        let account = Account::take().expect("an account");
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("open to it");
+        let program = folder.path().join("fourteen-bytesé");
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("linked");
+        let mut child = Command::new(&program).arg("1000").uid(account.uid).spawn().expect("spawned");
+        let found = processes(account.uid).count();
+        child.kill().and_then(|()| child.wait()).expect("ended");
+        assert_eq!(found, 1);
+        account.give_back();
+    }
 
     #[test]
     fn a_zombie_is_gone_whoever_its_parent_is() {

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::disk::{self, DiskError, Durability};
-use crate::scene::{Scene, SceneError};
+use crate::disk::{DiskError, Folder};
+use crate::scene::{Scene, SceneError, owner};
 
 impl Scene {
     /// The package's templates, rendered, by their path below the instance's folder.
@@ -34,20 +34,20 @@ impl Scene {
         Ok(rendered)
     }
 
-    /// Files that have their content already are left alone, so that a full disk does not stop a restart.
+    /// The folder may be the service's, which may have filled it with anything: no link in it is followed.
     pub(super) fn write_templates(&self) -> Result<(), SceneError> {
-        for (name, text) in self.templates()? {
-            let target = self.instance_dir.join(&name);
-            let parents = name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-            for parent in parents.collect::<Vec<_>>().into_iter().rev() {
-                let folder = self.instance_dir.join(parent);
-                disk::make_dir(&folder, 0o700)?;
-                self.hand_over(&folder)?;
+        let owner = self.account.as_ref().map(owner::owner);
+        for (path, text) in self.templates()? {
+            let mut folder = Folder::open(&self.instance_dir)?;
+            let mut names = path.iter().map(Path::new).peekable();
+            while let Some(name) = names.next() {
+                if names.peek().is_none() {
+                    folder.put(name, text.as_bytes(), 0o600, owner)?;
+                    break;
+                }
+                folder = folder.enter(name, 0o700)?;
+                owner.map_or(Ok(()), |owner| folder.hand_over(owner))?;
             }
-            if fs::read(&target).ok().as_deref() != Some(text.as_bytes()) {
-                disk::replace(&target, text.as_bytes(), 0o600, Durability::Crash)?;
-            }
-            self.hand_over(&target)?;
         }
         Ok(())
     }

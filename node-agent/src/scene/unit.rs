@@ -8,7 +8,7 @@ use proto::v1::{InstanceSpec, instance_spec};
 
 use crate::disk::DiskError;
 use crate::runtime::kill::TOKEN_VARIABLE;
-use crate::runtime::unit::UnitPlan;
+use crate::runtime::unit::{OURS, UnitPlan};
 use crate::scene::{Scene, SceneError};
 
 impl Scene {
@@ -27,7 +27,7 @@ impl Scene {
         };
         let name = match &text {
             Some(_) => {
-                format!("orchestrator-{}-{}{}", self.id.deployment, self.id.index, suffix(&systemd.unit))
+                format!("{OURS}{}-{}{}", self.id.deployment, self.id.index, suffix(&systemd.unit))
             }
             None => systemd.unit.clone(),
         };
@@ -39,7 +39,7 @@ impl Scene {
             memory_bytes: limits.memory_bytes,
             processes: limits.processes,
             open_files: limits.open_files,
-            dir: self.instance_dir.clone(),
+            dir: self.records.clone(),
             log: self.log.clone(),
         }))
     }

@@ -146,7 +146,7 @@ async fn install(
     if kept != ports {
         agent.remember(&name, move |memory| drop(memory.ports.insert(lane, ports))).await;
     }
-    crate::disk::make_dir(&scene.instance_dir, 0o700)?;
+    scene.make_folders()?;
     if !install::is_done(&scene.release_dir, &spec.install) {
         let _turn = agent.installing.lock().await;
         install::install(&scene, &spec.install, &agent.data.instance_agent_log(id)).await?;

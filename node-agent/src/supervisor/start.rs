@@ -19,11 +19,10 @@ use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
 use crate::runtime::spawn::SpawnError;
-use crate::runtime::unit::{Unit, UnitPlan};
+use crate::runtime::unit::{self, Unit, UnitPlan};
 use crate::scene::{Scene, SceneError};
 use crate::supervisor::{Running, Supervisor};
 
-const SYSTEMD: &str = "systemd:";
 /// They hold the ports of containers, which may be another instance's that is just ending.
 const PROXIES: [&str; 3] = ["docker-proxy", "conmon", "rootlessport"];
 
@@ -65,16 +64,15 @@ impl Supervisor {
 
     /// Takes over what is on record, if it still lives. Containers that do not are started again.
     pub(super) fn adopt(&mut self) {
-        let Some(record) = record::read(&self.dir) else { return };
+        let Some(record) = record::read(&self.records) else { return };
         let wanted = self.wish.borrow().clone();
         let known = wanted.into_iter().chain(self.memory.settled.clone());
         let candidate = known.into_iter().find(|candidate| record.known_content() == Some(candidate.content));
         let scene = candidate.as_ref().and_then(|candidate| self.resolve(candidate).ok());
-        let body = match (Kind::parse(&record.engine), record.engine.strip_prefix(SYSTEMD).map(str::to_owned))
-        {
+        let body = match (Kind::parse(&record.engine), unit::recorded(&record.engine).map(str::to_owned)) {
             (Some(kind), _) => self.take_over(kind, record, candidate.as_ref(), scene.as_ref()),
             (None, Some(unit)) => self.take_over_unit(&unit, record, candidate.as_ref(), scene.as_ref()),
-            (None, None) => match Process::adopt(&self.dir) {
+            (None, None) => match Process::adopt(&self.records) {
                 Some(process) => Body::Process(process),
                 None => return,
             },
@@ -121,7 +119,7 @@ impl Supervisor {
         let log = self.agent.data.instance_agent_log(&self.id);
         let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.unit(&candidate.spec).ok());
         let plan = plan.flatten().filter(|plan| plan.name == name);
-        let plan = plan.unwrap_or_else(|| UnitPlan::unknown(name, &self.dir, &log));
+        let plan = plan.unwrap_or_else(|| UnitPlan::unknown(name, &self.records, &log));
         Body::Unit(Box::new(Unit::start(plan)), record)
     }
 
@@ -130,7 +128,7 @@ impl Supervisor {
             kind,
             engines: self.agent.engines.clone(),
             images: self.agent.images.clone(),
-            dir: self.dir.clone(),
+            dir: self.records.clone(),
             log: self.agent.data.instance_log(&self.id),
             agent_log: self.agent.data.instance_agent_log(&self.id),
         }
@@ -147,14 +145,14 @@ impl Supervisor {
             return Ok(running(body, Some(candidate.clone()), Some(scene)));
         }
         if let Some(plan) = scene.unit(&candidate.spec)? {
-            let record = self.record(candidate, format!("{SYSTEMD}{}", plan.name));
-            record::write(&self.dir, &record).map_err(StartError::Record)?;
+            let record = self.record(candidate, unit::record_of(&plan.name));
+            record::write(&self.records, &record).map_err(StartError::Record)?;
             let body = Body::Unit(Box::new(Unit::start(plan)), record);
             return Ok(running(body, Some(candidate.clone()), Some(scene)));
         }
         let launch = scene.launch()?;
         let family = self.agent.family(&self.id, self.lane);
-        let place = Place { dir: &self.dir, family: &family };
+        let place = Place { records: &self.records, family: &family };
         let process = Process::start(&launch, candidate, self.restarts, place)?;
         Ok(running(Body::Process(process), Some(candidate.clone()), Some(scene)))
     }
@@ -163,7 +161,7 @@ impl Supervisor {
     fn start_group(&self, candidate: &Candidate, plan: Plan) -> Result<Body, StartError> {
         let engine = self.agent.engines.preferred().ok_or(StartError::NoEngine)?;
         let record = self.record(candidate, engine.kind.to_string());
-        record::write(&self.dir, &record).map_err(StartError::Record)?;
+        record::write(&self.records, &record).map_err(StartError::Record)?;
         Ok(Body::Containers(Box::new(Group::start(plan, self.setting(engine.kind))), record))
     }
 

@@ -60,9 +60,31 @@ async fn logs_are_read_from_their_end_and_followed_over_rotation() {
     assert!(size <= 1 << 20, "{size}");
 }
 
+#[tokio::test]
+async fn what_was_said_before_is_left_out_on_request() {
+    let (node, mut client) = Node::running().await;
+    let waiting =
+        "#!/bin/sh\necho old\nwhile [ ! -e $HOME/go ]; do sleep 0.05; done\necho new\nexec sleep 1000\n";
+    let release = package("1", &[("run.sh", waiting), HEALTHY]);
+    node.receive(&release);
+    apply(&mut client, 1, &[spec(&release, 1)]).await;
+    wait_phase(&mut client, Phase::Running, 1).await;
+    until("it has begun", || std::fs::read(node.path("logs/web.0.log")).is_ok_and(|log| log == b"old\n"));
+    let asked = |follow| AgentLogsRequest { instance: "web/0".into(), tail: 1, follow, only_new: true };
+    assert_eq!(ask(&mut client, asked(false), usize::MAX).await, []);
+    let mut stream = client.logs(asked(true)).await.expect("logs").into_inner();
+    std::fs::write(node.path("instances/web.0/go"), "").expect("written");
+    let first = tokio::time::timeout(LIMIT, stream.message()).await.expect("in time").expect("a line");
+    assert_eq!(first.map(|line| line.text), Some(b"new".to_vec()));
+}
+
 /// Reads until so many lines came, or the stream ends, or "part 3" was seen.
 async fn read(client: &mut Client, tail: u32, follow: bool, count: usize) -> Vec<LogLine> {
-    let request = AgentLogsRequest { instance: "web/0".into(), tail, follow };
+    let request = AgentLogsRequest { instance: "web/0".into(), tail, follow, only_new: false };
+    ask(client, request, count).await
+}
+
+async fn ask(client: &mut Client, request: AgentLogsRequest, count: usize) -> Vec<LogLine> {
     let mut stream = client.logs(request).await.expect("logs").into_inner();
     let mut lines: Vec<LogLine> = Vec::new();
     let read = tokio::time::timeout(LIMIT, async {

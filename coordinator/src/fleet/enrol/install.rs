@@ -51,13 +51,17 @@ pub fn certificate_script(node: &NodeRecord) -> String {
 /// Takes the certificate on stdin, makes sure that something starts the agent after a reboot, and starts it anew.
 /// Prints where it listens.
 pub fn start_script_with_certificate(node: &NodeRecord) -> String {
-    let supervise = match node.install.supervisor {
+    // The certificate comes first: it is the script's input.
+    certificate_script(node).replacen('\n', &format!("\n{}\n", supervise_script(node)), 1)
+}
+
+/// Makes sure that something starts the agent after a reboot.
+fn supervise_script(node: &NodeRecord) -> String {
+    match node.install.supervisor {
         Supervisor::Systemd => unit_script(node),
         Supervisor::Cron => cron_script(node),
         Supervisor::Contact => ":".to_owned(),
-    };
-    // The certificate comes first: it is the script's input.
-    certificate_script(node).replacen('\n', &format!("\n{supervise}\n"), 1)
+    }
 }
 
 /// Stops the agent however it was started, and nothing it runs.
@@ -101,25 +105,32 @@ fn cron_script(node: &NodeRecord) -> String {
     format!("{{ crontab -l 2>/dev/null | grep -v '{CRON_MARK}$' || :; echo {}; }} | crontab -", quote(&start))
 }
 
-/// Stops everything and removes all but the volumes.
+/// Stops everything and removes all but the volumes. Nothing starts the agent meanwhile; where something cannot be
+/// ended, the node is as it was.
 pub fn remove_script(node: &NodeRecord) -> String {
     let data_dir = quote(&node.data_dir.to_string_lossy());
-    let supervisor = match node.install.supervisor {
-        Supervisor::Systemd => format!(
-            "systemctl disable -q --now {UNIT} 2>/dev/null || :\n\
-             rm -f /etc/systemd/system/{UNIT}\nsystemctl daemon-reload || :"
+    let unit = format!("/etc/systemd/system/{UNIT}");
+    let (disable, remove) = match node.install.supervisor {
+        Supervisor::Systemd => (
+            format!("systemctl disable -q --now {UNIT} 2>/dev/null || :"),
+            format!("rm -f {unit}; systemctl daemon-reload || :"),
         ),
-        Supervisor::Cron => {
-            format!("{{ crontab -l 2>/dev/null | grep -v '{CRON_MARK}$' || :; }} | crontab -")
-        }
-        Supervisor::Contact => String::new(),
+        Supervisor::Cron => (
+            format!("{{ crontab -l 2>/dev/null | grep -v '{CRON_MARK}$' || :; }} | crontab -"),
+            ":".to_owned(),
+        ),
+        Supervisor::Contact => (":".to_owned(), ":".to_owned()),
     };
     format!(
         "cd {data_dir} 2>/dev/null || exit 0\n\
-         [ ! -x bin/node-agent ] || ./bin/node-agent stop --instances --data-dir {data_dir} </dev/null >&2 || exit 1\n\
-         {supervisor}\n\
+         {disable}\n\
+         if [ -x bin/node-agent ] && ! ./bin/node-agent stop --instances --data-dir {data_dir} </dev/null >&2; then\n\
+         ( {supervise}\n{start} ) >/dev/null </dev/null || :\nexit 1\nfi\n\
+         {remove}\n\
          for f in ./* ./.[!.]*; do case $f in ./volumes) ;; *) rm -rf \"$f\" || exit 1;; esac; done\n\
-         cd /; rmdir {data_dir}/volumes {data_dir} 2>/dev/null || :"
+         cd /; rmdir {data_dir}/volumes {data_dir} 2>/dev/null || :",
+        supervise = supervise_script(node),
+        start = start_script(node),
     )
 }
 

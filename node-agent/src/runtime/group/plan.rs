@@ -85,6 +85,8 @@ pub struct ServicePlan {
     /// The service whose network it shares.
     pub shares_network_of: Option<String>,
     pub networks: Vec<Joined>,
+    /// Below it are the volumes that are kept for the instance.
+    pub volume_root: PathBuf,
     /// Volumes it mounts: their names in the engine, and the folders behind them.
     pub volumes: Vec<(String, PathBuf)>,
     /// Folders inside of other folders, which the containers may fill as they like.

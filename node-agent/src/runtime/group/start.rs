@@ -1,13 +1,14 @@
 //! From a service's plan to its running container: taken over if it is there, made otherwise.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::plan::{CONTENT, NetworkPlan, SERVICE, ServicePlan, TextFile};
 use super::state::State;
-use crate::disk::{self, DiskError, Durability};
+use crate::disk::{self, DiskError, Durability, Folder};
 use crate::fault;
 use crate::log;
 use crate::runtime::engine::{Engine, EngineError, Kind};
@@ -144,11 +145,10 @@ impl Shared {
 /// The folders behind its volumes, and the files that are made for it.
 fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
     for (folder, path) in &service.subfolders {
-        disk::make_dir(folder, 0o755)?;
-        disk::make_dir_inside(folder, path, 0o755)?;
+        make_volume(&service.volume_root, folder)?.enter_all(Path::new(path), 0o755)?;
     }
     for (_, folder) in &service.volumes {
-        disk::make_dir(folder, 0o755)?;
+        make_volume(&service.volume_root, folder)?;
     }
     for text in &service.texts {
         if let Some(folder) = text.path.parent() {
@@ -162,6 +162,20 @@ fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
         permitted.map_err(|cause| DiskError::new("open to readers", path, cause))?;
     }
     Ok(())
+}
+
+/// One may lie in another, which a container may have filled with anything.
+fn make_volume(root: &Path, folder: &Path) -> Result<Folder, DiskError> {
+    match folder.strip_prefix(root) {
+        Ok(inner) => {
+            disk::make_dir(root, 0o711)?;
+            Folder::open(root)?.enter_all(inner, 0o755)
+        }
+        Err(_) => {
+            disk::make_dir(folder, 0o755)?;
+            Folder::open(folder)
+        }
+    }
 }
 
 /// Docker says it in the words of runc.

@@ -10,7 +10,7 @@ use crate::runtime::group::body::{From, MountPlan};
 use crate::runtime::group::plan::{Owner, TextFile};
 use crate::scene::{Scene, SceneError};
 
-/// Files that are made for containers, in the instance's folder.
+/// Files that are made for containers, where none of them can change what they are.
 const TEXTS: &str = "mounted";
 const READABLE: u32 = 0o444;
 
@@ -77,7 +77,7 @@ impl<'m> Mounting<'m> {
     fn text(&mut self, text: &Text, target: &str) -> Result<PathBuf, SceneError> {
         let what = format!("{target} of service {}", self.service);
         let content = self.scene.render(&what, &text.content)?;
-        let folder = self.scene.instance_dir.join(TEXTS);
+        let folder = self.scene.records.join(TEXTS);
         let path = self.scene.inside(&folder, self.service)?.join(one_name(target));
         let mode = if text.mode == 0 { READABLE } else { text.mode & 0o777 };
         self.texts.push(TextFile { path: path.clone(), content, mode, uid: text.uid, gid: text.gid });
