@@ -43,7 +43,7 @@ impl Fleet {
         }
         fault::point("deploy.resolved");
         match request.dry_run {
-            true => self.check_taken(request.unregistered.as_ref()).await?,
+            true => self.check_would_take(request.unregistered.as_ref()).await?,
             false => self.enrol_this_machine_if_alone(request, progress).await?,
         }
         for _ in 0..TRIES {

@@ -56,7 +56,7 @@ impl Fleet {
     ///
     /// # Errors
     /// As [`Fleet::vet`] has them; the signature itself is not looked at.
-    pub(in crate::fleet) async fn check_taken(
+    pub(in crate::fleet) async fn check_would_take(
         &self,
         module: Option<&v1::UnregisteredModule>,
     ) -> Result<(), FleetError> {
