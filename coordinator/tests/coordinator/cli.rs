@@ -174,8 +174,8 @@ fn deploy_helps_in_full() {
           --secret <KEY=-|KEY=@FILE>  Sets a secret config value, read from stdin (-) or a file
           --accept <FINDING>          Accept a high finding of the safety check of a folder or package;
                                       may be given several times
-          --dry-run                   Only show what would change (a folder is packed and registered all
-                                      the same)
+          --dry-run                   Only show what would change; nothing is changed, and a folder is
+                                      not registered
           --explain                   Show why each node was chosen or not
           --timeout <DURATION>        How long to wait until all is healthy [default: 120s]
           --no-wait                   Return as soon as the wish is recorded
