@@ -42,7 +42,7 @@ impl Fleet {
         let halfway =
             records.filter(|record| record.is_under_way() && !self.is_in_other_hands(&snapshot, record));
         for record in halfway {
-            self.complete_record(&snapshot, record).await?;
+            or_told(&record.name, self.complete_record(&snapshot, record).await)?;
         }
         for name in snapshot.orphaned() {
             self.complete_removal(&snapshot, &name).await?;
@@ -126,7 +126,7 @@ impl Fleet {
                     .placements
                     .values()
                     .any(|node| lost.contains(node) || !snapshot.nodes.contains_key(node))
-                || self.is_misled(snapshot, record).await?;
+                || or_told(&record.name, self.is_misled(snapshot, record).await)?.unwrap_or(false);
             if wants
                 && !self.is_in_other_hands(snapshot, record)
                 && !matches!(record.progress, State::Failed { .. })
