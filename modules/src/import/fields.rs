@@ -5,6 +5,7 @@ pub mod danger;
 pub mod description;
 pub mod env;
 pub mod env_default;
+mod env_listing;
 pub mod env_table;
 pub mod env_text;
 pub mod env_usage;

@@ -25,6 +25,19 @@ fn readme(text: &str) -> Import {
 }
 
 /// The draft, where each field comes from, and what to look at.
+const HEAD: &str = "# Lantern\n\nLantern is a lamp server.\n\n";
+
+fn with(part: &str) -> Import {
+    readme(&format!("{HEAD}{part}"))
+}
+
+fn reason(import: &Import) -> Option<Reason> {
+    match import.verdict {
+        Verdict::NotDeployable { reason, .. } => Some(reason),
+        Verdict::Deployable(_) => None,
+    }
+}
+
 fn report(import: &Import) -> String {
     let mut report = match &import.verdict {
         Verdict::Deployable(draft) => {

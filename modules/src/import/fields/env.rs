@@ -8,7 +8,7 @@ use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
-use super::{env_default, env_table, env_text, env_usage};
+use super::{env_default, env_listing, env_table, env_text, env_usage};
 
 /// More variables than that nobody sets.
 const MAX_VARIABLES: usize = 1000;
@@ -132,7 +132,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 env_table::from_table(reading, index, block, table, &mut variables);
             }
             Kind::Item => env_text::from_item(reading, index, block, &mut variables),
-            Kind::Code(language) => env_text::from_code(reading, index, block, language, &mut variables),
+            Kind::Code(language) => env_listing::from_code(reading, index, block, language, &mut variables),
             Kind::Paragraph | Kind::Quote => {
                 if env_text::is_definition(block) {
                     env_text::from_item(reading, index, block, &mut variables);

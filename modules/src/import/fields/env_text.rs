@@ -9,8 +9,7 @@ use super::env_default::{default_in, marked};
 use super::env_usage;
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
-use crate::import::reading::{Reading, is_program};
-use crate::import::shell;
+use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
 fn regex(pattern: &str) -> Regex {
@@ -183,114 +182,6 @@ fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
         name.contains('_') && is_upper_name(name)
     };
     others.filter(begins).count() > 0
-}
-
-/// A listing of variables, or the usage text of a program.
-pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str, variables: &mut Variables) {
-    let text = &block.rich.text;
-    if text.len() > 200_000 {
-        return;
-    }
-    let is_yaml = language.contains("yaml") || language.contains("yml");
-    if !is_yaml && (text.contains("env") || text.contains("[$")) {
-        env_usage::usage(reading, block, variables);
-    }
-    if is_program(language) && !["ini", "properties"].contains(&language) || language.contains("dockerfile") {
-        return;
-    }
-    if !matches!(reading.topic_of(block), words::Topic::Upkeep) {
-        env_usage::options_of_run(reading, index, block, variables);
-    }
-    let listing = listing(text);
-    let is_env = language.contains("env") || language == "properties";
-    if listing.is_empty() {
-        if env_usage::has_options(text) && in_context(reading, index, block) {
-            env_usage::beside_options(reading, block, variables);
-        }
-        return;
-    }
-    if !(is_env || in_context(reading, index, block) || is_like_known(&listing, text, variables)) {
-        return;
-    }
-    // "Defaults" above a listing: its values are they.
-    let are_defaults = super::env_default::speaks_of_default(&reading.section(block).lower);
-    for (offset, name, example, is_commented, comment) in listing {
-        let line = block.line + u32::try_from(offset).unwrap_or(0);
-        let shown = example.as_deref().filter(|_| are_defaults).and_then(super::env_default::value);
-        let fact = EnvFact {
-            name,
-            default: default_in(&comment).or(shown),
-            example,
-            required: None,
-            description: short(&comment),
-            is_commented,
-        };
-        variables.add(fact, reading.origin(line), Confidence::Read);
-    }
-}
-
-/// Whether a listing only exports names that begin like variables that are known: `LAMP_…`.
-fn is_like_known(listing: &[Listed], text: &str, variables: &Variables) -> bool {
-    let is_export = |line: &str| line.trim_start_matches([' ', '$']).starts_with("export ");
-    let beginning = |name: &str| name.split_once('_').map(|(first, _)| format!("{first}_"));
-    let is_known = |name: &str| {
-        let beginning = beginning(name).filter(|beginning| beginning.len() > 2);
-        let begins = |beginning: String| {
-            variables.found.iter().any(|known| known.value.name.starts_with(beginning.as_str()))
-        };
-        beginning.is_some_and(begins)
-    };
-    text.lines().filter(|line| !line.trim().is_empty()).all(is_export)
-        && listing.iter().all(|(_, name, ..)| is_known(name))
-}
-
-type Listed = (usize, String, Option<String>, bool, String);
-
-/// The assignments of a block that is made of them.
-fn listing(text: &str) -> Vec<Listed> {
-    let mut found: Vec<Listed> = Vec::new();
-    let mut other = 0;
-    let mut comment = String::new();
-    for (offset, line) in text.lines().enumerate() {
-        let line = line.trim().trim_start_matches("$ ");
-        let trimmed = line.trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
-        if trimmed.is_empty() {
-            comment.clear();
-            continue;
-        }
-        let (bare, is_commented) = match trimmed.strip_prefix('#') {
-            Some(rest) => (rest.trim(), true),
-            None => (trimmed, false),
-        };
-        match shell::assignment(bare) {
-            Some((name, value))
-                if is_upper_name(name)
-                    && super::env::is_settable(name)
-                    && !(is_commented && value.contains(". ")) =>
-            {
-                let (value, note) = value.split_once(" #").unwrap_or((value, ""));
-                let value = value.trim().trim_matches(['"', '\'']);
-                let words =
-                    if note.is_empty() { std::mem::take(&mut comment) } else { note.trim().to_owned() };
-                let is_call = !value.starts_with(['"', '\''])
-                    && value.split_whitespace().count() > 1
-                    && value.split_whitespace().nth(1).is_some_and(|word| word.starts_with(['.', '/', '-']));
-                if is_call {
-                    other += 1;
-                }
-                found.push((
-                    offset,
-                    name.to_owned(),
-                    Some(value.to_owned()).filter(|value| !value.is_empty()),
-                    is_commented,
-                    words,
-                ));
-            }
-            _ if is_commented => bare.clone_into(&mut comment),
-            _ => other += 1,
-        }
-    }
-    if found.len() >= other.max(1) { found } else { Vec::new() }
 }
 
 /// Places where code looks a variable up.

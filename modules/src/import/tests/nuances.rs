@@ -1,20 +1,7 @@
 //! Small words that change what a text says: one rule, one text.
 
-use super::{Import, Reason, Verdict, readme};
+use super::{Import, Reason, readme, reason, with};
 use crate::import::Method;
-
-const HEAD: &str = "# Lantern\n\nLantern is a lamp server.\n\n";
-
-fn with(part: &str) -> Import {
-    readme(&format!("{HEAD}{part}"))
-}
-
-fn reason(import: &Import) -> Option<Reason> {
-    match import.verdict {
-        Verdict::NotDeployable { reason, .. } => Some(reason),
-        Verdict::Deployable(_) => None,
-    }
-}
 
 fn ports(import: &Import) -> Vec<u16> {
     import.facts.ports.iter().map(|found| found.value.port).collect()

@@ -1,20 +1,7 @@
 //! What texts tell without a whole command or a link: one rule, one text.
 
-use super::{Import, Reason, Verdict, readme};
+use super::{Import, Reason, readme, reason, with};
 use crate::import::{Kind, Method};
-
-const HEAD: &str = "# Lantern\n\nLantern is a lamp server.\n\n";
-
-fn with(part: &str) -> Import {
-    readme(&format!("{HEAD}{part}"))
-}
-
-fn reason(import: &Import) -> Option<Reason> {
-    match import.verdict {
-        Verdict::NotDeployable { reason, .. } => Some(reason),
-        Verdict::Deployable(_) => None,
-    }
-}
 
 fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
     let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
