@@ -1,8 +1,6 @@
 //! Wires the parts: the only place that names concrete backends.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use modules::catalog::Catalog;
@@ -13,6 +11,7 @@ use crate::agents::Agents;
 use crate::blobs::{BlobError, Blobs};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::data_folder;
 use crate::fleet::ca::CertificateAuthority;
 use crate::fleet::enrol::Enrolment;
 use crate::fleet::enrol::authority::FleetAuthority;
@@ -28,7 +27,7 @@ use crate::store::{self, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("could not make the data folder {}", folder.display())]
+    #[error("the data folder {} cannot be used", folder.display())]
     DataFolder {
         folder: PathBuf,
         #[source]
@@ -54,7 +53,7 @@ impl StartError {
 
     pub fn hint(&self) -> Option<String> {
         match self {
-            StartError::DataFolder { .. } => Some("choose another one with --data-dir".to_owned()),
+            StartError::DataFolder { .. } => Some("name a folder of its own with --data-dir".to_owned()),
             StartError::Store(error) => error.hint(),
             StartError::Keyring(error) => error.hint(),
             StartError::Blob(error) => error.hint(),
@@ -66,7 +65,7 @@ impl StartError {
 pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
     let data_dir = &settings.data_dir;
     let unusable = |cause| StartError::DataFolder { folder: data_dir.clone(), cause };
-    make_private(data_dir).map_err(unusable)?;
+    data_folder::prepare(data_dir).map_err(unusable)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = store::connect(&settings.store, Arc::clone(&clock)).await?;
     let keyring = Arc::new(Keyring::open(data_dir)?);
@@ -131,9 +130,4 @@ fn machine_name() -> String {
 
 fn user_name() -> String {
     std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
 }

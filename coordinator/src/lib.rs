@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod data_folder;
 pub mod domain;
 mod fault;
 pub mod fleet;
