@@ -1,7 +1,9 @@
-//! Names and ids that travel between coordinator and agents. Parsed once at the door, trusted afterwards.
+//! Names and ids that travel between coordinator and agents. Parsed once at the door, trusted afterwards; their text is
+//! shared, so copies cost nothing.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,13 +44,13 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// # Errors
             /// When the text is empty, longer than 63 characters or has other characters than `[a-z0-9-]`.
             pub fn parse(text: &str) -> Result<Self, IdError> {
-                check_name($kind, text).map(|()| Self(text.to_owned()))
+                check_name($kind, text).map(|()| Self(text.into()))
             }
 
             pub fn as_str(&self) -> &str {
@@ -78,7 +80,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
     };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::chunk::{Chunk, LANES, best, larger};
+use super::chunk::{Chunk, LANES, best, larger, scan};
 use super::index::NodeSet;
 use super::score::{INELIGIBLE, Need};
 
@@ -24,28 +24,18 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Scores one chunk; returns the best score.
-    fn score(&self, chunk: usize, scores: &mut [f32; LANES]) -> f32 {
-        let (eligible, package) = (self.eligible.words()[chunk], self.package.words()[chunk]);
-        self.chunks[chunk].score(&self.need, eligible, package, scores)
-    }
-
     fn scores(&self, chunk: usize) -> [f32; LANES] {
         let mut scores = [INELIGIBLE; LANES];
-        self.score(chunk, &mut scores);
+        let (eligible, package) = (self.eligible.words()[chunk], self.package.words()[chunk]);
+        self.chunks[chunk].score(&self.need, eligible, package, &mut scores);
         scores
     }
 }
 
 impl<'a> Board<'a> {
     pub fn scan(question: Question<'a>) -> Self {
-        let mut scores = [INELIGIBLE; LANES];
-        let mut maxima = vec![INELIGIBLE; question.chunks.len()];
-        for (chunk, maximum) in maxima.iter_mut().enumerate() {
-            if question.eligible.words()[chunk] != 0 {
-                *maximum = question.score(chunk, &mut scores);
-            }
-        }
+        let Question { chunks, need, eligible, package } = &question;
+        let maxima = scan(chunks, need, eligible.words(), package.words());
         Self { maxima, changed: BTreeMap::new(), question }
     }
 

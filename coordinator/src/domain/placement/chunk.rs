@@ -77,18 +77,6 @@ impl Chunk {
 
     /// Scores every node as if none had an instance of the deployment; returns the best score.
     pub fn score(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the line above asked whether this processor has AVX2.
-            return unsafe { self.score_with_avx2(need, eligible, package, scores) };
-        }
-        self.score_lanes(need, eligible, package, scores)
-    }
-
-    /// The same code, hence the same scores, for twice as many lanes at a time.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn score_with_avx2(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
         self.score_lanes(need, eligible, package, scores)
     }
 
@@ -103,6 +91,35 @@ impl Chunk {
         }
         best(scores)
     }
+}
+
+/// The best score of each chunk. Which nodes are eligible and which have the package is told by one word for each.
+pub(super) fn scan(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the line above asked whether this processor has AVX2.
+        return unsafe { scan_with_avx2(chunks, need, eligible, package) };
+    }
+    scan_lanes(chunks, need, eligible, package)
+}
+
+/// The same code, hence the same scores, for twice as many lanes at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn scan_with_avx2(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Vec<f32> {
+    scan_lanes(chunks, need, eligible, package)
+}
+
+#[inline(always)]
+fn scan_lanes(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) -> Vec<f32> {
+    let mut scores = [INELIGIBLE; LANES];
+    let mut maxima = vec![INELIGIBLE; chunks.len()];
+    for (((chunk, eligible), package), maximum) in chunks.iter().zip(eligible).zip(package).zip(&mut maxima) {
+        if *eligible != 0 {
+            *maximum = chunk.score_lanes(need, *eligible, *package, &mut scores);
+        }
+    }
+    maxima
 }
 
 /// The best of the scores of a chunk.
@@ -150,17 +167,20 @@ mod tests {
             chunk.set(lane, &row);
         }
         let need = Need { cpu: 9_000, memory: 70_001, disk: 3 };
-        for score in [Chunk::score, Chunk::score_lanes] {
-            let mut scores = [0.0; LANES];
-            let best = score(&chunk, &need, 0xdead_beef, 0x1234_5678, &mut scores);
-            assert_eq!(best, scores.into_iter().fold(INELIGIBLE, f32::max));
-            for (lane, score) in scores.into_iter().enumerate() {
-                let row = chunk.row(lane);
-                let is_eligible = row.fits(&need) && 0xdead_beef_u32 & BIT[lane] != 0;
-                let package = if 0x1234_5678 & BIT[lane] != 0 { 1.0 } else { 0.0 };
-                let expected = if is_eligible { total(&row.parts(&need, package, 1.0)) } else { INELIGIBLE };
-                assert_eq!(score.to_bits(), expected.to_bits(), "lane {lane}");
-            }
+        let (eligible, package) = (0xdead_beef, 0x1234_5678);
+        let mut scores = [0.0; LANES];
+        let best = chunk.score(&need, eligible, package, &mut scores);
+        assert_eq!(best, scores.into_iter().fold(INELIGIBLE, f32::max));
+        for (lane, score) in scores.into_iter().enumerate() {
+            let row = chunk.row(lane);
+            let is_eligible = row.fits(&need) && eligible & BIT[lane] != 0;
+            let package = if package & BIT[lane] != 0 { 1.0 } else { 0.0 };
+            let expected = if is_eligible { total(&row.parts(&need, package, 1.0)) } else { INELIGIBLE };
+            assert_eq!(score.to_bits(), expected.to_bits(), "lane {lane}");
+        }
+        let chunks = [chunk.clone(), chunk];
+        for scan in [scan, scan_lanes] {
+            assert_eq!(scan(&chunks, &need, &[0, eligible], &[0, package]), [INELIGIBLE, best]);
         }
     }
 }
