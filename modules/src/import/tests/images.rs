@@ -1,12 +1,56 @@
 //! What READMEs of images say in ways of their own: one rule, one text.
 
-use super::{Import, readme};
+use super::{Import, readme, with};
+
+fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
+    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
+    fact.value.default.as_deref()
+}
+
+fn has(import: &Import, name: &str) -> bool {
+    import.facts.env.iter().any(|found| found.value.name == name)
+}
 
 fn description(import: &Import) -> &str {
     import.facts.description.as_ref().map_or("", |found| found.value.as_str())
 }
 
 const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+
+#[test]
+fn options_without_a_variable_leave_the_column_of_variables_empty() {
+    let table = "| Flag | Env var | Description |\n|--|--|--|\n| `wick` | | A wick |\n| `oil` | | The oil |\n| `glass` | - | The glass |\n| `port` | `LAMP_PORT` | Where (default: `80`) |\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    assert_eq!(default(&import, "LAMP_PORT"), Some("80"));
+}
+
+#[test]
+fn a_list_of_bare_names_is_of_variables_where_the_section_above_says_so() {
+    let part = |opening: &str| {
+        let text = format!(
+            "{RUN}\n## Rights\n\n{opening}\n\nEach is `0` or `1`.\n\n### Granted\n\nThese are harmless.\n\n- `WICKS`\n- `OIL`: when `0`, dark\n"
+        );
+        with(&text)
+    };
+    let import = part("You grant rights through environment variables.");
+    assert!(has(&import, "WICKS") && has(&import, "OIL"));
+    assert!(!has(&part("You grant rights in the browser."), "OIL"));
+}
+
+#[test]
+fn an_option_names_its_variable_in_brackets() {
+    let import = with(&format!(
+        "{RUN}\n* `--lamp-level` (env. `LAMP_LEVEL`): How bright. If omitted, the default lamp level is `dim`.\n"
+    ));
+    assert_eq!(default(&import, "LAMP_LEVEL"), Some("dim"));
+}
+
+#[test]
+fn the_variables_of_dockers_own_client_are_not_the_projects() {
+    let import =
+        with(&format!("{RUN}\nPoint other containers here with the DOCKER_HOST environment variable.\n"));
+    assert!(!has(&import, "DOCKER_HOST"));
+}
 
 #[test]
 fn a_notice_above_the_title_does_not_say_what_the_project_is() {
@@ -33,10 +77,42 @@ fn words_before_a_list_do_not_say_what_the_project_is() {
 }
 
 #[test]
+fn brackets_behind_a_default_explain_it() {
+    let table = "| Variable | Default |\n|--|--|\n| LAMP_PERIOD | 60 (1 minute) |\n| LAMP_HOST | all of them (every one) |\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    assert_eq!(default(&import, "LAMP_PERIOD"), Some("60"));
+    assert_eq!(default(&import, "LAMP_HOST"), Some("all of them (every one)"));
+}
+
+#[test]
+fn in_a_table_of_options_only_those_that_set_variables_are_variables() {
+    let table = "| Parameter | Function |\n|--|--|\n| `-p 69/udp` | TFTP port |\n| `-p 80` | HTTP port |\n| `-e LAMP_OIL` | Without it the lamp will not start |\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    let known: Vec<_> =
+        import.facts.env.iter().map(|found| (found.value.name.as_str(), found.value.required)).collect();
+    assert_eq!(known, [("LAMP_OIL", Some(true))]);
+}
+
+#[test]
 fn an_image_without_an_address_does_not_say_what_the_project_is() {
     let import = readme(&format!(
         "# Lantern\n\n![Supports amd64][amd64] ![Supports arm64][arm64]\n\n## What\n\nLights lamps in every room of a house.\n\n{RUN}"
     ));
     assert_eq!(description(&import), "Lights lamps in every room of a house.");
     assert_eq!(import.facts.arch.len(), 2);
+}
+
+#[test]
+fn a_column_that_is_headed_as_variables_goes_before_one_of_words() {
+    let table = "| Name | Description | Environment variables |\n|--|--|--|\n| `--port` | HTTP port of the lamp | `LAMP_PORT` |\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    assert!(has(&import, "LAMP_PORT") && !has(&import, "HTTP"));
+}
+
+#[test]
+fn a_sentence_tells_the_default_of_one_of_several_variables() {
+    let import = with(&format!(
+        "{RUN}\n## 环境变量\n\n- `LAMP_USER`\n- `LAMP_OIL`\n\n如果没有指定，`LAMP_USER` 会默认为 `keeper`，并且 `LAMP_OIL` 会被随机生成。\n"
+    ));
+    assert_eq!((default(&import, "LAMP_USER"), default(&import, "LAMP_OIL")), (Some("keeper"), None));
 }
