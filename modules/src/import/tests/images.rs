@@ -94,6 +94,15 @@ fn in_a_table_of_options_only_those_that_set_variables_are_variables() {
 }
 
 #[test]
+fn a_table_may_give_the_login_of_a_new_installation() {
+    let dangers = |password: &str| {
+        let table = format!("| Field | Value |\n|--|--|\n| username | admin |\n| password | {password} |\n");
+        with(&format!("{RUN}\nThe default credentials are:\n\n{table}")).facts.danger.len()
+    };
+    assert_eq!((dangers("oilcan"), dangers("<yours>")), (1, 0));
+}
+
+#[test]
 fn an_image_without_an_address_does_not_say_what_the_project_is() {
     let import = readme(&format!(
         "# Lantern\n\n![Supports amd64][amd64] ![Supports arm64][arm64]\n\n## What\n\nLights lamps in every room of a house.\n\n{RUN}"
@@ -115,4 +124,27 @@ fn a_sentence_tells_the_default_of_one_of_several_variables() {
         "{RUN}\n## 环境变量\n\n- `LAMP_USER`\n- `LAMP_OIL`\n\n如果没有指定，`LAMP_USER` 会默认为 `keeper`，并且 `LAMP_OIL` 会被随机生成。\n"
     ));
     assert_eq!((default(&import, "LAMP_USER"), default(&import, "LAMP_OIL")), (Some("keeper"), None));
+}
+
+#[test]
+fn to_ask_for_a_user_name_and_a_password_gives_none_away() {
+    let asked = with(&format!("{RUN}\nLog in and enter your admin username, admin password, and address.\n"));
+    assert!(asked.facts.danger.is_empty());
+    let given = with(&format!("{RUN}\nLog in with username: admin, password: oilcan\n"));
+    assert_eq!(given.facts.danger.len(), 1);
+}
+
+#[test]
+fn further_languages_tell_defaults_and_what_must_be_set() {
+    let import = with(&format!(
+        "{RUN}\n## Umgebungsvariablen\n\n- `LAMP_PORT`: Der Port (Standard: `9000`)\n- `LAMP_TONGUE`: Sprache, Standardwert `de`\n\n## 환경 변수\n\n- `LAMP_USER` (필수): 사용자\n\n## 環境変数\n\n```env\n# 鍵（必須）\nLAMP_KEY=\n```\n"
+    ));
+    assert_eq!((default(&import, "LAMP_PORT"), default(&import, "LAMP_TONGUE")), (Some("9000"), Some("de")));
+    let required = import.facts.env.iter().filter(|found| found.value.required == Some(true));
+    assert_eq!(
+        required.map(|found| found.value.name.as_str()).collect::<Vec<_>>(),
+        ["LAMP_USER", "LAMP_KEY"]
+    );
+    let login = with(&format!("{RUN}\n기본 계정은 admin / oilcan 입니다.\n"));
+    assert_eq!(login.facts.danger.len(), 1);
 }
