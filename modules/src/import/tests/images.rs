@@ -1,6 +1,6 @@
 //! What READMEs of images say in ways of their own: one rule, one text.
 
-use super::{Import, readme, with};
+use super::{Files, Import, Source, import, readme, with};
 
 fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
     let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
@@ -11,11 +11,23 @@ fn has(import: &Import, name: &str) -> bool {
     import.facts.env.iter().any(|found| found.value.name == name)
 }
 
+fn volumes(import: &Import) -> Vec<&str> {
+    import.facts.volumes.iter().map(|found| found.value.path.as_str()).collect()
+}
+
 fn description(import: &Import) -> &str {
     import.facts.description.as_ref().map_or("", |found| found.value.as_str())
 }
 
 const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+
+#[test]
+fn a_socket_is_no_file_that_is_put_in() {
+    let import = with(
+        "```sh\ndocker run -v /run/lamp.sock:/run/lamp.sock owner/lantern\n```\n\n```sh\ndocker run -v ./oil:/oil owner/lantern\n```\n",
+    );
+    assert_eq!(volumes(&import), ["/run/lamp.sock"]);
+}
 
 #[test]
 fn options_without_a_variable_leave_the_column_of_variables_empty() {
@@ -77,6 +89,24 @@ fn words_before_a_list_do_not_say_what_the_project_is() {
 }
 
 #[test]
+fn a_repository_that_is_called_image_is_named_by_its_title() {
+    let mut files = Files::default();
+    let text = format!("# LampTest Docker Image https://hub.invalid/r/lamps\n\nA lamp test.\n\n{RUN}");
+    files.insert("README.md", text.as_bytes());
+    let source = Source::of_url("https://github.com/lamps/Docker-Image");
+    let import = import(&files, &source).expect("it is text");
+    assert_eq!(import.facts.name.value, "LampTest Docker Image");
+}
+
+#[test]
+fn a_comment_in_an_example_tells_which_path_checks_the_health() {
+    let import = with(&format!(
+        "{RUN}\n```console\n# calls the health check\n$ curl -v http://localhost:80/health\n```\n"
+    ));
+    assert_eq!(import.facts.health_path.map(|found| found.value).as_deref(), Some("/health"));
+}
+
+#[test]
 fn brackets_behind_a_default_explain_it() {
     let table = "| Variable | Default |\n|--|--|\n| LAMP_PERIOD | 60 (1 minute) |\n| LAMP_HOST | all of them (every one) |\n";
     let import = with(&format!("{RUN}\n{table}"));
@@ -109,6 +139,21 @@ fn an_image_without_an_address_does_not_say_what_the_project_is() {
     ));
     assert_eq!(description(&import), "Lights lamps in every room of a house.");
     assert_eq!(import.facts.arch.len(), 2);
+}
+
+#[test]
+fn a_table_of_exposed_ports_has_them_all() {
+    let text = |said: &str| {
+        format!(
+            "```sh\ndocker pull owner/lantern\n```\n\n## Networking\n\n{said}\n\n| Port | Description |\n|--|--|\n| `80` | Lamps |\n| `5060/udp` | Voice |\n| `9000-9100/udp` | More |\n"
+        )
+    };
+    let ports = |said: &str| {
+        let ports = with(&text(said)).facts.ports;
+        ports.iter().map(|found| (found.value.port, found.value.is_udp)).collect::<Vec<_>>()
+    };
+    assert_eq!(ports("The following ports are exposed."), [(80, false), (5060, true)]);
+    assert_eq!(ports("Others use these."), []);
 }
 
 #[test]
