@@ -1,6 +1,6 @@
 //! What READMEs of images say in ways of their own: one rule, one text.
 
-use super::{Files, Import, Source, import, readme, with};
+use super::{Files, Import, Source, import, readme, reason, with};
 
 fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
     let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
@@ -177,6 +177,24 @@ fn to_ask_for_a_user_name_and_a_password_gives_none_away() {
     assert!(asked.facts.danger.is_empty());
     let given = with(&format!("{RUN}\nLog in with username: admin, password: oilcan\n"));
     assert_eq!(given.facts.danger.len(), 1);
+}
+
+#[test]
+fn the_image_that_a_pipeline_runs_in_is_no_service() {
+    let job = "image: owner/lantern-ci:1\n  script:\n    - make\n";
+    for yaml in [format!("build:\n  {job}"), "image: owner/lantern\nbuild:\n  script: make\n".to_owned()] {
+        assert!(reason(&with(&format!("```yaml\n{yaml}\n```\n"))).is_some(), "{yaml}");
+    }
+    let service = "lantern:\n  image: owner/lantern\n  ports: [\"80:80\"]\n";
+    assert_eq!(reason(&with(&format!("```yaml\n{service}\n```\n"))), None);
+}
+
+#[test]
+fn a_sentence_may_name_the_image_on_docker_hub() {
+    let image = |text: &str| with(text).facts.image.map(|found| found.value);
+    let named = image("The official image is published on Docker Hub as `owner/lantern`.\n");
+    assert_eq!(named.as_deref(), Some("owner/lantern"));
+    assert_eq!(image("The code is in `owner/lantern`.\n"), None);
 }
 
 #[test]
