@@ -243,10 +243,11 @@ fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Volu
     found
 }
 
-/// Whether a path has the ending of a file.
+/// Whether a path has the ending of a file that is put in; a socket is none.
 fn is_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && (2..=5).contains(&ending.len()))
+    name.rsplit_once('.')
+        .is_some_and(|(stem, ending)| !stem.is_empty() && ending != "sock" && (2..=5).contains(&ending.len()))
 }
 
 fn health_command(examples: &[(&Container, &str)]) -> Option<Found<Vec<String>>> {

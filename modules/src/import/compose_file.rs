@@ -86,10 +86,18 @@ fn is_service(value: &Value) -> bool {
                 || has("restart")
                 || has("container_name")
                 || map.len() < 3)
+            && !is_job(value)
+            && !map.get("build").is_some_and(is_job)
             && !has("jobs")
             && !has("kind")
             && !has("apiVersion")
     })
+}
+
+/// A job of a pipeline, which names the image that it runs in.
+fn is_job(value: &Value) -> bool {
+    let keys = ["script", "before_script", "commands", "steps", "stage", "plugins"];
+    value.as_mapping().is_some_and(|map| keys.iter().any(|key| map.contains_key(key)))
 }
 
 fn piece(value: &Value, text: &str, first: u32) -> Option<ComposeFile> {

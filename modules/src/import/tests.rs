@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 
 mod facts;
+mod images;
 mod libraries;
 mod nuances;
 mod phrases;

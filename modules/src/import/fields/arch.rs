@@ -67,6 +67,8 @@ static SPEAKS: WordList = WordList::new(&[
     "архитектур",
     "아키텍처",
     "runs on",
+    "runs fine",
+    "runs well",
     "run on",
     "works on",
     "provided for",

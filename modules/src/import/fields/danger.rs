@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::import::container::Container;
-use crate::import::document::{Block, Kind};
+use crate::import::document::{Block, Kind, Row};
 use crate::import::facts::{EnvFact, Found};
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
@@ -14,7 +14,7 @@ use crate::import::words::{self, WordList};
 use crate::import::{Origin, routes};
 
 static DEFAULT_LOGIN: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?i)(?:default\s+(?:admin(?:istrator)?\s+)?(?:log-?in|user(?:\s?name)?|password|credentials?|account)s?\b[^.\n]{0,40}?(?:\bis\b|\bare\b|[:=/])\s*[`*_\x22']*\w+|(?:user(?:\s?name)?|log-?in|email)(?:\s+is)?\W{1,6}(?:admin|root|user|test)\b[^\n]{0,60}?\bpass(?:word)?\W{1,6}\w+|\badmin\s*[/:|]\s*(?:admin|password|changeme|123456)\b|\badmin\W{1,4}with (?:an )?empty password|默认(?:用户名|账号|账户|密码|管理员)[^。\n]{0,20}[:：为是`]|初始(?:密码|账号|用户名)[^。\n]{0,12}[:：为是`]|初期(?:パスワード|ユーザ)|デフォルト(?:の)?(?:パスワード|ユーザ)|standard(?:passwort|benutzer)|(?:contraseña|usuario) por defecto|(?:логин|пароль) по умолчанию)";
+    let pattern = r"(?i)(?:default\s+(?:admin(?:istrator)?\s+)?(?:log-?in|user(?:\s?name)?|password|credentials?|account)s?\b[^.\n]{0,40}?(?:\bis\b|\bare\b|[:=/])\s*[`*_\x22']*\w+|(?:user(?:\s?name)?|log-?in|email)(?:\s+is)?[^\w,]{1,6}(?:admin|root|user|test)\b[^\n]{0,60}?\bpass(?:word)?[^\w,]{1,6}\w+|\badmin\s*[/:|]\s*(?:admin|password|changeme|123456)\b|\badmin\W{1,4}with (?:an )?empty password|默认(?:用户名|账号|账户|密码|管理员)[^。\n]{0,20}[:：为是`]|初始(?:密码|账号|用户名)[^。\n]{0,12}[:：为是`]|初期(?:パスワード|ユーザ)|デフォルト(?:の)?(?:パスワード|ユーザ)|standard(?:passwort|benutzer)|기본\s*(?:계정|비밀번호|아이디)(?:은|는|:)|(?:mot de passe|identifiants?|utilisateur) par défaut|(?:contraseña|usuario) por defecto|(?:логин|пароль) по умолчанию)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
@@ -224,6 +224,9 @@ static LOGIN: WordList = WordList::new(&[
     "passwort",
     "contraseña",
     "mot de passe",
+    "par défaut",
+    "비밀번호",
+    "계정",
     "парол",
 ]);
 
@@ -273,10 +276,23 @@ fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         if !INITIAL.is_in(lower) || lower.contains("demo") || !TITLE.is_match(text) {
             continue;
         }
+        if let Some(line) = blocks.get(index + 1).and_then(|next| tabled_password(next)) {
+            return push(found, "default credentials".to_owned(), reading.origin(line));
+        }
         let near = blocks.iter().skip(index + 1).take(3).filter(|near| near.rich.text.len() < 80);
         let mut near = near.filter(|near| PASSWORD.is_match(&near.rich.text));
         if let Some(near) = near.next() {
             return push(found, "default credentials".to_owned(), reading.origin(near.line));
         }
     }
+}
+
+/// The row of a table that gives a password.
+fn tabled_password(block: &Block) -> Option<u32> {
+    let Kind::Table(table) = &block.kind else { return None };
+    let is_given = |row: &&Row| match row.cells.as_slice() {
+        [name, value, ..] => name.lower().trim_start().starts_with("pass") && is_ready(&value.text),
+        _ => false,
+    };
+    table.rows.iter().find(is_given).map(|row| row.line)
 }

@@ -4,136 +4,22 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::import::document::{Block, Kind, Style};
+use crate::import::document::{Block, Kind, Section, Style};
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
-use crate::import::words::{self, WordList};
+use crate::import::words;
 
 pub use super::sentences::{place, sentences};
+use phrases::{IS, NOT, NOTICES, NOUNS};
+
+mod phrases;
 
 /// How many blocks of the beginning may hold it.
 const HEAD: usize = 120;
 const MAX: usize = 300;
 /// A sentence with no more points than that may be about anything.
 const WEAK: i32 = 6;
-
-static IS: WordList = WordList::new(&[
-    " is a ",
-    " is an ",
-    " is the ",
-    " is your ",
-    "是一",
-    "是个",
-    "是基于",
-    "は、",
-    "のための",
-    " ist ein",
-    " ist der",
-    " ist die",
-    " est un",
-    " est une",
-    " es un",
-    " é um",
-    " é uma",
-    " это ",
-    " — это",
-    "입니다",
-    " provides ",
-    " allows ",
-    " lets you ",
-    " helps ",
-]);
-
-const NOUNS: [&str; 30] = [
-    "self-hosted",
-    "selfhosted",
-    "self hosted",
-    "open source",
-    "open-source",
-    "server",
-    "tool",
-    "application",
-    " app",
-    "lightweight",
-    "web ",
-    "manager",
-    "platform",
-    "dashboard",
-    "service",
-    "interface",
-    "client",
-    "library",
-    "framework",
-    "自托管",
-    "自建",
-    "开源",
-    "工具",
-    "系统",
-    "平台",
-    "サーバ",
-    "ツール",
-    "docker image",
-    "container",
-    "simple",
-];
-
-static NOT: WordList = WordList::new(&[
-    "supported by",
-    "powered by",
-    "sponsor",
-    "donat",
-    "brings you",
-    "hard times",
-    "logo by",
-    "special thanks",
-    "find us at",
-    "breaking change",
-    "deprecat",
-    "please ",
-    "sources for ",
-    "sources of ",
-    "source code for ",
-    "source code of ",
-    "thank",
-    "join ",
-    "discord",
-    "star ",
-    "warning",
-    "note:",
-    "important:",
-    "announcement",
-    "this readme",
-    "translation",
-    "documentation",
-    "click",
-    "docs.",
-    "looking for",
-    "released",
-    "release ",
-    "version ",
-    "demo",
-    "screenshot",
-    "see the ",
-    "read ",
-    "buy me",
-    "support us",
-    "not affiliated",
-    "disclaimer",
-    "中文",
-    "english",
-    "table of contents",
-    "hiring",
-    "visit ",
-    "follow ",
-    "copyright",
-    "update:",
-    "abbreviation",
-    "stands for",
-    "default login",
-    "default user",
-    "default password",
-]);
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
@@ -258,12 +144,17 @@ fn is_candidate(reading: &Reading, block: &Block) -> bool {
         matches!(block.kind, Kind::Paragraph) || matches!(block.kind, Kind::Quote) && !text.starts_with("[!");
     let topic = reading.topic_of(block);
     let title = reading.section(block).lower.as_str();
+    // An image whose address the text does not have.
+    let is_badge = text.starts_with("![") && text.contains("][");
+    let is_notice = NOTICES.contains(&title.trim_matches(|c: char| !c.is_alphanumeric()));
     let is_legal = super::license::TITLES.is_in(title)
         || words::any(title, &["haftung", "disclaimer", "avertissement", "免责", "免責", "legal"]);
     let is_address = text.starts_with("http") && !text.contains(char::is_whitespace);
     is_text
         && !is_address
+        && !is_badge
         && !is_legal
+        && !is_notice
         && text.chars().count() > 7
         && linked * 3 < text.len() * 2
         && text.matches('|').count() < 3
@@ -284,12 +175,20 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     // "Lantern is a …" says it in so many words.
     let begins_named = names.iter().any(|name| squeezed.starts_with(name.as_str()));
     let opens = IS.is_in(&lower) && begins_named;
-    let level = reading.document.sections[block.section].level;
+    // What goes on in small letters tells more of what was said before.
+    let goes_on = sentence.starts_with(|c: char| c.is_ascii_lowercase()) && !begins_named;
+    // Of several headings of the highest level, one is the title.
+    let section = reading.section(block);
+    let level = match section.level {
+        1 if !is_title(reading, section) => 2,
+        level => level,
+    };
     let title = reading.section(block).lower.as_str();
     let mut score = 8;
     score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
     score -= if sentence.ends_with('!') && !IS.is_in(&lower) && !begins_named { 5 } else { 0 };
     score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
+    score -= if goes_on { 3 } else { 0 };
     score -= if lower.starts_with("this repository ")
         || lower.starts_with("this repo ")
         || lower.starts_with("update ")
@@ -353,13 +252,21 @@ fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
         || sentence.ends_with('：')
         || sentence.ends_with('?')
     {
-        3
+        8
     } else {
         0
     };
-    score -= if lower.contains("http://") || lower.contains("https://") { 4 } else { 0 };
-    score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
+    // In brackets, an address is of what was named before it.
+    let addresses = lower.matches("http").count() - lower.matches("(http").count();
+    score -= if addresses > 0 && lower.contains("://") { 4 } else { 0 };
+    score -= if lower.starts_with(['⚠', '!', '*', '[', '-']) { 5 } else { 0 };
     score
+}
+
+/// Whether a section's heading is the first of all, or has the project's name.
+fn is_title(reading: &Reading, section: &Section) -> bool {
+    let first = reading.document.sections.iter().find(|section| section.level > 0);
+    first.is_some_and(|first| first.line == section.line) || reading.identity.owns(&section.title)
 }
 
 fn joined(text: &str) -> String {

@@ -76,6 +76,8 @@ pub fn is_settable(name: &str) -> bool {
             | "COMPOSE_PROJECT_NAME"
             | "DOCKER_BUILDKIT"
             | "DOCKER_HOST"
+            | "DOCKER_CERT_PATH"
+            | "DOCKER_TLS_VERIFY"
             | "NODE_OPTIONS"
     )
 }
@@ -306,6 +308,8 @@ static MARKED_REQUIRED: WordList = WordList::new(&[
     "必须设置",
     "必填",
     "erforderlich",
+    "(필수",
+    "필수)",
     "(requis",
     "(obligat",
     "obligatorio",
@@ -313,6 +317,9 @@ static MARKED_REQUIRED: WordList = WordList::new(&[
     "mandatory",
     "*required*",
     "must be set",
+    "will not start",
+    "won't start",
+    "refuses to start",
     "- required",
     "required,",
     "required)",

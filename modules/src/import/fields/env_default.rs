@@ -9,7 +9,7 @@ use crate::import::document::Rich;
 use crate::import::words::WordList;
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.$-][A-Za-z0-9/._:@+-]*))"#;
+    let pattern = r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|\bdefault(?:\s+[a-z]+){1,3}\s+is|\bstandardwert(?:\s+ist)?|\bstandard:|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|\bstandard(?:wert)?:|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.$-][A-Za-z0-9/._:@+-]*))"#;
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
@@ -80,7 +80,13 @@ pub fn default_of_cell(cell: &Rich) -> Option<String> {
         (Some((at, code)), _) if cell.text[..at].trim().len() < 4 => code,
         _ => cell.text.trim(),
     };
-    value(text)
+    value(explained(text).unwrap_or(text))
+}
+
+/// "60 (1 minute)": what stands before brackets that explain it.
+fn explained(text: &str) -> Option<&str> {
+    let (word, rest) = text.split_once(" (")?;
+    (!word.is_empty() && !word.contains(char::is_whitespace) && rest.ends_with(')')).then_some(word)
 }
 
 pub fn value(text: &str) -> Option<String> {
@@ -96,6 +102,7 @@ static DEFAULT_WORDS: WordList = WordList::new(&[
     "預設",
     "デフォルト",
     "初期値",
+    "standard",
     "по умолчанию",
     "défaut",
     "defecto",

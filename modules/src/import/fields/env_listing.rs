@@ -1,6 +1,6 @@
 //! Environment variables in blocks of code: listings of assignments, and the usage texts of programs.
 
-use super::env::{Variables, in_context, short};
+use super::env::{Variables, in_context, requirement, short};
 use super::env_default::default_in;
 use super::env_text::is_upper_name;
 use super::env_usage;
@@ -46,7 +46,7 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
             name,
             default: default_in(&comment).or(shown),
             example,
-            required: None,
+            required: requirement(&comment),
             description: short(&comment),
             is_commented,
         };

@@ -2,7 +2,7 @@
 
 use super::env::{Variables, in_context, requirement, short};
 use super::{env_default, env_text};
-use crate::import::document::{Block, Rich, Table};
+use crate::import::document::{Block, Rich, Row, Table};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
@@ -107,11 +107,24 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     let count = |column: usize| {
         named.iter().filter(|row| row.get(column).is_some_and(|names| !names.is_empty())).count()
     };
-    let Some(column) = (0..width).max_by_key(|column| (count(*column), usize::MAX - column)) else { return };
+    let is_option = |cell: &Rich| cell.text.trim_start().starts_with("-e ");
+    let options = table.rows.iter().find_map(|row| row.cells.iter().position(is_option));
+    let is_parameter_list = options.is_some();
+    let headed = |column: usize| {
+        let cell = table.header.get(column);
+        cell.is_some_and(|cell| words::ENVIRONMENT.is_in(&format!(" {} ", cell.lower())))
+    };
+    let rank = |column: &usize| (count(*column), headed(*column), usize::MAX - column);
+    let most = || (0..width).max_by_key(rank);
+    let Some(column) = options.filter(|column| *column < width).or_else(most) else { return };
     let fitting = count(column);
-    let is_parameter_list =
-        table.rows.iter().any(|row| row.cells.iter().any(|cell| cell.text.trim_start().starts_with("-e ")));
-    if fitting == 0 || fitting * 2 < table.rows.len() && !is_parameter_list {
+    // In a column headed as variables, a row without one leaves its cell empty.
+    let is_headed = headed(column);
+    let is_empty = |row: &&Row| {
+        row.cells.get(column).is_none_or(|cell| cell.text.trim_matches([' ', '-', '–']).is_empty())
+    };
+    let empty = if is_headed { table.rows.iter().filter(is_empty).count() } else { 0 };
+    if fitting == 0 || fitting * 2 < table.rows.len() - empty && !is_parameter_list {
         return;
     }
     columns.name = column;
@@ -128,11 +141,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     if !in_context && (long * 2 < fitting || !is_titled) {
         return;
     }
-    // In a column headed as variables, a name in code is one whatever its case.
-    let is_headed = table
-        .header
-        .get(column)
-        .is_some_and(|cell| words::ENVIRONMENT.is_in(&format!(" {} ", cell.text.to_lowercase())));
+    // There, a name in code is one whatever its case.
     let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
     for row in &table.rows {
         let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));

@@ -90,7 +90,8 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
-    let is_listed = is_code && name.contains('_') && is_in_list_of_names(reading, index, block);
+    let is_listed = is_code
+        && (name.contains('_') && is_in_list_of_names(reading, index, block) || is_announced(reading, block));
     if !has_mark
         && !is_flagged
         && !in_list
@@ -184,6 +185,20 @@ fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
     others.filter(begins).count() > 0
 }
 
+/// Whether the first words of a section above, not those of the title, say that variables are what follows.
+fn is_announced(reading: &Reading, block: &Block) -> bool {
+    let blocks = &reading.document.blocks;
+    let mut above = reading.document.path(block.section).take_while(|section| section.level > 1);
+    above.any(|section| {
+        let first = blocks.partition_point(|other| other.line <= section.line);
+        blocks.get(first).is_some_and(|opening| {
+            matches!(opening.kind, Kind::Paragraph)
+                && opening.rich.text.len() < 400
+                && words::ENVIRONMENT.is_in(&format!(" {} ", opening.rich.lower()))
+        })
+    })
+}
+
 /// Places where code looks a variable up.
 pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variables) {
     if !text.contains("env") && !text.contains("Env") {
@@ -232,6 +247,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     for found in UPPER.find_iter(text) {
         if words::ENVIRONMENT.is_in(&near(text, found.start(), found.end()))
             && !found.as_str().contains("EXAMPLE")
+            && super::env::is_settable(found.as_str())
         {
             add(found.as_str(), found.start(), None);
         }

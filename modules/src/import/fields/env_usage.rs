@@ -98,16 +98,20 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
     }
 }
 
+/// What stands between a variable and its default.
+const DEFAULTS: [&str; 7] =
+    ["defaults to", "default to", "默认为", "默认是", "会默认为", "のデフォルトは", "はデフォルトで"];
+
 /// "If unset, `NAME` defaults to `value`": said of a variable that is known from elsewhere.
 pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables) {
-    if block.rich.text.len() > 3000 || !block.rich.lower().contains(" defaults to ") {
+    if block.rich.text.len() > 3000 || !DEFAULTS.iter().any(|verb| block.rich.lower().contains(verb)) {
         return;
     }
     let codes: Vec<(usize, &str)> = block.rich.code().take(50).collect();
     for pair in codes.windows(2) {
         let [(at, name), (next, default)] = pair else { continue };
         let between = block.rich.text.get(at + name.len()..*next).unwrap_or_default();
-        if between.trim() == "defaults to" && is_upper_name(name) && variables.knows(name) {
+        if DEFAULTS.contains(&between.trim()) && is_upper_name(name) && variables.knows(name) {
             let fact = EnvFact { name: (*name).to_owned(), default: value(default), ..EnvFact::default() };
             variables.add(fact, reading.origin(block.line_at(*at)), Confidence::Inferred);
         }

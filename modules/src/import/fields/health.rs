@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::import::document::Block;
 use crate::import::facts::Found;
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
@@ -45,6 +46,9 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
             {
                 return Some(Found::read(found[1].to_owned(), reading.origin(block.line)));
             }
+            if let Some((path, line)) = commented(block) {
+                return Some(Found::read(path, reading.origin(line)));
+            }
             continue;
         }
         let text = &block.rich.text;
@@ -56,6 +60,20 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
         {
             let path = found[1].trim_end_matches('.').to_owned();
             return Some(Found::read(path, reading.origin(block.line)));
+        }
+    }
+    None
+}
+
+/// "# calls the health check", and on the next line what calls it.
+fn commented(block: &Block) -> Option<(String, u32)> {
+    let lines = block.rich.text.lines().zip(block.rich.text.lines().skip(1));
+    for (place, (comment, line)) in (1..).zip(lines) {
+        if comment.trim_start().starts_with("# ")
+            && CHECKS.is_in(&comment.to_lowercase())
+            && let Some(found) = PATH.captures(line)
+        {
+            return Some((found[1].to_owned(), block.line + place));
         }
     }
     None

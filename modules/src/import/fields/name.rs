@@ -28,13 +28,14 @@ const PLAIN: [&str; 16] = [
 /// The name, as written, with where.
 pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
     let wanted = squeeze(&source.name);
-    let is_plain = PLAIN.contains(&wanted.as_str()) || wanted.is_empty();
+    let bare = bare(&source.name);
+    let is_plain =
+        wanted.is_empty() || [&wanted, &squeeze(bare)].iter().any(|name| PLAIN.contains(&name.as_str()));
     let origin = |line| Origin { file: path.to_owned(), line };
     // A title that is the repository's name to the letter is what the project calls itself.
     if let Some((title, line)) = title(document).filter(|(title, _)| !is_plain && squeeze(title) == wanted) {
         return Found::read(title, origin(line));
     }
-    let bare = bare(&source.name);
     for name in [bare, source.name.as_str()] {
         if !is_plain && let Some((name, line)) = spelled(document, name) {
             return Found::read(name, origin(line));
@@ -99,7 +100,8 @@ pub fn title(document: &Document) -> Option<(String, u32)> {
         .iter()
         .take(60)
         .find(|block| matches!(block.kind, Kind::Heading(1 | 2)) && !block.rich.text.trim().is_empty())?;
-    let text = block.rich.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = block.rich.text.split_whitespace().filter(|word| !word.starts_with("http"));
+    let text = words.collect::<Vec<_>>().join(" ");
     // What stands for an image in reStructuredText is no word of it.
     let text = match text.find(" |") {
         Some(at) if text.trim_end().ends_with('|') => text[..at].to_owned(),

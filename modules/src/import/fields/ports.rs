@@ -38,11 +38,17 @@ static LISTENED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// How much the plainest words count.
 const OUTRIGHT: u8 = 7;
+/// What a column of ports is headed.
+const HEADERS: [&str; 7] = ["port", "ports", "container port", "port number", "端口", "ポート", "puerto"];
 /// A block that names more than that is none that says which one it is.
 const MAX_PORTS: usize = 1000;
 
 /// The port in the words of the text: what is said outright before what an address shows.
 pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
+    let exposed = exposed(reading);
+    if !exposed.is_empty() {
+        return exposed;
+    }
     let mut best: Option<(u8, u16, u32)> = None;
     for block in &reading.document.blocks {
         // Nothing outranks what is said outright.
@@ -62,6 +68,35 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
         Found::inferred(fact, reading.origin(line))
     };
     std::iter::once(port).chain(beside(reading, port, line)).map(fact).collect()
+}
+
+/// "The following ports are exposed", and a table with a column of them.
+fn exposed(reading: &Reading) -> Vec<Found<PortFact>> {
+    let mut found: Vec<Found<PortFact>> = Vec::new();
+    for (index, block) in reading.document.blocks.iter().enumerate() {
+        let Kind::Table(table) = &block.kind else { continue };
+        let column = table.header.iter().position(|cell| HEADERS.contains(&cell.lower().trim()));
+        let before = index.checked_sub(1).map(|before| reading.block(before));
+        let is_said = before.is_some_and(|before| {
+            before.rich.text.len() < 400
+                && words::any(before.rich.lower(), &["expose", "ports", "端口", "ポート"])
+        });
+        let Some(column) = column.filter(|_| is_said) else { continue };
+        if matches!(reading.topic_of(block), Topic::Development | Topic::Elsewhere) {
+            continue;
+        }
+        for row in &table.rows {
+            let text = row.cells.get(column).map_or("", |cell| cell.lower().trim());
+            let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+            let (Ok(port), true) = (number.parse(), matches!(protocol, "tcp" | "udp")) else { continue };
+            let is_udp = protocol == "udp";
+            if !found.iter().any(|known| known.value.port == port && known.value.is_udp == is_udp) {
+                let fact = PortFact { port, is_udp, host: None, address: None, description: String::new() };
+                found.push(Found::inferred(fact, reading.origin(row.line)));
+            }
+        }
+    }
+    found
 }
 
 /// A server of several ports tells them in one sentence: "starts on port 1025, and the pages are on port 8025".

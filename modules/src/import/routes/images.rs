@@ -213,6 +213,17 @@ static OFFERS: WordList = WordList::new(&[
     "quay",
 ]);
 
+/// Words that tell a name of two parts to be one of an image, not of a repository of code.
+static HUB: WordList = WordList::new(&[
+    "docker hub",
+    "dockerhub",
+    "docker image",
+    "docker-image",
+    "container image",
+    "镜像",
+    "イメージ",
+]);
+
 /// Images that the text offers by name or link, where no command runs one.
 pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Route> {
     if known.iter().any(|route| {
@@ -255,11 +266,12 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     }
     for block in reading.prose() {
         for (_, code) in block.rich.code() {
-            let Some(image) = ImageName::parse(code)
-                .filter(|image| image.has_registry() && reading.identity.owns_image(image) >= 2)
-            else {
-                continue;
+            let says = || HUB.is_in(block.rich.lower());
+            let is_offered = |image: &ImageName| {
+                let owned = reading.identity.owns_image(image);
+                image.has_registry() && owned >= 2 || image.has_namespace() && owned >= 3 && says()
             };
+            let Some(image) = ImageName::parse(code).filter(is_offered) else { continue };
             routes.push(route(&placed(reading, block), &image.to_string()));
         }
     }

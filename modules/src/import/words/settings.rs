@@ -26,6 +26,8 @@ pub static ENVIRONMENT: WordList = WordList::new(&[
     "envs",
     " env ",
     "(env)",
+    "(env.",
+    "(env:",
     " env:",
     "环境变量",
     "環境變數",
