@@ -1,0 +1,216 @@
+//! How well a sentence says what the project is.
+
+use crate::import::document::{Block, Kind};
+use crate::import::names::squeeze;
+use crate::import::reading::Reading;
+use crate::import::words::{self, WordList};
+
+pub static IS: WordList = WordList::new(&[
+    " is a ",
+    " is an ",
+    " is the ",
+    " is your ",
+    "是一",
+    "是个",
+    "是基于",
+    "は、",
+    "のための",
+    " ist ein",
+    " ist der",
+    " ist die",
+    " est un",
+    " est une",
+    " es un",
+    " é um",
+    " é uma",
+    " это ",
+    " — это",
+    "입니다",
+    " provides ",
+    " allows ",
+    " lets you ",
+    " helps ",
+]);
+
+const NOUNS: [&str; 30] = [
+    "self-hosted",
+    "selfhosted",
+    "self hosted",
+    "open source",
+    "open-source",
+    "server",
+    "tool",
+    "application",
+    " app",
+    "lightweight",
+    "web ",
+    "manager",
+    "platform",
+    "dashboard",
+    "service",
+    "interface",
+    "client",
+    "library",
+    "framework",
+    "自托管",
+    "自建",
+    "开源",
+    "工具",
+    "系统",
+    "平台",
+    "サーバ",
+    "ツール",
+    "docker image",
+    "container",
+    "simple",
+];
+
+pub static NOT: WordList = WordList::new(&[
+    "supported by",
+    "powered by",
+    "sponsor",
+    "donat",
+    "brings you",
+    "hard times",
+    "logo by",
+    "special thanks",
+    "find us at",
+    "breaking change",
+    "deprecat",
+    "please ",
+    "sources for ",
+    "sources of ",
+    "source code for ",
+    "source code of ",
+    "thank",
+    "join ",
+    "discord",
+    "star ",
+    "warning",
+    "note:",
+    "important:",
+    "announcement",
+    "this readme",
+    "translation",
+    "documentation",
+    "click",
+    "docs.",
+    "looking for",
+    "released",
+    "release ",
+    "version ",
+    "demo",
+    "screenshot",
+    "see the ",
+    "read ",
+    "buy me",
+    "support us",
+    "not affiliated",
+    "disclaimer",
+    "中文",
+    "english",
+    "table of contents",
+    "hiring",
+    "visit ",
+    "follow ",
+    "copyright",
+    "update:",
+    "abbreviation",
+    "stands for",
+    "default login",
+    "default user",
+    "default password",
+]);
+
+/// How likely a sentence says what the project is; none or less is out of the question.
+pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
+    let lower = sentence.to_lowercase();
+    let count = sentence.chars().count();
+    let is_wide = sentence.chars().any(|c| c as u32 > 0x2e80);
+    if count < if is_wide { 8 } else { 18 } {
+        return 0;
+    }
+    let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
+    let squeezed = squeeze(sentence);
+    let names: Vec<String> = names.map(|name| squeeze(name)).filter(|name| name.len() > 2).collect();
+    let named = names.iter().any(|name| squeezed.contains(name.as_str()));
+    // "Lantern is a …" says it in so many words.
+    let begins_named = names.iter().any(|name| squeezed.starts_with(name.as_str()));
+    let opens = IS.is_in(&lower) && begins_named;
+    let level = reading.document.sections[block.section].level;
+    let title = reading.section(block).lower.as_str();
+    let mut score = 8;
+    score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
+    score -= if sentence.ends_with('!') && !IS.is_in(&lower) && !begins_named { 5 } else { 0 };
+    score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
+    score -= if lower.starts_with("this repository ")
+        || lower.starts_with("this repo ")
+        || lower.starts_with("update ")
+    {
+        6
+    } else {
+        0
+    };
+    // How to set it up is no place to say what it is.
+    score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
+    let is_about_settings =
+        words::any(title, &["configur", "environment", "option", "parameter", "配置", "設定"]);
+    score -= if level > 1 && is_about_settings { 6 } else { 0 };
+    let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
+    score += if IS.is_in(&lower) || begins { 4 } else { 0 };
+    score -= if words::any(
+        &lower,
+        &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"],
+    ) {
+        4
+    } else {
+        0
+    };
+    score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
+    score += if level <= 1 { 3 } else { 0 };
+    score += if words::any(
+        title,
+        &[
+            "what is",
+            "about",
+            "introduction",
+            "overview",
+            "简介",
+            "介绍",
+            "什么",
+            "概要",
+            "what it does",
+            "关于",
+            "はじめに",
+            "wofür",
+            "was ist",
+            "über ",
+            "à propos",
+            "présentation",
+            "qué es",
+            "o que é",
+            "sobre",
+            "что это",
+            "описание",
+            "소개",
+        ],
+    ) {
+        3
+    } else {
+        0
+    };
+    score -= if NOT.is_in(&lower) { 7 } else { 0 };
+    score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
+    score -= if sentence.ends_with(":-")
+        || sentence.ends_with(':')
+        || sentence.ends_with('：')
+        || sentence.ends_with('?')
+    {
+        3
+    } else {
+        0
+    };
+    score -= if lower.contains("http://") || lower.contains("https://") { 4 } else { 0 };
+    score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
+    score
+}
