@@ -21,6 +21,8 @@ const HEAD: usize = 120;
 const MAX: usize = 300;
 /// A sentence with no more points than that may be about anything.
 const WEAK: i32 = 6;
+/// With no more than that, what the title says of the name comes first.
+const POOR: i32 = 11;
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
@@ -55,6 +57,8 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     }
     let tagline = tagline
         .filter(|tagline: &String| best.as_ref().is_none_or(|(_, text, _)| !text.contains(tagline.as_str())));
+    let tagline =
+        tagline.or_else(|| title(reading).filter(|_| best.as_ref().is_none_or(|best| best.0 <= POOR)));
     // Beside a line that says it, a weak sentence adds nothing.
     let best = best.filter(|(score, _, _)| tagline.is_none() || *score > WEAK);
     match (best, tagline) {
@@ -116,20 +120,30 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
-        && reading
-            .document
-            .sections
-            .iter()
-            .filter(|section| section.line < block.line && section.level == 2)
-            .count()
-            == 0
+        && !reading.document.sections.iter().any(|section| section.line < block.line && section.level == 2)
+        && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
         && words::topic(&text) == words::Topic::Other;
     fits.then_some(text)
 }
 
+/// Whether a section with words of its own, below the title, comes before a block.
+fn follows_told_section(reading: &Reading, index: usize) -> bool {
+    reading.document.blocks[..index].iter().any(|block| {
+        reading.document.sections[block.section].level > 1 && !matches!(block.kind, Kind::Heading(_))
+    })
+}
+
+/// What the title says beside the name.
+fn title(reading: &Reading) -> Option<String> {
+    let section = reading.document.sections.iter().find(|section| section.level == 1)?;
+    said_of_name(reading, &joined(&section.title))
+}
+
 /// "Lantern - a server for lamps": what a heading says of the name it begins with.
 fn said_of_name(reading: &Reading, text: &str) -> Option<String> {
-    let (name, said) = [" - ", " – ", " — ", ": "].iter().find_map(|mark| text.split_once(mark))?;
+    let marks = [" - ", " – ", " — ", ": "];
+    let (at, mark) = marks.iter().filter_map(|mark| Some((text.find(mark)?, mark))).min()?;
+    let (name, said) = (&text[..at], &text[at + mark.len()..]);
     let said = said.trim();
     let fits = reading.identity.owns(name)
         && name.split_whitespace().count() < 4

@@ -122,6 +122,21 @@ pub static NOT: WordList = WordList::new(&[
     "default password",
 ]);
 
+/// How sentences begin that tell the reader what to do.
+const INSTRUCTS: [&str; 11] = [
+    "you should ",
+    "you need ",
+    "you must ",
+    "you will need ",
+    "you might also ",
+    "you may also ",
+    "before ",
+    "make sure ",
+    "in order to ",
+    "be sure to ",
+    "don't forget ",
+];
+
 /// How likely a sentence says what the project is; none or less is out of the question.
 pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     let lower = sentence.to_lowercase();
@@ -132,7 +147,8 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     }
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
     let squeezed = squeeze(sentence);
-    let names: Vec<String> = names.map(|name| squeeze(name)).filter(|name| name.len() > 2).collect();
+    let names: Vec<String> =
+        names.map(|name| squeeze(without_role(name))).filter(|name| name.len() > 2).collect();
     let named = names.iter().any(|name| squeezed.contains(name.as_str()));
     // "Lantern is a …" says it in so many words.
     let begins_named = names.iter().any(|name| squeezed.starts_with(name.as_str()));
@@ -167,7 +183,15 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
         0
     };
     score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
-    score += if level <= 1 { 3 } else { 0 };
+    score += if level == 0 || level == 1 && is_title(reading, block.section) { 3 } else { 0 };
+    score -= if INSTRUCTS.iter().any(|start| lower.starts_with(start)) { 5 } else { 0 };
+    score -= if begins_with_another(reading, block, sentence) { 8 } else { 0 };
+    // "You get it at", and an address in a block of its own.
+    score -= if sentence.ends_with(char::is_alphanumeric) && leads_to_code(reading, block, sentence) {
+        8
+    } else {
+        0
+    };
     score += if words::any(
         title,
         &[
@@ -200,7 +224,9 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
         0
     };
     score -= if NOT.is_in(&lower) { 7 } else { 0 };
-    score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
+    // Under which terms it may be had is not what it is.
+    score -= if !IS.is_in(&lower) && words::any(&lower, &["licen", "lizenz", "gpl"]) { 7 } else { 0 };
+    score -= if matches!(block.kind, Kind::Quote) && !is_motto(reading, block) { 4 } else { 0 };
     score -= if sentence.ends_with(":-")
         || sentence.ends_with(':')
         || sentence.ends_with('：')
@@ -210,7 +236,49 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     } else {
         0
     };
+    let is_mail = |word: &str| word.contains('@') && word.contains('.');
     score -= if lower.contains("http://") || lower.contains("https://") { 4 } else { 0 };
+    score -= if lower.split_whitespace().any(is_mail) { 6 } else { 0 };
     score -= if lower.starts_with(['⚠', '!', '*', '[']) { 5 } else { 0 };
     score
+}
+
+/// "lantern" of "lantern-server": what the text calls it where the name also says which part it is.
+fn without_role(name: &str) -> &str {
+    let roles = ["-server", "-client", "-cli", "-app", "-docker", "-web", "-ui"];
+    roles.iter().find_map(|role| name.strip_suffix(role)).filter(|rest| rest.len() > 4).unwrap_or(name)
+}
+
+/// Whether a section is the one of the title: the first of its level.
+fn is_title(reading: &Reading, section: usize) -> bool {
+    reading.document.sections.iter().position(|other| other.level == 1) == Some(section)
+}
+
+/// Whether a sentence begins with a link to another project.
+fn begins_with_another(reading: &Reading, block: &Block, sentence: &str) -> bool {
+    let mut links = block.rich.links().filter(|(words, _)| sentence.starts_with(words) && words.len() > 2);
+    links.next().is_some_and(|(words, url)| {
+        url.contains("://") && !reading.identity.owns_url(url) && !reading.identity.owns(words)
+    })
+}
+
+/// Whether a sentence is the last before a block of code.
+fn leads_to_code(reading: &Reading, block: &Block, sentence: &str) -> bool {
+    let blocks = &reading.document.blocks;
+    let next = blocks.partition_point(|other| other.line <= block.line);
+    block.rich.text.trim_end().ends_with(sentence) && blocks.get(next).is_some_and(Block::is_code)
+}
+
+/// A short quote right below the title, which says what the project is rather than what to mind.
+fn is_motto(reading: &Reading, block: &Block) -> bool {
+    let before = reading.document.blocks.iter().take_while(|other| other.line < block.line);
+    let section = block.section;
+    block.rich.text.len() < 200
+        && (section == 0 || is_title(reading, section))
+        && !before.into_iter().any(|other| matches!(other.kind, Kind::Quote) || is_told(other))
+}
+
+/// A paragraph of words, not only of badges.
+fn is_told(block: &Block) -> bool {
+    matches!(block.kind, Kind::Paragraph) && block.rich.text.split_whitespace().count() > 4
 }
