@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 
+mod described;
 mod facts;
 mod images;
 mod libraries;

@@ -113,6 +113,10 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         let sentence = "it is a program for the screen of one person, nothing that serves from a node";
         return Some((Reason::NotDraftable, sentence.to_owned()));
     }
+    if !usable.is_empty() && personal::is_firmware(description, &usable) {
+        let sentence = "it is a firmware, which is written onto a device: nothing that a node runs";
+        return Some((Reason::NoInstallInformation, sentence.to_owned()));
+    }
     let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));
     if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
         return None;

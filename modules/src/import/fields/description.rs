@@ -4,22 +4,26 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::import::document::{Block, Kind, Section, Style};
+use crate::import::document::{Block, Kind, Style};
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
 use crate::import::words;
 
 pub use super::sentences::{place, sentences};
-use phrases::{IS, NOT, NOTICES, NOUNS};
+use phrases::{IS, NOT, NOTICES};
+use score::score;
 
 mod phrases;
+mod score;
 
 /// How many blocks of the beginning may hold it.
 const HEAD: usize = 120;
 const MAX: usize = 300;
 /// A sentence with no more points than that may be about anything.
 const WEAK: i32 = 6;
+/// With no more than that, what the title says of the name comes first.
+const POOR: i32 = 11;
 
 pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
@@ -54,6 +58,8 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     }
     let tagline = tagline
         .filter(|tagline: &String| best.as_ref().is_none_or(|(_, text, _)| !text.contains(tagline.as_str())));
+    let tagline =
+        tagline.or_else(|| title(reading).filter(|_| best.as_ref().is_none_or(|best| best.0 <= POOR)));
     // Beside a line that says it, a weak sentence adds nothing.
     let best = best.filter(|(score, _, _)| tagline.is_none() || *score > WEAK);
     match (best, tagline) {
@@ -115,20 +121,30 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         && text.split_whitespace().count() > 2
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
-        && reading
-            .document
-            .sections
-            .iter()
-            .filter(|section| section.line < block.line && section.level == 2)
-            .count()
-            == 0
+        && !reading.document.sections.iter().any(|section| section.line < block.line && section.level == 2)
+        && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
         && words::topic(&text) == words::Topic::Other;
     fits.then_some(text)
 }
 
+/// Whether a section with words of its own, below the title, comes before a block.
+fn follows_told_section(reading: &Reading, index: usize) -> bool {
+    reading.document.blocks[..index].iter().any(|block| {
+        reading.document.sections[block.section].level > 1 && !matches!(block.kind, Kind::Heading(_))
+    })
+}
+
+/// What the title says beside the name.
+fn title(reading: &Reading) -> Option<String> {
+    let section = reading.document.sections.iter().find(|section| section.level == 1)?;
+    said_of_name(reading, &joined(&section.title))
+}
+
 /// "Lantern - a server for lamps": what a heading says of the name it begins with.
 fn said_of_name(reading: &Reading, text: &str) -> Option<String> {
-    let (name, said) = [" - ", " – ", " — ", ": "].iter().find_map(|mark| text.split_once(mark))?;
+    let marks = [" - ", " – ", " — ", ": "];
+    let (at, mark) = marks.iter().filter_map(|mark| Some((text.find(mark)?, mark))).min()?;
+    let (name, said) = (&text[..at], &text[at + mark.len()..]);
     let said = said.trim();
     let fits = reading.identity.owns(name)
         && name.split_whitespace().count() < 4
@@ -159,114 +175,6 @@ fn is_candidate(reading: &Reading, block: &Block) -> bool {
         && linked * 3 < text.len() * 2
         && text.matches('|').count() < 3
         && !matches!(topic, words::Topic::Development | words::Topic::Upkeep | words::Topic::Elsewhere)
-}
-
-fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
-    let lower = sentence.to_lowercase();
-    let count = sentence.chars().count();
-    let is_wide = sentence.chars().any(|c| c as u32 > 0x2e80);
-    if count < if is_wide { 8 } else { 18 } {
-        return 0;
-    }
-    let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
-    let squeezed = squeeze(sentence);
-    let names: Vec<String> = names.map(|name| squeeze(name)).filter(|name| name.len() > 2).collect();
-    let named = names.iter().any(|name| squeezed.contains(name.as_str()));
-    // "Lantern is a …" says it in so many words.
-    let begins_named = names.iter().any(|name| squeezed.starts_with(name.as_str()));
-    let opens = IS.is_in(&lower) && begins_named;
-    // What goes on in small letters tells more of what was said before.
-    let goes_on = sentence.starts_with(|c: char| c.is_ascii_lowercase()) && !begins_named;
-    // Of several headings of the highest level, one is the title.
-    let section = reading.section(block);
-    let level = match section.level {
-        1 if !is_title(reading, section) => 2,
-        level => level,
-    };
-    let title = reading.section(block).lower.as_str();
-    let mut score = 8;
-    score += if named { 4 } else { 0 } + if opens { 2 } else { 0 };
-    score -= if sentence.ends_with('!') && !IS.is_in(&lower) && !begins_named { 5 } else { 0 };
-    score -= if sentence.ends_with(['?', '？']) { 5 } else { 0 };
-    score -= if goes_on { 3 } else { 0 };
-    score -= if lower.starts_with("this repository ")
-        || lower.starts_with("this repo ")
-        || lower.starts_with("update ")
-    {
-        6
-    } else {
-        0
-    };
-    // How to set it up is no place to say what it is.
-    score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
-    let is_about_settings =
-        words::any(title, &["configur", "environment", "option", "parameter", "配置", "設定"]);
-    score -= if level > 1 && is_about_settings { 6 } else { 0 };
-    let begins = ["a ", "an ", "the "].iter().any(|article| lower.starts_with(article));
-    score += if IS.is_in(&lower) || begins { 4 } else { 0 };
-    score -= if words::any(
-        &lower,
-        &["similar to", "while ", "based on", "if you", "recommend", "for quick", "however"],
-    ) {
-        4
-    } else {
-        0
-    };
-    score += i32::try_from(NOUNS.iter().filter(|noun| lower.contains(*noun)).count().min(3)).unwrap_or(0);
-    score += if level <= 1 { 3 } else { 0 };
-    score += if words::any(
-        title,
-        &[
-            "what is",
-            "about",
-            "introduction",
-            "overview",
-            "简介",
-            "介绍",
-            "什么",
-            "概要",
-            "what it does",
-            "关于",
-            "はじめに",
-            "wofür",
-            "was ist",
-            "über ",
-            "à propos",
-            "présentation",
-            "qué es",
-            "o que é",
-            "sobre",
-            "что это",
-            "описание",
-            "소개",
-        ],
-    ) {
-        3
-    } else {
-        0
-    };
-    score -= if NOT.is_in(&lower) { 7 } else { 0 };
-    score -= if matches!(block.kind, Kind::Quote) { 4 } else { 0 };
-    score -= if sentence.ends_with(":-")
-        || sentence.ends_with(':')
-        || sentence.ends_with('：')
-        || sentence.ends_with('?')
-    {
-        8
-    } else {
-        0
-    };
-    // In brackets, an address is of what was named before it.
-    let addresses = lower.matches("http").count() - lower.matches("(http").count();
-    score -= if addresses > 0 && lower.contains("://") { 4 } else { 0 };
-    score -= if lower.starts_with(['⚠', '!', '*', '[', '-']) { 5 } else { 0 };
-    score
-}
-
-/// Whether a section's heading is the first of all, or has the project's name.
-fn is_title(reading: &Reading, section: &Section) -> bool {
-    let first = reading.document.sections.iter().find(|section| section.level > 0);
-    first.is_some_and(|first| first.line == section.line) || reading.identity.owns(&section.title)
 }
 
 fn joined(text: &str) -> String {

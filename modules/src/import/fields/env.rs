@@ -62,6 +62,9 @@ pub fn is_settable(name: &str) -> bool {
             | "LANG"
             | "LC_ALL"
             | "DISPLAY"
+            | "BASH_ENV"
+            | "PIP_INDEX_URL"
+            | "GOROOT"
             | "GOPATH"
             | "GOBIN"
             | "CGO_ENABLED"
@@ -146,6 +149,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         }
     }
     env_usage::before_start(reading, &mut variables);
+    env_usage::fallbacks(reading, &mut variables);
     without_file_variants(&mut variables.found);
     without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);

@@ -34,7 +34,8 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         }
         return;
     }
-    if !(is_env || in_context(reading, index, block) || is_like_known(&listing, text, variables)) {
+    let is_listed = is_env || in_context(reading, index, block) || is_like_known(&listing, text, variables);
+    if !is_listed && !is_told(reading, index, &listing, text) {
         return;
     }
     // "Defaults" above a listing: its values are they.
@@ -52,6 +53,21 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         };
         variables.add(fact, reading.origin(line), Confidence::Read);
     }
+}
+
+/// Whether the words right before a block of exports say to set them: "You'll need to set your credentials:".
+fn is_told(reading: &Reading, index: usize, listing: &[Listed], text: &str) -> bool {
+    let before = index.checked_sub(1).map(|before| reading.block(before)).filter(|before| !before.is_code());
+    let Some(before) = before.filter(|before| before.rich.text.len() < 400) else { return false };
+    let lines = || {
+        text.lines().map(|line| line.trim_start_matches([' ', '$']).trim()).filter(|line| !line.is_empty())
+    };
+    // Paths are those of the tools around.
+    let is_own = |name: &str| name.contains('_') && !name.ends_with("_HOME") && !name.ends_with("_PATH");
+    words::any(before.rich.lower(), &["set ", "export ", "provide ", "credential", "api key", "api token"])
+        && lines().all(|line| line.starts_with("export "))
+        && lines().count() == listing.len()
+        && listing.iter().all(|(_, name, ..)| is_own(name))
 }
 
 /// Whether a listing only exports names that begin like variables that are known: `LAMP_…`.

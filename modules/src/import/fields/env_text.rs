@@ -244,7 +244,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
             add(name, at, if default { default_in(&marked) } else { None });
         }
     }
-    for found in UPPER.find_iter(text) {
+    for found in UPPER.find_iter(text).filter(|found| super::env::is_settable(found.as_str())) {
         if words::ENVIRONMENT.is_in(&near(text, found.start(), found.end()))
             && !found.as_str().contains("EXAMPLE")
             && super::env::is_settable(found.as_str())

@@ -118,6 +118,32 @@ pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables
     }
 }
 
+/// `process.env.NAME || 80`, `os.getenv("NAME", "80")`: what code falls back to, of a variable known from elsewhere.
+static FALLBACK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"process\.env\.([A-Z][A-Z0-9_]+)\s*(?:\|\||\?\?)\s*["'`]?([\w./:-]+)|os\.(?:environ\.get|getenv)\(\s*["']([A-Z][A-Z0-9_]+)["']\s*,\s*["']?([\w./:-]+)"#,
+    )
+});
+
+pub fn fallbacks(reading: &Reading, variables: &mut Variables) {
+    let is_code = |block: &&Block| block.is_code() && block.rich.text.contains("env");
+    for block in reading.document.blocks.iter().filter(is_code) {
+        for found in FALLBACK.captures_iter(&block.rich.text).take(200) {
+            let name = found.get(1).or_else(|| found.get(3));
+            let fallback = found.get(2).or_else(|| found.get(4));
+            let (Some(name), Some(fallback)) = (name, fallback) else { continue };
+            if variables.knows(name.as_str()) {
+                let fact = EnvFact {
+                    name: name.as_str().to_owned(),
+                    default: value(fallback.as_str()),
+                    ..EnvFact::default()
+                };
+                variables.add(fact, reading.origin(block.line_at(name.start())), Confidence::Inferred);
+            }
+        }
+    }
+}
+
 /// "`USER` and `PASSWORD` - …": what stands beside the first name of an item, told in the same words.
 pub fn named_together(rich: &Rich, first: &EnvFact) -> Vec<EnvFact> {
     let mut end = None;
@@ -144,12 +170,17 @@ static TOLD: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static FALLS_BACK: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^[\s,]*(?:and )?falls ?back to (?:the |port )?([\w:/-]+(?:\.[\w:/-]+)*)"));
+
 pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     let told = text.contains("environment").then(|| TOLD.captures_iter(text).take(200));
     for found in told.into_iter().flatten() {
         let Some(name) = found.get(1).or_else(|| found.get(2)) else { continue };
-        let fact = EnvFact { name: name.as_str().to_owned(), ..EnvFact::default() };
+        // "… and falls back to 0.0.0.0)".
+        let default = FALLS_BACK.captures(&text[name.end()..]).and_then(|found| value(&found[1]));
+        let fact = EnvFact { name: name.as_str().to_owned(), default, ..EnvFact::default() };
         variables.add(fact, reading.origin(block.line_at(name.start())), Confidence::Read);
     }
     let lines: Vec<&str> = block.rich.text.lines().take(5000).collect();

@@ -27,7 +27,7 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static LISTEN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?i)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})|--(?:[a-z]+-)?port[= ](\d{2,5})\b|\bport\b[^\n]{0,60}[\[(]default:? ?"?(\d{2,5})"#,
+        r#"(?im)(?:listen|bind|addr|port)[a-z_-]*\W{1,12}(?:0\.0\.0\.0|127\.0\.0\.1|localhost|\*)?:(\d{2,5})\b|default:? "?:(\d{2,5})|--(?:[a-z]+-)?port[= ](\d{2,5})\b|\bport\b[^\n]{0,60}[\[(]default:? ?"?(\d{2,5})|^ *-[^\n]{0,60}\blisten[^\n]{0,30}\bport \((\d{2,5})\)"#,
     )
 });
 
@@ -167,12 +167,13 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         && !is_of_web_server(text)
         && let Some(found) = LISTEN.captures(text)
     {
-        let number = (1..5).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
+        let number = (1..6).find_map(|group| found.get(group)).map_or("", |number| number.as_str());
         let at = found.get(0).map_or(0, |whole| whole.start());
         // What the option is by default comes before the address that an example shows.
         let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
         let mut words = text[line..at + found[0].len()].split([' ', ',', '=']);
-        let is_option = found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
+        let is_option = found.get(5).is_some()
+            || found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
         take(best, if is_option { 6 } else { 5 } - penalty, number, || block.line_at(at));
     }
 }

@@ -184,7 +184,7 @@ fn linked(reading: &Reading) -> Option<Route> {
         let offers = OFFERS.is_in(text)
             && !words::any(text, &["source code", "源代码", "changelog", "release notes", "list of releases"])
             // "Use releases, not the main branch" says which, not how.
-            && !(text.contains("branch") && words::any(text, &["instead of", "unstable", "rather than"]));
+            && !(text.contains("branch") && words::any(text, &["instead of", "unstable", "rather than", "stable branch", "default branch"]));
         if offers && (topic == Topic::Install || text.len() > 25) {
             return Some(route(reading, index, block));
         }

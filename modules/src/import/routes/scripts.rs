@@ -1,6 +1,6 @@
 //! Routes that run a script from the net, builds from source, and Kubernetes.
 
-use super::{Method, Route};
+use super::{Method, Route, releases};
 use crate::import::reading::{Placed, Reading};
 use crate::import::shell::Command;
 use crate::import::words::{self, Topic};
@@ -26,6 +26,7 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
         {
             Method::SourceBuild
         }
+        "make" if command.word(1) == "install" && is_configured(reading, placed) => Method::SourceBuild,
         "wget" | "curl" => return download(reading, placed),
         program if has_script(program) || matches!(program, "sh" | "bash") && has_script(command.word(1)) => {
             return fetched(reading, placed);
@@ -42,6 +43,16 @@ fn has_own_package(reading: &Reading, command: &Command) -> bool {
     let files = command.words.iter().filter(|word| word.text.ends_with(".deb") && word.text.contains('/'));
     let mut names = files.filter_map(|word| word.text.rsplit('/').next()?.split(['_', '*', '.']).next());
     names.any(|name| reading.identity.owns(name))
+}
+
+/// `./configure`, `make`, `make install` in a section on installing: how a server without packages is put in place.
+fn is_configured(reading: &Reading, placed: &Placed<Command>) -> bool {
+    let end = reading.commands.partition_point(|other| other.origin.line <= placed.origin.line);
+    let mut before = reading.commands[end.saturating_sub(REACH)..end].iter();
+    placed.topic == Topic::Install
+        && before
+            .any(|other| matches!(other.value.program(), "./configure" | "configure" | "cmake" | "meson"))
+        && releases::serves(reading)
 }
 
 fn has_script(word: &str) -> bool {
@@ -87,7 +98,7 @@ fn download(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
         || url.ends_with(".sh")
         || [".yml", ".yaml", ".env", ".json", ".conf"].iter().any(|end| url.ends_with(end))
         || url.contains("docker-compose");
-    let is_part = words::any(&url.to_lowercase(), &super::releases::PARTS);
+    let is_part = words::any(&url.to_lowercase(), &releases::PARTS);
     // Elsewhere a download shows what the project does, not how it is installed.
     let is_release = is_release && !is_part && (url.contains("/releases/") || placed.topic == Topic::Install);
     let is_program = is_put_in_path(&placed.value) && !words::any(url, &CONFIGURATION);

@@ -87,3 +87,20 @@ fn what_is_only_for_a_cluster_is_so_though_it_calls_itself_a_library() {
     let text = "# The Lantern Library for Clusters\n\nLamps, ready to launch on Kubernetes.\n\n## TL;DR\n\n```sh\nhelm repo add lantern https://charts.lantern.invalid\nhelm install lantern/lamps\n```\n";
     assert_eq!(reason(text), Some(Reason::KubernetesOnly));
 }
+
+#[test]
+fn a_plugin_of_a_build_is_a_library_though_it_is_called_like_what_runs_it() {
+    let text = "# Lantern plugin for Gradle\n\nThis plugin lights lamps in a build.\n\n```groovy\nbuildscript {\n  dependencies {\n    classpath 'org.lantern:lantern-gradle-plugin:0.1'\n  }\n}\n```\n\n\
+                ```\ngradle lantern\n```\n\nThe lamp is at http://localhost:8820.\n\n```groovy\nlantern {\n  wick = 'long'\n}\n```\n";
+    assert_eq!(reason(text), Some(Reason::Library));
+}
+
+#[test]
+fn a_firmware_is_not_deployed_and_what_writes_one_is() {
+    let release = "\n\n## Install\n\nDownload the binary from the [releases](https://github.com/owner/lantern/releases).\n";
+    let of = |words: &str| reason(&format!("# Lantern\n\nLantern is {words}.{release}"));
+    assert_eq!(of("a custom firmware for lamps and switches"), Some(Reason::NoInstallInformation));
+    assert_eq!(of("an open source firmware that lights lamps"), Some(Reason::NoInstallInformation));
+    assert_eq!(of("a server to distribute firmware for lamps"), None);
+    assert_eq!(of("a firmware update server for lamps"), None);
+}

@@ -178,3 +178,57 @@ fn services_for_tests_beside_a_clone_do_not_start_the_project() {
     let course = format!("# Lantern\n\nA workshop about lamp servers.\n\n## Install\n\n{steps}\n");
     assert!(reason(&readme(&course)).is_some());
 }
+
+#[test]
+fn a_server_that_is_built_with_make_install_is_deployable_and_nothing_else_is() {
+    let steps = "```\n./configure\nmake\nmake install\n```\n";
+    let of = |what: &str, title: &str| {
+        reason(&readme(&format!("# Lantern\n\nLantern is {what}.\n\n## {title}\n\nRun\n\n{steps}")))
+    };
+    assert_eq!(of("a small lamp daemon", "Installation"), None);
+    assert!(of("a small lamp daemon", "Building from source").is_some());
+    assert!(of("a lamp library for servers", "Installation").is_some());
+    assert!(of("a set of lamps", "Installation").is_some());
+}
+
+#[test]
+fn the_line_of_an_option_tells_the_port_that_it_listens_on() {
+    let options = "```\nOptions:\n    --port=    Lamp port (5432)\n    --listen=  HTTP server listen port (8088)\n```\n";
+    let ports: Vec<u16> = with(options).facts.ports.iter().map(|found| found.value.port).collect();
+    assert_eq!(ports, [8088]);
+}
+
+#[test]
+fn what_code_falls_back_to_is_the_default_of_a_known_variable() {
+    let told = "The port is in the environment variable `LAMP_PORT`, the wick in the environment variable `LAMP_WICK`.\n\n";
+    let code = "```js\nconst port = process.env.LAMP_PORT || 3000;\nconst other = process.env.OTHER_LAMP ?? 'none';\n```\n\n\
+                ```python\nwick = os.getenv(\"LAMP_WICK\", \"long\")\n```\n";
+    let import = with(&format!("{told}{code}"));
+    assert_eq!(default(&import, "LAMP_PORT"), Some("3000"));
+    assert_eq!(default(&import, "LAMP_WICK"), Some("long"));
+    assert_eq!(import.facts.env.len(), 2, "{:?}", import.facts.env);
+}
+
+#[test]
+fn variables_of_the_tools_around_are_none_of_the_project() {
+    let text = "## pip\n\nFor pip set the environment variable PIP_INDEX_URL to it:\n\n```sh\nexport PIP_INDEX_URL=http://localhost:80/\n```\n";
+    assert!(with(text).facts.env.is_empty(), "{:?}", with(text).facts.env);
+}
+
+#[test]
+fn exports_are_variables_where_the_words_before_say_to_set_them() {
+    let exports = "```sh\n$ export LAMP_KEY_ID=AKxxxx\n$ export LAMP_SECRET=xxxx\n```\n";
+    let names =
+        |before: &str, exports: &str| with(&format!("## Try it\n\n{before}\n\n{exports}")).facts.env.len();
+    assert_eq!(names("You'll also need to set your lamp credentials:", exports), 2);
+    assert_eq!(names("This is how others do it:", exports), 0);
+    assert_eq!(names("Set where it is:", "```sh\nexport WICK_HOME=/opt/wick\n```\n"), 0);
+}
+
+#[test]
+fn an_option_may_say_what_it_falls_back_to() {
+    let import = with(
+        "```\nOptions:\n  --port, The port (defaults to the environment\n  variable LAMP_PORT and fallsback to port 8088).\n```\n",
+    );
+    assert_eq!(default(&import, "LAMP_PORT"), Some("8088"));
+}

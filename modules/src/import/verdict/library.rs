@@ -47,7 +47,7 @@ static OF_OTHERS: LazyLock<Regex> = LazyLock::new(|| {
 /// How manifests name what they need.
 static MANIFEST: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r#"(?m)^\s*\[(?:[\w.'()"=-]+\.)?(?:dev-|build-|workspace\.)?dependencies(?:\.[\w-]+)?\]|<dependency>|<groupId>|\b(?:implementation|compile|api|testImplementation|kapt)\b\s*[("' ]+[\w.-]+:[\w.-]+|^\s*gem ['"]|\{:\w+, "~>|PackageReference Include|^\s*[\w-]+\s*=\s*(?:"\d+(?:\.\d+)*"|\{ ?version ?=)|find_package\(|FetchContent_Declare|"(?:dev)?[dD]ependencies"\s*:|libraryDependencies|\.package\(url:"#,
+        r#"(?m)^\s*\[(?:[\w.'()"=-]+\.)?(?:dev-|build-|workspace\.)?dependencies(?:\.[\w-]+)?\]|<dependency>|<groupId>|\b(?:implementation|compile|api|testImplementation|kapt|classpath)\b\s*[("' ]+[\w.-]+:[\w.-]+|^\s*gem ['"]|\{:\w+, "~>|PackageReference Include|^\s*[\w-]+\s*=\s*(?:"\d+(?:\.\d+)*"|\{ ?version ?=)|find_package\(|FetchContent_Declare|"(?:dev)?[dD]ependencies"\s*:|libraryDependencies|\.package\(url:"#,
     )
 });
 /// Commands that add to a program under work.
@@ -281,12 +281,18 @@ fn is_run(reading: &Reading, placed: &Placed<Command>) -> bool {
         program.len() > 1 && program.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     let has_option = command.words.iter().any(|word| word.text.starts_with('-'));
     let is_sentence = command.words.len() > 6 && !has_option;
-    let is_code =
-        command.has("=") || command.words.iter().any(|word| word.text.contains('(') && !word.is_computed);
+    let is_code = command.has("=")
+        || command.has("{")
+        || command.words.iter().any(|word| word.text.contains('(') && !word.is_computed);
     !placed.is_inline
         && is_plain
         && !is_sentence
         && !is_code
         && placed.topic != Topic::Development
+        && !BUILDERS.contains(&program)
         && reading.identity.owns(program)
 }
+
+/// Programs that build others: a plugin for one is not that one, though its name is in the plugin's.
+const BUILDERS: [&str; 12] =
+    ["gradle", "mvn", "maven", "cargo", "npm", "yarn", "pnpm", "make", "cmake", "bazel", "webpack", "rollup"];

@@ -1,4 +1,5 @@
-//! Whether a project is a program for the screen of one person, a desktop or a telephone, and nothing that serves.
+//! Whether a project is a program for the screen of one person, a desktop or a telephone, or for a device of its own,
+//! and nothing that serves.
 
 use std::sync::LazyLock;
 
@@ -25,6 +26,12 @@ static OF_TELEPHONE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:android|ios|iphone) (?:[\w-]+ ){0,2}(?:app(?:lication)?|client|player|launcher|keyboard|game)\b|\b(?:app(?:lication)?|client|player|launcher|keyboard|reader|game)\b[^.]{0,20}? for (?:the )?(?:android|ios|iphone)\b",
     )
 });
+/// "a custom firmware for switches": what is written onto a device.
+static OF_DEVICE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:\bis|^)(?: an?| the)?(?P<kind>(?: ?[\w./-]+){0,5}) ?\bfirmware (?:for|that|which|based|running)\b",
+    )
+});
 /// What has a side for others to reach, whatever else it is.
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -46,4 +53,16 @@ pub fn is_personal(reading: &Reading, description: &str, routes: &[&Route]) -> b
         && !head.iter().any(|sentence| SERVES.is_match(sentence))
         && routes.iter().all(is_plain)
         && ports::find(reading).is_empty()
+}
+
+/// Whether the project is a firmware: nothing that a node runs, whatever its releases offer.
+pub fn is_firmware(description: &str, routes: &[&Route]) -> bool {
+    let is_other =
+        |word: &str| matches!(word, "to" | "of" | "with" | "server" | "tool" | "updates" | "update");
+    let says = description::sentences(description).into_iter().any(|sentence| {
+        OF_DEVICE
+            .captures(sentence)
+            .is_some_and(|found| !found["kind"].split_whitespace().any(|word| is_other(&word.to_lowercase())))
+    });
+    says && routes.iter().all(|route| route.container.is_none())
 }

@@ -136,3 +136,18 @@ pub const NOTICES: [&str; 12] = [
     "公告",
     "お知らせ",
 ];
+
+/// How sentences begin that tell the reader what to do.
+pub const INSTRUCTS: [&str; 11] = [
+    "you should ",
+    "you need ",
+    "you must ",
+    "you will need ",
+    "you might also ",
+    "you may also ",
+    "before ",
+    "make sure ",
+    "in order to ",
+    "be sure to ",
+    "don't forget ",
+];
