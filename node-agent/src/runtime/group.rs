@@ -22,6 +22,7 @@ use crate::runtime::body::End;
 use crate::runtime::engine::{Engine, EngineError, Engines, Kind};
 use crate::runtime::images::ImageBook;
 
+mod after;
 pub mod body;
 pub mod check;
 mod output;

@@ -95,6 +95,7 @@ impl Scene {
             uses_image_health: !service.no_healthcheck,
             shares_network_of: service.network_mode.strip_prefix("service:").map(str::to_owned),
             networks: networks::joined(owner, group, service),
+            serves: !service.ports.is_empty() || service.health.is_some(),
             volume_root: self.volume_root.clone(),
             volumes: mounting.volumes.into_iter().collect(),
             subfolders: mounting.subfolders,

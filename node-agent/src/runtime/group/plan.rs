@@ -71,6 +71,7 @@ pub struct NetworkPlan {
 /// One container.
 pub struct ServicePlan {
     pub name: String,
+#[derive(Default)]
     pub image: String,
     pub archive: Option<PathBuf>,
     pub login: String,
@@ -81,6 +82,8 @@ pub struct ServicePlan {
     pub has_terminal: bool,
     pub stop_timeout: Duration,
     pub health: Option<Health>,
+    /// Something is to reach it as long as it runs: it publishes a port, or has a check.
+    pub serves: bool,
     pub uses_image_health: bool,
     /// The service whose network it shares.
     pub shares_network_of: Option<String>,
