@@ -120,7 +120,7 @@ impl Supervisor {
         let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.unit(&candidate.spec).ok());
         let plan = plan.flatten().filter(|plan| plan.name == name);
         let plan = plan.unwrap_or_else(|| UnitPlan::unknown(name, &self.records, &log));
-        Body::Unit(Box::new(Unit::start(plan)), record)
+        Body::Unit(Box::new(Unit::adopt(plan)), record)
     }
 
     fn setting(&self, kind: Kind) -> Setting {
