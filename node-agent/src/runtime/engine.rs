@@ -15,7 +15,7 @@ mod probe;
 #[cfg(test)]
 pub mod stub;
 
-pub use containers::Stream;
+pub use containers::{Stream, text};
 pub use probe::Engines;
 
 use http::{Body, Request, Response};
