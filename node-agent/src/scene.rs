@@ -45,6 +45,12 @@ pub enum SceneError {
     UnknownUser(String),
     #[error("volume {name}: {path:?} leaves the volume folder")]
     Volume { name: String, path: String },
+    #[error(
+        "service {service} mounts {} of a volume that service {other} may write to, and could be led out of it by a link; \
+         mount it read-only in {other}, mount all of it in {service}, or make a volume of its own of that part",
+        path.display()
+    )]
+    Part { service: String, path: PathBuf, other: String },
     #[error("template {} is not UTF-8", .0.display())]
     NotText(PathBuf),
     #[error("no runtime that this agent knows")]

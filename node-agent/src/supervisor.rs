@@ -23,12 +23,14 @@ use crate::ledger::Memory;
 use crate::log;
 use crate::logs;
 use crate::runtime::body::{Body, End};
+use crate::runtime::group::Fate;
 use crate::runtime::process::Place;
 use crate::scene::Scene;
 use crate::supervisor::beside::{Beside, Stand};
 
 mod beside;
 mod housekeeping;
+mod kept;
 mod prepare;
 mod show;
 mod start;
@@ -171,6 +173,7 @@ impl Supervisor {
     async fn is_finished(&mut self) -> bool {
         self.preparing = None;
         self.end_beside().await;
+        self.stop(None).await;
         self.agent.family(&self.id, self.lane).end(&[]).await;
         self.agent.finish(&self.id)
     }
@@ -221,17 +224,23 @@ impl Supervisor {
         self.crashes = 0;
     }
 
-    /// Ends the process with everything it started.
+    /// Ends the process with everything it started, and removes containers, also those that were kept.
     async fn stop(&mut self, grace: Option<Duration>) {
-        let Some(running) = self.running.take() else { return };
+        match self.running.take() {
+            Some(running) => self.end(running, grace, Fate::Removed).await,
+            None => self.remove_kept(grace).await,
+        }
+        self.agent.use_release(&self.id, self.lane, None);
+    }
+
+    async fn end(&mut self, running: Running, grace: Option<Duration>, fate: Fate) {
         self.say(&format!("stopping {}", running.body.describe()));
         let family = self.agent.family(&self.id, self.lane);
         let place = Place { records: &self.records, family: &family };
         drop(running.probing);
-        if !running.body.stop(grace, place, &running.kin).await {
+        if !running.body.stop(grace, fate, place, &running.kin).await {
             tracing::error!(instance = %self.id, "some of it cannot be ended");
         }
-        self.agent.use_release(&self.id, self.lane, None);
     }
 
     async fn handle(&mut self, event: wait::Event, goal: &Goal) {

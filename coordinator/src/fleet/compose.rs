@@ -157,7 +157,7 @@ impl Carrier<'_> {
             memory_bytes: service.resources.memory.unwrap_or(0),
             cpus: service.resources.cpus.unwrap_or(0.0),
             pids: service.resources.pids.unwrap_or(0),
-            restart: restart(service.restart).into(),
+            restart: restart(service.restart, self.is_one_shot(service)).into(),
             platform: service.platform.clone().unwrap_or_default(),
             labels: service.labels.clone(),
             ulimits: service
@@ -277,10 +277,12 @@ fn depends_on(dependency: &compose::model::Dependency) -> v1::DependsOn {
     }
 }
 
-/// A service that fails is started again whatever the file says: that is what it is deployed for.
-fn restart(restart: Restart) -> RestartPolicy {
+/// A service that fails is started again whatever the file says: that is what it is deployed for. Where others wait for
+/// its end, a failure is one, unless the file says that it is to be tried again.
+fn restart(restart: Restart, is_one_shot: bool) -> RestartPolicy {
     match restart {
         Restart::Always | Restart::UnlessStopped => RestartPolicy::Always,
+        Restart::No if is_one_shot => RestartPolicy::Never,
         Restart::No | Restart::OnFailure { .. } => RestartPolicy::OnFailure,
     }
 }
@@ -298,4 +300,22 @@ fn health(check: &Healthcheck) -> Option<v1::Health> {
         retries: check.retries.unwrap_or(0),
         start_period_ms: check.start_period.map_or(0, millis),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_others_wait_for_is_final_unless_the_file_says_otherwise() {
+        let on_failure = Restart::OnFailure { most: None };
+        for (given, is_one_shot, expected) in [
+            (Restart::No, false, RestartPolicy::OnFailure),
+            (Restart::No, true, RestartPolicy::Never),
+            (on_failure, true, RestartPolicy::OnFailure),
+            (Restart::Always, true, RestartPolicy::Always),
+        ] {
+            assert_eq!(restart(given, is_one_shot), expected, "{given:?} {is_one_shot}");
+        }
+    }
 }

@@ -150,4 +150,9 @@ fn what_a_group_uses_is_what_all_its_services_use() {
         let deployment = status(cli, "pair");
         instances(&deployment)[0]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 60 << 20)
     });
+
+    // Of this one nothing runs, however well it ended.
+    desk.write("/root/pair/compose.yaml", "services: {once: {image: 'box:1', command: ['true']}}\n").unwrap();
+    desk.write("/root/pair/MODULE.yaml", &module.replace("1.0.0", "1.1.0")).unwrap();
+    cli.run("deploy ./pair").exits(1).says("exited with code 0, and nothing of it runs any more");
 }

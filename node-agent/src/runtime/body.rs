@@ -7,8 +7,8 @@ use crate::clock;
 use crate::content::Content;
 use crate::health::{InContainers, Inner, Probe};
 use crate::runtime::engine::Engines;
-use crate::runtime::group::Group;
 use crate::runtime::group::state;
+use crate::runtime::group::{Fate, Group};
 use crate::runtime::process::{Place, Process};
 use crate::runtime::procfs;
 use crate::runtime::record::{self, Record};
@@ -114,13 +114,23 @@ impl Body {
     }
 
     /// Ends it with everything it started, for no longer than `grace` or what the module asks for. False when
-    /// something is left.
-    pub async fn stop(self, grace: Option<Duration>, place: Place<'_>, kin: &[(i32, u64)]) -> bool {
+    /// something is left. Containers that are kept, or could not be ended, stay on record.
+    pub async fn stop(
+        self,
+        grace: Option<Duration>,
+        fate: Fate,
+        place: Place<'_>,
+        kin: &[(i32, u64)],
+    ) -> bool {
         match self {
             Body::Process(process) => process.stop(grace, place, kin).await,
-            Body::Containers(group, _) => {
-                let is_clean = group.stop(grace).await;
-                record::clear(place.records);
+            Body::Containers(group, record) => {
+                let is_clean = group.stop(grace, fate).await;
+                match (fate, is_clean) {
+                    (Fate::Kept, _) => {}
+                    (Fate::Removed, true) => record::clear(place.records),
+                    (Fate::Removed, false) => record::mark_left(place.records, &record),
+                }
                 is_clean
             }
             Body::Unit(unit, _) => {

@@ -12,8 +12,10 @@ mod containers;
 pub mod http;
 pub mod images;
 mod probe;
+#[cfg(test)]
+pub mod stub;
 
-pub use containers::Stream;
+pub use containers::{Stream, text};
 pub use probe::Engines;
 
 use http::{Body, Request, Response};
@@ -72,8 +74,8 @@ impl EngineError {
     pub fn passes(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Slow { .. } => true,
-            // A port or a name that the former container is about to leave.
-            Self::Refused { status: 500, message, .. } => message.contains("is already allocated"),
+            // A port, an address or a name that a former container is about to leave.
+            Self::Refused { status: 409 | 500, message, .. } => is_taken(message),
             Self::Refused { .. } | Self::Image(_) | Self::Archive { .. } => false,
         }
     }
@@ -173,6 +175,14 @@ impl Engine {
     }
 }
 
+/// Whether a refusal says that somebody has what is asked for. Each engine, and each part of it, has its own words.
+fn is_taken(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["is already allocated", "address already in use", "is already in use"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 /// Docker says `message`, Podman `cause` as well.
 fn message(body: &[u8]) -> String {
     let json: Option<Value> = serde_json::from_slice(body).ok();
@@ -193,4 +203,27 @@ pub(crate) fn escape(text: &str) -> String {
         }
         escaped
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_former_container_is_about_to_leave_is_waited_for_and_nothing_else() {
+        for (status, message, passes) in [
+            (500, "Bind for 0.0.0.0:80 failed: port is already allocated", true),
+            (409, "Conflict. The container name \"/web\" is already in use by container \"1f\".", true),
+            (500, "creating container storage: the container name \"web\" is already in use by 1f", true),
+            (500, "driver failed: listen tcp4 0.0.0.0:80: bind: address already in use", true),
+            (500, "cannot listen on the TCP port: listen tcp4 :80: bind: Address already in use", true),
+            (409, "You cannot remove a running container", false),
+            (404, "No such image: web:1", false),
+            (500, "no space left on device", false),
+            (400, "invalid reference: is already in use", false),
+        ] {
+            let error = EngineError::Refused { kind: Kind::Docker, status, message: message.to_owned() };
+            assert_eq!(error.passes(), passes, "{status} {message}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! starts its container once what it depends on is up, copies its output, checks its health and starts it again.
 //!
 //! The engine starts nothing by itself, so that the agent is the one who decides. Containers outlive the agent and
-//! are found again by their labels; one that has the right content is taken over, any other is removed.
+//! are found again by their labels; one that has the right content is taken over or started again, any other is removed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +22,10 @@ use crate::runtime::body::End;
 use crate::runtime::engine::{Engine, EngineError, Engines, Kind};
 use crate::runtime::images::ImageBook;
 
+mod after;
 pub mod body;
 pub mod check;
+mod found;
 mod output;
 pub mod plan;
 mod service;
@@ -93,6 +95,14 @@ pub struct Group {
     states: watch::Receiver<States>,
     end: watch::Receiver<Option<End>>,
     tasks: JoinSet<()>,
+}
+
+/// What becomes of containers that are ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// They stay, with all that they wrote, to be started again.
+    Kept,
+    Removed,
 }
 
 /// What a group is started with.
@@ -180,9 +190,9 @@ impl Group {
         }
     }
 
-    /// Ends and removes all containers, the last one first; for no longer than `grace` each, or what each is
-    /// given. False when the engine is away or refuses: what is left is swept once it is back.
-    pub async fn stop(mut self, grace: Option<Duration>) -> bool {
+    /// Ends all containers, the last one first; for no longer than `grace` each, or what each is given. False when
+    /// the engine is away or refuses.
+    pub async fn stop(mut self, grace: Option<Duration>, fate: Fate) -> bool {
         fault::point("stop.before");
         if let Some(shared) = &self.shared {
             shared.is_stopping.store(true, Ordering::Relaxed);
@@ -191,7 +201,7 @@ impl Group {
         loop {
             let away = until.saturating_duration_since(clock::now());
             let Ok(engine) = timeout(away, self.engines.wait(Some(self.kind))).await else { break };
-            match self.clear(&engine, grace).await {
+            match self.end(&engine, grace, fate).await {
                 Ok(()) => {
                     fault::point("stop.after");
                     return true;
@@ -209,7 +219,7 @@ impl Group {
         false
     }
 
-    async fn clear(&mut self, engine: &Engine, grace: Option<Duration>) -> Result<(), EngineError> {
+    async fn end(&mut self, engine: &Engine, grace: Option<Duration>, fate: Fate) -> Result<(), EngineError> {
         let containers = engine.list(&self.owner.filters()).await?;
         let services: Vec<(String, Duration)> = match &self.shared {
             Some(shared) => shared.plan.services.iter().map(|s| (s.name.clone(), s.stop_timeout)).collect(),
@@ -229,6 +239,10 @@ impl Group {
             engine.stop(id, grace.map_or(asked, |grace| grace.min(asked))).await?;
         }
         self.finish_copies().await;
+        match fate {
+            Fate::Kept => return Ok(()),
+            Fate::Removed => {}
+        }
         for (_, id) in &found {
             engine.remove(id).await?;
         }

@@ -11,6 +11,7 @@ use prost::Message;
 use proto::v1::Release;
 
 use crate::content::{Content, sha256};
+use crate::runtime::engine::Kind;
 
 pub mod former;
 
@@ -41,6 +42,21 @@ pub struct Record {
 impl Record {
     pub fn known_content(&self) -> Option<Content> {
         Content::from_bytes(&self.content)
+    }
+
+    /// Of what could not be ended as it should: nothing is to run any more, and something may.
+    #[must_use]
+    pub fn left(&self) -> Self {
+        Self { content: Vec::new(), ..self.clone() }
+    }
+
+    pub fn is_left(&self) -> bool {
+        !self.engine.is_empty() && self.content.is_empty()
+    }
+
+    /// Whether what an engine has of the instance is there by right.
+    pub fn is_in(&self, kind: Kind) -> bool {
+        Kind::parse(&self.engine) == Some(kind) && !self.is_left()
     }
 }
 
@@ -76,8 +92,37 @@ pub fn clear(records: &Path) {
     let _ = overwrite(records, &[0; SIZE]);
 }
 
+/// Says that something may still run that is not to. One that cannot be written is a record of what ran.
+pub fn mark_left(records: &Path, record: &Record) {
+    let _ = write(records, &record.left());
+}
+
 fn overwrite(records: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = records.join(FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.write_all_at(bytes, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_in_an_engine_is_on_record_but_has_no_right_to_be_there() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let runs = Record { engine: "Docker".into(), content: vec![1; 32], ..Record::default() };
+        write(dir.path(), &runs.left()).expect("written");
+        let left = read(dir.path()).expect("on record");
+        assert!(left.is_left() && left.engine == "Docker" && left.known_content().is_none());
+        let process = Record { content: vec![1; 32], ..Record::default() };
+        for (record, kind, expected) in [
+            (&runs, Kind::Docker, true),
+            (&runs, Kind::Podman, false),
+            (&left, Kind::Docker, false),
+            (&process, Kind::Docker, false),
+        ] {
+            assert_eq!(record.is_in(kind), expected, "{record:?} {kind}");
+        }
+        assert!(!runs.is_left() && !process.is_left());
+    }
 }

@@ -11,16 +11,15 @@ use tokio::time::{sleep, timeout};
 
 use crate::disk::{self, Durability};
 use crate::log;
-use crate::logs;
 use crate::runtime::body::End;
-use crate::runtime::once;
 use crate::runtime::procfs;
-use crate::runtime::reaper::Exit;
-use crate::runtime::spawn::Launch;
+
+mod systemctl;
+
+use systemctl::{known, state, systemctl};
 
 const ETC: &str = "/etc/systemd/system";
 const RUN: &str = "/run/systemd/system";
-const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
 /// For what systemd itself does.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A unit may take its time to start; the release's deadline ends it earlier.
@@ -60,6 +59,8 @@ pub enum UnitError {
     Disk(#[from] disk::DiskError),
     #[error("systemctl {action}: {why}")]
     Refused { action: String, why: String },
+    #[error("systemctl {action}: {why}")]
+    Unknown { action: String, why: String },
     #[error("{0} does not end")]
     Runs(String),
 }
@@ -121,11 +122,20 @@ impl UnitPlan {
 impl Unit {
     /// Starts it, unless it runs already.
     pub fn start(plan: UnitPlan) -> Self {
+        Self::driven(plan, First::Starts)
+    }
+
+    /// Goes on with one that an earlier agent started.
+    pub fn adopt(plan: UnitPlan) -> Self {
+        Self::driven(plan, First::Runs)
+    }
+
+    fn driven(plan: UnitPlan, first: First) -> Self {
         let (pid, pid_seen) = watch::channel(0);
         let (end, end_seen) = watch::channel(None);
         let driver = plan.clone();
         let task = tokio::spawn(async move {
-            let ended = match drive(&driver, &pid).await {
+            let ended = match drive(&driver, first, &pid).await {
                 Ok(end) => end,
                 Err(error) => End { how: format!("could not be started: {error}"), is_final: true },
             };
@@ -164,9 +174,22 @@ impl Unit {
     }
 }
 
-async fn drive(plan: &UnitPlan, pid: &watch::Sender<i32>) -> Result<End, UnitError> {
+/// What is to be expected of a unit at first.
+#[derive(Debug, Clone, Copy)]
+enum First {
+    Starts,
+    Runs,
+}
+
+async fn drive(plan: &UnitPlan, first: First, pid: &watch::Sender<i32>) -> Result<End, UnitError> {
     let is_known = plan.text.as_ref().is_none_or(|text| !text.is_empty());
-    if is_known && !state(plan).await?.is_active() {
+    let is_active = is_known
+        && match first {
+            First::Starts => state(plan).await?,
+            First::Runs => known(plan).await?,
+        }
+        .is_active();
+    if is_known && !is_active {
         install(plan)?;
         systemctl(plan, &["daemon-reload"], PATIENCE).await?;
         let _ = systemctl(plan, &["reset-failed", &plan.name], PATIENCE).await;
@@ -177,7 +200,7 @@ async fn drive(plan: &UnitPlan, pid: &watch::Sender<i32>) -> Result<End, UnitErr
         }
     }
     loop {
-        let now = state(plan).await?;
+        let now = known(plan).await?;
         if !now.is_active() {
             return Ok(now.end());
         }
@@ -230,116 +253,4 @@ fn install(plan: &UnitPlan) -> Result<(), UnitError> {
 
 fn drop_in(name: &str) -> PathBuf {
     Path::new(RUN).join(format!("{name}.d"))
-}
-
-/// What systemd says of a unit.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct State {
-    load: String,
-    active: String,
-    result: String,
-    pid: i32,
-    code: String,
-    status: String,
-}
-
-impl State {
-    fn is_active(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "reloading" | "activating" | "deactivating")
-    }
-
-    fn end(&self) -> End {
-        let how = match (self.result.as_str(), self.code.as_str(), self.status.as_str()) {
-            _ if self.load != "loaded" => format!("is not known to systemd ({})", self.load),
-            ("oom-kill", ..) => "ran out of memory and was killed".to_owned(),
-            ("timeout", ..) => "did not start in its time".to_owned(),
-            // 1: exited; 2 and 3: killed, with or without a core dump.
-            (_, "2" | "3", signal) => format!("was killed by signal {signal}"),
-            (_, _, code) => format!("exited with code {code}"),
-        };
-        End { how, is_final: self.load != "loaded" }
-    }
-
-    fn read(text: &str) -> Self {
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_default().to_owned()
-        };
-        Self {
-            load: field("LoadState"),
-            active: field("ActiveState"),
-            result: field("Result"),
-            pid: field("MainPID").parse().unwrap_or(0),
-            code: field("ExecMainCode"),
-            status: field("ExecMainStatus"),
-        }
-    }
-}
-
-async fn state(plan: &UnitPlan) -> Result<State, UnitError> {
-    const ASKED: &str = "LoadState,ActiveState,Result,MainPID,ExecMainCode,ExecMainStatus";
-    Ok(State::read(&systemctl(plan, &["show", "-p", ASKED, &plan.name], PATIENCE).await?))
-}
-
-/// Runs systemctl and gives what it wrote.
-async fn systemctl(plan: &UnitPlan, args: &[&str], limit: Duration) -> Result<String, UnitError> {
-    let action = args.join(" ");
-    let refused = |why: String| UnitError::Refused { action: action.clone(), why };
-    let program = SYSTEMCTL.iter().find(|path| Path::new(path).exists());
-    let program = program.ok_or_else(|| refused("there is no systemd on this node".to_owned()))?;
-    let output = plan.dir.join(format!("systemctl-{}.tmp", args[0]));
-    let _ = fs::remove_file(&output);
-    let open = || logs::open(&output).map_err(|error| refused(error.to_string()));
-    let argv = std::iter::once(*program).chain(args.iter().copied()).map(str::to_owned).collect();
-    let launch = Launch {
-        argv,
-        env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-        cwd: plan.dir.clone(),
-        stdout: open()?,
-        stderr: open()?,
-        account: None,
-        limits: Vec::new(),
-        may_gain_privileges: false,
-    };
-    let mut running = once::Running::start(&launch).map_err(|error| refused(error.to_string()))?;
-    let exit =
-        timeout(limit, running.exited()).await.map_err(|_| refused(format!("took longer than {limit:?}")))?;
-    let said = fs::read_to_string(&output).unwrap_or_default();
-    let _ = fs::remove_file(&output);
-    match exit {
-        Exit::Code(0) => Ok(said),
-        exit => Err(refused(if said.trim().is_empty() { exit.to_string() } else { said.trim().to_owned() })),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_a_unit_ended_is_told_from_what_systemd_shows() {
-        let shown = |fields: &str| State::read(&fields.replace(' ', "\n")).end().how;
-        let cases = [
-            (
-                "LoadState=loaded ActiveState=failed Result=exit-code ExecMainCode=1 ExecMainStatus=3",
-                "exited with code 3",
-            ),
-            (
-                "LoadState=loaded ActiveState=failed Result=signal ExecMainCode=2 ExecMainStatus=9",
-                "was killed by signal 9",
-            ),
-            (
-                "LoadState=loaded ActiveState=failed Result=oom-kill ExecMainCode=2",
-                "ran out of memory and was killed",
-            ),
-            (
-                "LoadState=not-found ActiveState=inactive Result=success",
-                "is not known to systemd (not-found)",
-            ),
-        ];
-        for (fields, how) in cases {
-            assert_eq!(shown(fields), how);
-        }
-        assert!(State::read("ActiveState=active\nMainPID=12\n").is_active());
-    }
 }

@@ -16,8 +16,10 @@ use crate::scene::{Scene, SceneError};
 
 mod mounts;
 mod networks;
+mod parts;
 
 use mounts::Mounting;
+use parts::Part;
 
 const STOP: Duration = Duration::from_secs(10);
 
@@ -31,11 +33,13 @@ impl Scene {
             return Ok(None);
         };
         let owner = self.owner();
+        let mut parts = Vec::new();
         let services = group
             .services
             .iter()
-            .map(|service| self.service(&owner, group, service))
+            .map(|service| self.service(&owner, group, service, &mut parts))
             .collect::<Result<_, _>>()?;
+        parts::check(&parts)?;
         Ok(Some(Plan {
             networks: networks::of(&owner, group),
             services,
@@ -54,6 +58,7 @@ impl Scene {
         owner: &Owner,
         group: &ContainerGroup,
         service: &ContainerService,
+        parts: &mut Vec<Part>,
     ) -> Result<ServicePlan, SceneError> {
         let service = &self.with_texts(service)?;
         let what = |part: &str| format!("{} of service {}", part, service.name);
@@ -79,6 +84,7 @@ impl Scene {
         if matches!(service.network_mode.as_str(), "host" | "none") {
             body["HostConfig"]["NetworkMode"] = service.network_mode.as_str().into();
         }
+        parts.append(&mut mounting.parts);
         let stop = Duration::from_millis(service.stop_timeout_ms.into());
         Ok(ServicePlan {
             name: service.name.clone(),
@@ -89,6 +95,7 @@ impl Scene {
             depends_on: service.depends_on.clone(),
             restart: service.restart(),
             is_one_shot: service.one_shot,
+            serves: !service.ports.is_empty() || service.health.is_some(),
             has_terminal: service.tty,
             stop_timeout: if stop.is_zero() { STOP } else { stop },
             health: service.health.clone(),

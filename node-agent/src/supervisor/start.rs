@@ -37,8 +37,8 @@ enum StartError {
     Spawn(#[from] SpawnError),
     #[error("could not remember what is started")]
     Record(#[source] std::io::Error),
-    #[error("neither Docker nor Podman answers")]
-    NoEngine,
+    #[error("{}", no_engine(*.0))]
+    NoEngine(Option<Kind>),
 }
 
 impl Supervisor {
@@ -48,6 +48,7 @@ impl Supervisor {
             self.trial_began = clock::now();
         }
         self.shown.set(Phase::Starting, "starting");
+        self.make_way(&candidate).await;
         match self.try_start(&candidate) {
             Ok(running) => {
                 self.say(&format!("started {}", running.body.describe()));
@@ -120,7 +121,7 @@ impl Supervisor {
         let plan = scene.zip(candidate).and_then(|(scene, candidate)| scene.unit(&candidate.spec).ok());
         let plan = plan.flatten().filter(|plan| plan.name == name);
         let plan = plan.unwrap_or_else(|| UnitPlan::unknown(name, &self.records, &log));
-        Body::Unit(Box::new(Unit::start(plan)), record)
+        Body::Unit(Box::new(Unit::adopt(plan)), record)
     }
 
     fn setting(&self, kind: Kind) -> Setting {
@@ -159,7 +160,8 @@ impl Supervisor {
 
     /// On record before there is any container, so that none is ever forgotten.
     fn start_group(&self, candidate: &Candidate, plan: Plan) -> Result<Body, StartError> {
-        let engine = self.agent.engines.preferred().ok_or(StartError::NoEngine)?;
+        let held = self.engine_on_record();
+        let engine = self.agent.engines.for_start(held).ok_or(StartError::NoEngine(held))?;
         let record = self.record(candidate, engine.kind.to_string());
         record::write(&self.records, &record).map_err(StartError::Record)?;
         Ok(Body::Containers(Box::new(Group::start(plan, self.setting(engine.kind))), record))
@@ -187,7 +189,7 @@ impl Supervisor {
         let passes = match error {
             StartError::Busy(busy) => busy.owner.is_some_and(|pid| self.is_ours(pid)),
             StartError::Scene(error) => error.is_disk_full(),
-            StartError::NoEngine => true,
+            StartError::NoEngine(_) => true,
             StartError::Spawn(_) | StartError::Record(_) => false,
         };
         let (_, trying) = self.ages();
@@ -205,6 +207,16 @@ impl Supervisor {
         let marks = Lane::BOTH.map(|lane| format!("{TOKEN_VARIABLE}={}", self.agent.token(lane)));
         marks.iter().any(|mark| kill::is_marked(pid, &[mark.as_bytes()]))
             || procfs::name(pid).is_some_and(|name| PROXIES.contains(&name.as_str()))
+    }
+}
+
+fn no_engine(held: Option<Kind>) -> String {
+    match held {
+        None => "neither Docker nor Podman answers".to_owned(),
+        Some(kind) => format!(
+            "{kind} does not answer, and has containers of this instance; start it, or, if it is gone for good, remove the \
+             deployment and deploy it again"
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::content::Content;
 use crate::decide::{self, Goal, Verdict};
 use crate::fault;
 use crate::ledger::Failure;
+use crate::runtime::group::Fate;
 use crate::supervisor::{CALM, FAILED_GRACE, Supervisor};
 
 impl Supervisor {
@@ -62,8 +63,7 @@ impl Supervisor {
         };
         self.agent.remember(&self.id.to_string(), move |memory| memory.failed = Some(failure)).await;
         fault::point("fail.after");
-        let is_it = self.running.as_ref().is_some_and(|running| running.body.content() == content);
-        if is_it {
+        if self.is_of(content) {
             self.stop(Some(FAILED_GRACE)).await;
         }
     }
@@ -73,7 +73,10 @@ impl Supervisor {
         self.shown.set(phase, &reason);
         self.publish(goal);
         let (age, _) = self.ages();
-        self.stop(None).await;
+        if let Some(running) = self.running.take() {
+            self.end(running, None, Fate::Kept).await;
+            self.agent.use_release(&self.id, self.lane, None);
+        }
         self.crashes = if age > CALM { 0 } else { self.crashes };
         let pause = decide::backoff(self.crashes, clock::noise());
         self.crashes += 1;

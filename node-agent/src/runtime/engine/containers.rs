@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use super::http::{Body, Request, Response};
 use crate::runtime::group::plan::OPTIONS;
@@ -13,6 +14,8 @@ use super::{Engine, EngineError, PATIENCE, escape};
 
 /// The end of a container that we do not wait for by ourselves.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+/// Between looks at what is about to vanish.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a program wrote, by the stream it wrote to.
 pub struct Stream {
@@ -90,17 +93,32 @@ impl Engine {
         }
     }
 
-    /// Removes a container, ending it if it still runs, with its anonymous volumes.
+    /// Removes a container, ending it if it still runs, with its anonymous volumes. Its name is free afterwards.
     pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         match self.delete(&format!("/containers/{id}?force=1&v=1")).await {
             // Somebody is at it already.
             Err(EngineError::Refused { status: 409, message, .. })
                 if message.contains("already in progress") =>
             {
-                Ok(())
+                self.gone(id).await
             }
             other => other,
         }
+    }
+
+    /// Returns once a container that somebody is removing is no more.
+    async fn gone(&self, id: &str) -> Result<(), EngineError> {
+        let looking = async {
+            loop {
+                match self.inspect(id).await {
+                    Ok(_) => sleep(LOOK).await,
+                    Err(error) if error.is_missing() => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let slow = |_| EngineError::Slow { kind: self.kind, limit: PATIENCE };
+        timeout(PATIENCE, looking).await.map_err(slow)?
     }
 
     /// What it writes, from `since` (seconds, with fraction) on, each line with its time; until it ends.
@@ -112,9 +130,18 @@ impl Engine {
 
     /// Begins a command in a running container: its id, and what it writes.
     pub async fn exec(&self, container: &str, command: &[String]) -> Result<(String, Stream), EngineError> {
+        let id = self.make_exec(container, command).await?;
+        let stream = self.start_exec(&id).await?;
+        Ok((id, stream))
+    }
+
+    async fn make_exec(&self, container: &str, command: &[String]) -> Result<String, EngineError> {
         let body = json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": command });
         let made = self.post(&format!("/containers/{container}/exec"), Some(&body)).await?;
-        let id = text(&made["Id"]);
+        Ok(text(&made["Id"]))
+    }
+
+    async fn start_exec(&self, id: &str) -> Result<Stream, EngineError> {
         let body = json!({ "Detach": false, "Tty": false }).to_string();
         let path = format!("/exec/{id}/start");
         let request = Request {
@@ -123,22 +150,35 @@ impl Engine {
             headers: String::new(),
             body: Body::Json(body.as_bytes()),
         };
-        let response = self.open(request).await?;
-        Ok((id, Stream { response, is_framed: true, buffer: Vec::new() }))
+        Ok(Stream { response: self.open(request).await?, is_framed: true, buffer: Vec::new() })
     }
 
-    /// Runs a command in a running container to its end: its exit code, and the end of what it wrote.
-    pub async fn run(&self, container: &str, command: &[String]) -> Result<(i64, String), EngineError> {
+    /// Runs a command in a running container to its end: its exit code, and the end of what it wrote. Whoever gives up
+    /// waiting finds its id in `exec`.
+    pub async fn run(
+        &self,
+        container: &str,
+        command: &[String],
+        exec: &mut String,
+    ) -> Result<(i64, String), EngineError> {
         const KEPT: usize = 400;
-        let (id, mut stream) = self.exec(container, command).await?;
+        exec.clone_from(&self.make_exec(container, command).await?);
+        let mut stream = self.start_exec(exec).await?;
         let mut written = Vec::new();
         while let Some((_, piece)) = stream.next().await.map_err(|cause| self.unreachable(cause))? {
             written.extend(piece);
             let extra = written.len().saturating_sub(KEPT);
             written.drain(..extra);
         }
-        let code = self.exec_code(&id).await?;
+        let code = self.exec_code(exec).await?;
         Ok((code.into(), String::from_utf8_lossy(&written).trim().to_owned()))
+    }
+
+    /// The process of a command in a container, as the engine numbers it; none once it has ended.
+    pub async fn exec_pid(&self, exec: &str) -> Result<Option<i32>, EngineError> {
+        let exec = self.get(&format!("/exec/{exec}/json")).await?;
+        let pid = exec["Pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+        Ok(pid.filter(|_| exec["Running"] == true))
     }
 
     /// How a command in a container has ended.
@@ -228,4 +268,23 @@ fn as_list(value: Value) -> Vec<Value> {
 /// A text of an answer; empty where it is missing.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::engine::Kind;
+    use crate::runtime::engine::stub::Stub;
+
+    #[tokio::test]
+    async fn a_container_that_somebody_else_removes_is_waited_for_until_its_name_is_free() {
+        let stub = Stub::answering(&[
+            (409, r#"{"message":"removal of container c is already in progress"}"#),
+            (200, r#"{"State":{"Status":"removing"}}"#),
+            (404, r#"{"message":"No such container: c"}"#),
+        ]);
+        stub.engine(Kind::Docker).remove("c").await.expect("removed");
+        let asked = stub.asked();
+        assert_eq!(asked.len(), 3, "{asked:?}");
+        assert!(asked[2].starts_with("GET ") && asked[2].ends_with("/containers/c/json"), "{asked:?}");
+    }
 }

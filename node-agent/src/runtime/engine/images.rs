@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use modules::image::ImageName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::containers::text;
@@ -35,6 +35,8 @@ pub struct Image {
     pub arch: String,
     /// The image's own check: program and arguments, and its times in nanoseconds.
     pub healthcheck: Option<Value>,
+    /// Where its containers keep what they write, if nothing else is mounted there.
+    pub volumes: Vec<String>,
 }
 
 impl Engine {
@@ -47,6 +49,12 @@ impl Engine {
                 os: text(&found["Os"]),
                 arch: text(&found["Architecture"]),
                 healthcheck: found["Config"].get("Healthcheck").filter(|check| !check.is_null()).cloned(),
+                volumes: found["Config"]["Volumes"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(Map::keys)
+                    .cloned()
+                    .collect(),
             })),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),

@@ -41,6 +41,11 @@ impl Engines {
         self.of(Kind::Docker).or_else(|| self.of(Kind::Podman))
     }
 
+    /// The one for the containers of an instance: where it has some, no other, so that there are never two of them.
+    pub fn for_start(&self, held: Option<Kind>) -> Option<Arc<Engine>> {
+        held.map_or_else(|| self.preferred(), |kind| self.of(kind))
+    }
+
     pub fn of(&self, kind: Kind) -> Option<Arc<Engine>> {
         let found = self.found();
         found.values().filter_map(|(_, engine)| engine.clone()).find(|engine| engine.kind == kind)
@@ -51,7 +56,7 @@ impl Engines {
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
-            let engine = kind.map_or_else(|| self.preferred(), |kind| self.of(kind));
+            let engine = self.for_start(kind);
             if let Some(engine) = engine {
                 return engine;
             }
@@ -143,4 +148,34 @@ fn sockets() -> Vec<PathBuf> {
         }
     }
     sockets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::engine::stub::Stub;
+
+    #[test]
+    fn what_has_containers_in_an_engine_waits_for_that_one() {
+        let stub = Stub::answering(&[]);
+        let engines = |kinds: &[Kind]| {
+            let found = kinds.iter().map(|kind| {
+                (PathBuf::from(kind.to_string()), ((0, 0, 0), Some(Arc::new(stub.engine(*kind)))))
+            });
+            Engines {
+                sockets: Vec::new(),
+                found: Mutex::new(found.collect()),
+                changes: watch::Sender::new(0),
+            }
+        };
+        let (both, podman) = (engines(&[Kind::Docker, Kind::Podman]), engines(&[Kind::Podman]));
+        for (engines, held, expected) in [
+            (&both, None, Some(Kind::Docker)),
+            (&both, Some(Kind::Podman), Some(Kind::Podman)),
+            (&podman, None, Some(Kind::Podman)),
+            (&podman, Some(Kind::Docker), None),
+        ] {
+            assert_eq!(engines.for_start(held).map(|engine| engine.kind), expected, "{held:?}");
+        }
+    }
 }

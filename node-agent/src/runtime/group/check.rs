@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::plan::ServicePlan;
 use crate::runtime::engine::Engine;
+use crate::runtime::{kill, procfs};
 
 const DEFAULT: Duration = Duration::from_secs(30);
 const RETRIES: u32 = 3;
@@ -82,12 +83,33 @@ pub async fn run(
     command: &[String],
     limit: Duration,
 ) -> Result<(), String> {
-    match timeout(limit, engine.run(container, command)).await {
+    let mut exec = String::new();
+    match timeout(limit, engine.run(container, command, &mut exec)).await {
         Ok(Ok((0, _))) => Ok(()),
         Ok(Ok((code, said))) if said.is_empty() => Err(format!("check exited with code {code}")),
         Ok(Ok((code, said))) => Err(format!("check exited with code {code}: {said}")),
         Ok(Err(error)) => Err(format!("check could not be run: {error}")),
-        Err(_) => Err(format!("check took longer than {limit:?}")),
+        Err(_) => {
+            end(engine, container, &exec).await;
+            Err(format!("check took longer than {limit:?}"))
+        }
+    }
+}
+
+/// No engine ends a command by itself when nobody listens any more; they would pile up in the container.
+async fn end(engine: &Engine, container: &str, exec: &str) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    if exec.is_empty() {
+        return;
+    }
+    let Ok(Ok(pid)) = timeout(PATIENCE, engine.exec_pid(exec)).await else { return };
+    // What an engine in a namespace of its own calls by this number is somebody else here.
+    let is_inside = |pid: &i32| {
+        let groups = procfs::read_small(&format!("/proc/{pid}/cgroup"));
+        groups.is_some_and(|groups| groups.contains(container))
+    };
+    for pid in pid.filter(is_inside).into_iter().flat_map(procfs::descendants).filter(is_inside) {
+        kill::signal(pid, libc::SIGKILL);
     }
 }
 
@@ -96,6 +118,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::runtime::engine::Kind;
+    use crate::runtime::engine::stub::Stub;
 
     #[test]
     fn the_check_of_an_image_is_read_as_docker_reads_it() {
@@ -110,6 +134,28 @@ mod tests {
             [json!({ "Test": ["NONE"] }), json!({ "Test": [] }), json!({}), json!({ "Test": ["CMD"] })]
         {
             assert_eq!(Healthcheck::of_image(&none), None, "{none}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_that_takes_too_long_is_ended_in_its_container_and_nobody_else_is() {
+        // The kernel's line for each process has a colon; no container is called by the other name.
+        for (container, is_ended) in [(":", true), ("another", false)] {
+            let sleep = || std::process::Command::new("sh").args(["-c", "sleep 1000 & wait"]).spawn();
+            let mut child = sleep().expect("spawned");
+            let running = format!(r#"{{"Running":true,"Pid":{}}}"#, child.id());
+            let stub = Stub::answering(&[(201, r#"{"Id":"e"}"#), (0, ""), (200, &running)]);
+            let limit = Duration::from_millis(100);
+            let failed = run(&stub.engine(Kind::Docker), container, &["check".to_owned()], limit).await;
+            assert_eq!(failed.expect_err("slow"), "check took longer than 100ms");
+            if is_ended {
+                child.wait().expect("ended");
+                continue;
+            }
+            assert!(child.try_wait().expect("asked").is_none());
+            let pid = i32::try_from(child.id()).expect("a pid");
+            procfs::descendants(pid).into_iter().for_each(|pid| kill::signal(pid, libc::SIGKILL));
+            child.wait().expect("ended");
         }
     }
 }

@@ -17,6 +17,8 @@ pub const OWNER: &str = "orchestrator.agent";
 pub const INSTANCE: &str = "orchestrator.instance";
 pub const SERVICE: &str = "orchestrator.service";
 pub const CONTENT: &str = "orchestrator.content";
+/// By what the container was made, besides its content.
+pub const BODY: &str = "orchestrator.body";
 /// On networks that the file describes: by what they were made.
 pub const OPTIONS: &str = "orchestrator.options";
 const NODE: &str = "orchestrator.node";
@@ -69,6 +71,7 @@ pub struct NetworkPlan {
 }
 
 /// One container.
+#[derive(Default)]
 pub struct ServicePlan {
     pub name: String,
     pub image: String,
@@ -77,7 +80,10 @@ pub struct ServicePlan {
     pub platform: String,
     pub depends_on: Vec<DependsOn>,
     pub restart: RestartPolicy,
+    /// Others wait until it has ended.
     pub is_one_shot: bool,
+    /// Something is to reach it as long as it runs: it publishes a port, or has a check.
+    pub serves: bool,
     pub has_terminal: bool,
     pub stop_timeout: Duration,
     pub health: Option<Health>,

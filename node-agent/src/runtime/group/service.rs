@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::v1::container_service::RestartPolicy;
 use proto::v1::depends_on::Condition;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
+use super::after::{After, Exit, after};
 use super::check::{self, Healthcheck};
 use super::output::Copier;
 use super::plan::ServicePlan;
@@ -35,18 +35,20 @@ pub async fn run_all(shared: Arc<Shared>) {
         tasks.spawn(Service { shared: shared.clone(), index }.run());
     }
     while tasks.join_next().await.is_some() {}
+    if !shared.is_stopping() {
+        shared.end(End { how: nothing_left(shared.plan.is_single()), is_final: false });
+    }
+}
+
+fn nothing_left(is_single: bool) -> String {
+    let ended =
+        if is_single { "exited with code 0" } else { "has ended: each of its services exited with code 0" };
+    format!("{ended}, and nothing of it runs any more")
 }
 
 struct Service {
     shared: Arc<Shared>,
     index: usize,
-}
-
-/// How a container came to its end.
-struct Exit {
-    code: i64,
-    how: String,
-    is_hopeless: bool,
 }
 
 impl Service {
@@ -94,26 +96,20 @@ impl Service {
 
     /// Whether that was the last of the service, by its policy; the group hears of it where it must.
     fn is_over(&self, exit: &Exit) -> bool {
-        let plan = self.plan();
-        let may_end = plan.is_one_shot || plan.restart != RestartPolicy::Always;
-        if exit.code == 0 && may_end {
-            self.set(State::Completed);
-            return true;
+        match after(&self.shared.plan, self.plan(), exit) {
+            After::Completed => {
+                self.shared
+                    .say(&format!("service {} has completed: it exited with code 0", self.plan().name));
+                self.set(State::Completed);
+            }
+            After::Again => return false,
+            After::Ended => {
+                self.set(State::Down(exit.how.clone()));
+                self.shared.end(End { how: exit.how.clone(), is_final: false });
+            }
+            After::Failed => self.fail(exit.how.clone()),
         }
-        if exit.is_hopeless {
-            self.fail(exit.how.clone());
-            return true;
-        }
-        if plan.is_one_shot || plan.restart == RestartPolicy::Never {
-            self.fail(exit.how.clone());
-            return true;
-        }
-        if self.shared.plan.is_single() {
-            self.set(State::Down(exit.how.clone()));
-            self.shared.end(End { how: exit.how.clone(), is_final: false });
-            return true;
-        }
-        false
+        true
     }
 
     fn fail(&self, how: String) {
@@ -257,6 +253,7 @@ fn missing(plan: &ServicePlan, states: &States) -> Option<String> {
         let name = &dependency.service;
         let state = states.get(name)?;
         let is_up = match (dependency.condition(), state) {
+            // Of those that are to be healthy only what ends by its nature can be that.
             (_, State::Completed) | (Condition::Started, State::Running(_)) => true,
             (Condition::Healthy, State::Running(running)) => {
                 matches!(running.health, Health::Good | Health::Unchecked)

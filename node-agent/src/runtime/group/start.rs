@@ -1,17 +1,18 @@
-//! From a service's plan to its running container: taken over if it is there, made otherwise.
+//! From a service's plan to its running container: taken over or started again if it is there, made otherwise.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Shared;
-use super::plan::{CONTENT, NetworkPlan, SERVICE, ServicePlan, TextFile};
+use super::found::{self, Use, use_of};
+use super::plan::{BODY, CONTENT, NetworkPlan, SERVICE, ServicePlan, TextFile};
 use super::state::State;
+use super::{Shared, remove_all};
 use crate::disk::{self, DiskError, Durability, Folder};
 use crate::fault;
 use crate::log;
-use crate::runtime::engine::{Engine, EngineError, Kind};
+use crate::runtime::engine::{Engine, EngineError, Kind, text};
 
 /// A container as it was found or made.
 pub struct Container {
@@ -24,7 +25,7 @@ pub struct Container {
 }
 
 impl Shared {
-    /// The container of a service, made and started unless it is there with this very content.
+    /// The container of a service: the one of this very content where there is one, started unless it runs.
     pub(super) async fn ensure(
         &self,
         engine: &Engine,
@@ -36,36 +37,52 @@ impl Shared {
         let image_health = image.healthcheck.clone();
         let mut filters = self.plan.owner.filters();
         filters.push(format!("{SERVICE}={}", service.name));
+        let mut ended = None;
         for found in engine.list(&filters).await? {
-            let id = found["Id"].as_str().unwrap_or_default();
-            let is_current = found["Labels"][CONTENT].as_str() == Some(&self.plan.content.hex());
-            let state = &engine.inspect(id).await?["State"];
-            let is_running = state["Running"].as_bool().unwrap_or(false);
-            let has_done =
-                service.is_one_shot && state["ExitCode"].as_i64() == Some(0) && state["Status"] == "exited";
-            if is_current && (is_running || has_done) {
-                let has_ended = (!is_running).then_some(0);
-                self.say(&format!("adopted container {} of service {}", short(id), service.name));
-                return Ok(Container { id: id.to_owned(), pid: pid(state), has_ended, image_health });
-            }
-            engine.remove(id).await?;
+            let id = text(&found["Id"]);
+            let inspected = match engine.inspect(&id).await {
+                Err(error) if error.is_missing() => continue,
+                inspected => inspected?,
+            };
+            let has_ended = match use_of(&inspected, self.is_current(&found), service.is_one_shot) {
+                Use::Adopt => None,
+                Use::Done => Some(0),
+                Use::Again => {
+                    ended = Some(inspected);
+                    continue;
+                }
+                Use::Replace => {
+                    engine.remove(&id).await?;
+                    continue;
+                }
+            };
+            self.say(&format!("adopted container {} of service {}", short(&id), service.name));
+            return Ok(Container { id, pid: pid(&inspected["State"]), has_ended, image_health });
         }
         self.make_surroundings(engine, service).await?;
-        let id = self.make(engine, service, &image.id).await?;
+        let body = self.body(engine, service, &image.id).await?;
+        let started = match &ended {
+            Some(ended) => self.start_again(engine, service, &body, ended).await?,
+            None => None,
+        };
+        let id = match started {
+            Some(id) => id,
+            None => self.make(engine, service, &body, &image.volumes).await?,
+        };
         let state = &engine.inspect(&id).await?["State"];
         Ok(Container { pid: pid(state), id, has_ended: None, image_health })
+    }
+
+    fn is_current(&self, listed: &Value) -> bool {
+        listed["Labels"][CONTENT].as_str() == Some(&self.plan.content.hex())
     }
 
     /// Containers of the instance that are not of this content: an agent that was killed may have left them.
     pub(super) async fn remove_others(&self) -> Result<(), EngineError> {
         let engine = self.engine().await;
-        for found in engine.list(&self.plan.owner.filters()).await? {
-            let is_current = found["Labels"][CONTENT].as_str() == Some(&self.plan.content.hex());
-            if !is_current {
-                engine.remove(found["Id"].as_str().unwrap_or_default()).await?;
-            }
-        }
-        Ok(())
+        let containers = engine.list(&self.plan.owner.filters()).await?;
+        let others = containers.iter().filter(|found| !self.is_current(found));
+        remove_all(&engine, others.filter_map(|found| found["Id"].as_str()).collect()).await
     }
 
     /// With CNI, Podman gives no address that is outside of the range.
@@ -104,7 +121,8 @@ impl Shared {
         Ok(())
     }
 
-    async fn make(&self, engine: &Engine, service: &ServicePlan, image: &str) -> Result<String, EngineError> {
+    /// What the engine is asked to make.
+    async fn body(&self, engine: &Engine, service: &ServicePlan, image: &str) -> Result<Value, EngineError> {
         let shared = match &service.shares_network_of {
             Some(other) => Some(self.container_of(engine, other).await?),
             None => None,
@@ -117,9 +135,57 @@ impl Shared {
                 body["HostConfig"][key] = json!(format!("container:{container}"));
             }
         }
+        body["Labels"][BODY] = json!(found::digest(&body));
+        Ok(body)
+    }
+
+    /// Starts a container that has ended, with all that it wrote. None where another is wanted, or it cannot be
+    /// started any more; then it is gone.
+    async fn start_again(
+        &self,
+        engine: &Engine,
+        service: &ServicePlan,
+        body: &Value,
+        ended: &Value,
+    ) -> Result<Option<String>, EngineError> {
+        let id = text(&ended["Id"]);
+        if !found::is_same(ended, body) {
+            engine.remove(&id).await?;
+            return Ok(None);
+        }
+        fault::point("spawn.before");
+        match engine.start(&id).await {
+            Ok(()) => {}
+            Err(error) if has_lost_network(&error) => {
+                let (id, name, why) = (short(&id), &service.name, log::chain(&error));
+                self.say(&format!("container {id} of service {name} is replaced by a new one: {why}"));
+                engine.remove(&text(&ended["Id"])).await?;
+                return Ok(None);
+            }
+            Err(error) if error.passes() => return Err(error),
+            Err(error) => {
+                let (id, why) = (short(&id), log::chain(&not_started(error)));
+                return Err(EngineError::Image(format!(
+                    "container {id} cannot be started again: {why}; a restart of the deployment makes a new one, without what \
+                     is in this one"
+                )));
+            }
+        }
+        fault::point("spawn.after");
+        self.say(&format!("started container {} of service {} again", short(&id), service.name));
+        Ok(Some(id))
+    }
+
+    async fn make(
+        &self,
+        engine: &Engine,
+        service: &ServicePlan,
+        body: &Value,
+        image_volumes: &[String],
+    ) -> Result<String, EngineError> {
         let name = self.plan.owner.name(&service.name);
         fault::point("spawn.before");
-        let (id, warnings) = engine.create(&name, &body).await?;
+        let (id, warnings) = engine.create(&name, body).await?;
         for warning in warnings {
             self.say(&format!("service {}: {warning}", service.name));
         }
@@ -130,6 +196,13 @@ impl Shared {
         engine.start(&id).await.map_err(not_started)?;
         fault::point("spawn.after");
         self.say(&format!("started container {} of service {}", short(&id), service.name));
+        for path in found::unkept(body, image_volumes) {
+            self.say(&format!(
+                "service {}: what it keeps in {path} lasts until the next release, restart or removal by hand, and no \
+                 longer; a volume of the module mounted there keeps it",
+                service.name
+            ));
+        }
         Ok(id)
     }
 
@@ -186,6 +259,12 @@ fn not_started(error: EngineError) -> EngineError {
         }
         _ => error,
     }
+}
+
+/// Somebody removed it, and what was made anew under its name is another one to the engine.
+fn has_lost_network(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { message, .. }
+        if message.contains("network") && message.contains("not found"))
 }
 
 pub fn wrong_processor() -> String {

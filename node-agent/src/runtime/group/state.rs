@@ -44,6 +44,9 @@ pub type States = BTreeMap<String, State>;
 /// judges a container without one.
 pub fn status(states: &States, has_check: bool, now: Instant) -> Result<(), String> {
     let is_alone = states.len() == 1;
+    if !states.is_empty() && states.values().all(|state| *state == State::Completed) {
+        return Err("nothing of it runs any more".to_owned());
+    }
     let named =
         |name: &str, why: &str| if is_alone { why.to_owned() } else { format!("service {name}: {why}") };
     for (name, state) in states {
@@ -104,6 +107,13 @@ mod tests {
                 "service db: no",
             ),
             (vec![("web", State::Down("exited with code 1".into()))], false, 9, "exited with code 1"),
+            (vec![("web", State::Completed)], false, 9, "nothing of it runs any more"),
+            (
+                vec![("db", State::Completed), ("web", State::Completed)],
+                true,
+                9,
+                "nothing of it runs any more",
+            ),
         ];
         for (states, has_check, seconds, expected) in cases {
             let states: States = states.into_iter().map(|(name, state)| (name.to_owned(), state)).collect();

@@ -8,6 +8,7 @@ use proto::v1::mount::{Source, Text};
 
 use crate::runtime::group::body::{From, MountPlan};
 use crate::runtime::group::plan::{Owner, TextFile};
+use crate::scene::containers::parts::Part;
 use crate::scene::{Scene, SceneError};
 
 /// Files that are made for containers, where none of them can change what they are.
@@ -21,18 +22,19 @@ pub struct Mounting<'m> {
     pub volumes: BTreeMap<String, PathBuf>,
     pub subfolders: Vec<(PathBuf, String)>,
     pub texts: Vec<TextFile>,
+    pub parts: Vec<Part>,
 }
 
 impl<'m> Mounting<'m> {
     pub fn new(scene: &'m Scene, owner: &'m Owner, service: &'m str) -> Self {
-        let (volumes, subfolders, texts) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { scene, owner, service, volumes, subfolders, texts }
+        let (volumes, subfolders, texts, parts) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { scene, owner, service, volumes, subfolders, texts, parts }
     }
 
     pub fn mount(&mut self, mount: &Mount) -> Result<MountPlan, SceneError> {
         let scene = self.scene;
         let (from, is_read_only) = match &mount.source {
-            Some(Source::Volume(name)) => self.volume(name, &mount.subpath)?,
+            Some(Source::Volume(name)) => self.volume(name, mount)?,
             Some(Source::HostPath(path)) => (From::Path(PathBuf::from(scene.render("mount", path)?)), false),
             Some(Source::ReleasePath(path)) => (From::Path(scene.inside(&scene.release_dir, path)?), true),
             Some(Source::InstancePath(path)) => (From::Path(scene.inside(&scene.instance_dir, path)?), false),
@@ -49,14 +51,20 @@ impl<'m> Mounting<'m> {
         })
     }
 
-    fn volume(&mut self, name: &str, subpath: &str) -> Result<(From, bool), SceneError> {
-        let scene = self.scene;
+    fn volume(&mut self, name: &str, mount: &Mount) -> Result<(From, bool), SceneError> {
+        let (scene, subpath) = (self.scene, &mount.subpath);
+        let mut part = |path: &PathBuf| {
+            let service = self.service.to_owned();
+            self.parts.push(Part { service, path: path.clone(), is_read_only: mount.read_only });
+        };
         let default = || scene.inside(&scene.volume_root, name);
         let folder = scene.volumes.get(name).cloned().map_or_else(default, Ok)?;
         if subpath.is_empty() {
+            part(&folder);
             return Ok(self.kept(name, folder));
         }
         let inner = scene.inside(&folder, subpath)?;
+        part(&inner);
         self.subfolders.push((folder, subpath.to_owned()));
         Ok(self.kept(&format!("{name}.{}", one_name(subpath)), inner))
     }
