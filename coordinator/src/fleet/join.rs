@@ -159,11 +159,15 @@ fn tell(events: &Events, note: Note) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Precondition;
+    use crate::store::{Precondition, Revision};
 
     #[test]
     fn a_node_is_set_apart_only_as_it_was_seen() {
-        let kept = Stored { key: "/nodes/attic".to_owned(), value: NodeRecord::sample("attic"), revision: 3 };
+        let kept = Stored {
+            key: "/nodes/attic".to_owned(),
+            value: NodeRecord::sample("attic"),
+            revision: Revision(3),
+        };
         let unused = cordon_to_leave(&kept, None, false).expect("nothing is on it");
         let desired = keys::desired(&kept.value.name);
         assert_eq!(
@@ -173,7 +177,7 @@ mod tests {
         );
         let instances = vec![v1::InstanceSpec { id: "web/0".to_owned(), ..Default::default() }];
         let spec = v1::NodeSpec { instances, ..Default::default() };
-        let used = Stored { key: desired, value: spec, revision: 5 };
+        let used = Stored { key: desired, value: spec, revision: Revision(5) };
         let refused = cordon_to_leave(&kept, Some(&used), false);
         assert!(matches!(refused, Err(FleetError::NodeInUse { .. })), "{refused:?}");
         let forced = cordon_to_leave(&kept, Some(&used), true).expect("forced");

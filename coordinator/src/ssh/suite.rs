@@ -141,6 +141,7 @@ async fn an_attempt_that_one_coordinator_had_no_patience_for_is_the_next_one_s_c
     let hasty = tokio::time::timeout(Duration::from_millis(300), host.run("true", b"")).await;
     assert!(hasty.is_err(), "{hasty:?}");
     drop((first, host));
+    until("the attempt connects", || sshd.connections() == 1).await;
     let second = Hosts::with_patience(data.path(), Some(sshd.ssh_config()), IMPATIENT).expect("hosts");
     second.get(&sshd.contact()).run("true", b"").await.expect("runs");
     assert_eq!(sshd.connections(), 1);

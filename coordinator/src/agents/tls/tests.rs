@@ -13,10 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::clock::{Clock, SystemClock, UnixMillis};
-use crate::domain::node::{Facts, Install};
 use crate::fleet::ca::{CertificateAuthority, FleetCa};
 use crate::fleet::keyring::Keyring;
-use crate::ssh::Contact;
 use crate::store::sqlite::SqliteStore;
 
 const DAY: i64 = 24 * 3600 * 1000;

@@ -3,6 +3,7 @@ use proto::ids::Generation;
 use super::*;
 use crate::domain::deployment::{Carrier, Footprint, Placed, Progress, Release, Wish};
 use crate::domain::placement::{Explanation, Replicas};
+use crate::store::Revision;
 
 /// Instances, the generation that the agent holds, and that of the spec in the store.
 fn is_behind(placed: bool, told: Option<u64>, runs: &[&str], wanted: Option<u64>) -> bool {
@@ -52,7 +53,7 @@ fn empty() -> Snapshot {
 }
 
 fn stored<T>(key: String, value: T) -> Stored<T> {
-    Stored { key, value, revision: 1 }
+    Stored { key, value, revision: Revision(1) }
 }
 
 fn node(name: &str) -> NodeName {
