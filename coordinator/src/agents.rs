@@ -23,6 +23,9 @@ use tokio::sync::mpsc;
 use crate::domain::node::NodeRecord;
 use crate::ssh::{Cause, HostError};
 
+/// What was not done in time where nobody waits longer for a node.
+pub const CONNECTING: &str = "connecting";
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AgentError {
     #[error("could not reach the agent of {node} at {address}")]
@@ -152,6 +155,11 @@ impl AgentError {
             AgentError::RefusedUs { node, .. } => Some(format!(
                 "is {node} enrolled in another fleet, or its clock wrong? `orchestrator node add {node} …` enrols it anew"
             )),
+            AgentError::TimedOut { operation: CONNECTING, .. } => Some(
+                "check that the machine is on and its network is up; over a slow line, try again: SSH is still \
+                 connecting"
+                    .to_owned(),
+            ),
             AgentError::Unreachable { .. } | AgentError::TimedOut { .. } => {
                 Some("check that the machine is on and its network is up".to_owned())
             }

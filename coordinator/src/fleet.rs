@@ -4,6 +4,7 @@ mod access;
 mod act;
 mod apply;
 pub mod ask;
+mod back;
 pub mod ca;
 pub(crate) mod carrier;
 mod carry_out;

@@ -1,5 +1,6 @@
 //! The seam to a machine on which we can run commands: over SSH, or this machine itself.
 
+mod attempt;
 pub mod diagnosis;
 pub mod flight;
 pub mod hosts;

@@ -89,8 +89,8 @@ impl Host {
         ssh::install_server(&disk, authorized_key)
     }
 
-    /// Lets the desk see the binaries under test.
-    pub(crate) fn carry_binaries(&self, folder: &Path) -> Result<()> {
+    /// Lets the host see the binaries under test, from when it is next powered on.
+    pub fn carry_binaries(&self, folder: &Path) -> Result<()> {
         Ok(fs::write(self.folder.join("binaries"), folder.to_string_lossy().as_bytes())?)
     }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::code::Code;
 use proto::ids::NodeName;
@@ -93,8 +94,8 @@ pub fn load(data: &DataDir) -> Result<Identity, IdentityError> {
     let dir = data.identity();
     let chain = certificates(&read(&dir.join(CERTIFICATE))?);
     let leaf = chain.first().ok_or(IdentityError::Unreadable { path: dir.join(CERTIFICATE) })?;
-    let expires_unix =
-        der::not_after(leaf).ok_or(IdentityError::Unreadable { path: dir.join(CERTIFICATE) })?;
+    let (_, expires_unix) =
+        der::validity(leaf).ok_or(IdentityError::Unreadable { path: dir.join(CERTIFICATE) })?;
     let key =
         certified(leaf, &read(&dir.join(KEY))?).ok_or(IdentityError::Unreadable { path: dir.join(KEY) })?;
     let ca = certificates(&read(&dir.join(CA))?);
@@ -161,6 +162,13 @@ pub fn server_name(node: &NodeName) -> String {
     format!("{node}.node.orchestrator.internal")
 }
 
+/// The moment at which a certificate is judged. A machine without a battery for its clock is behind until it has asked
+/// another one, and on a network of its own for ever: a certificate from the future only shows that.
+pub fn moment(leaf: &[u8], now: UnixTime) -> UnixTime {
+    let since = der::validity(leaf).and_then(|(since, _)| u64::try_from(since).ok()).unwrap_or(0);
+    UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs().max(since)))
+}
+
 /// Removes generations that no link points to, and temporary files a crash left.
 pub fn sweep(data: &DataDir) {
     let Ok(_lock) = locked(data) else { return };
@@ -203,7 +211,7 @@ fn verify(
         .map_err(|cause| refused(rustls::Error::General(cause.to_string())))?;
     let expected = ServerName::try_from(name.clone())
         .map_err(|cause| refused(rustls::Error::General(cause.to_string())))?;
-    verifier.verify_server_cert(leaf, &[], &expected, &[], UnixTime::now()).map_err(refused)?;
+    verifier.verify_server_cert(leaf, &[], &expected, &[], moment(leaf, UnixTime::now())).map_err(refused)?;
     Ok(())
 }
 

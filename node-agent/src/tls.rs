@@ -11,7 +11,7 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiC
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
 
-use crate::identity::Identity;
+use crate::identity::{Identity, moment};
 
 const COORDINATOR: &str = "coordinator.orchestrator.internal";
 
@@ -98,7 +98,7 @@ impl ClientCertVerifier for OnlyCoordinator {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(leaf, intermediates, now)?;
+        let verified = self.chain.verify_client_cert(leaf, intermediates, moment(leaf, now))?;
         verify_server_name(&ParsedCertificate::try_from(leaf)?, &self.name)?;
         Ok(verified)
     }

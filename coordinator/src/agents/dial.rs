@@ -9,7 +9,7 @@ use futures::future::{Either, select};
 use proto::ids::NodeName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::agents::grpc::{Agent, Live};
 use crate::agents::{AgentApi, AgentError, Authority, tls, tunnel};
@@ -22,6 +22,8 @@ use crate::ssh::hosts::Hosts;
 const HEAD_START: Duration = Duration::from_millis(400);
 /// A port that does not answer by then is taken for filtered.
 const DIRECT_LIMIT: Duration = Duration::from_millis(1500);
+/// What accepts a connection and then says nothing for so long may not be an agent: SSH is tried beside.
+const SILENCE: Duration = Duration::from_secs(2);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 32;
 /// Certificates are renewed when less than this is left.
@@ -102,6 +104,12 @@ struct State {
     may_renew: bool,
 }
 
+/// See `Dialer::turn`.
+struct Turn<'a> {
+    credentials: Arc<tls::Credentials>,
+    _permit: SemaphorePermit<'a>,
+}
+
 /// Knows how to connect with one node's agent.
 pub struct Dialer {
     shared: Arc<Shared>,
@@ -178,7 +186,7 @@ impl Dialer {
         }
         let mut direct = Box::pin(connect_port(&record.address));
         let refused = match tokio::time::timeout(HEAD_START, &mut direct).await {
-            Ok(Ok(stream)) => return self.shake_hands(record, stream, Way::Direct).await,
+            Ok(Ok(stream)) => return self.meet(record, stream).await,
             Ok(Err(error)) => error,
             Err(_) => return self.race(record, direct).await,
         };
@@ -186,50 +194,79 @@ impl Dialer {
         if refused.kind() == io::ErrorKind::ConnectionRefused {
             tunnel::start(record, &*self.host(record)).await?;
             if let Ok(stream) = connect_port(&record.address).await {
-                return self.shake_hands(record, stream, Way::Direct).await;
+                return self.meet(record, stream).await;
             }
         }
         self.through_tunnel(record).await
+    }
+
+    /// Somebody listens at the node's address. That may be another machine, as where the same private address is used
+    /// on two networks, or a router that accepts every connection: then only SSH leads to the node.
+    async fn meet(&self, record: &NodeRecord, stream: TcpStream) -> Result<Live, AgentError> {
+        let turn = self.turn(record).await?;
+        let mut direct = Box::pin(self.shake_hands(turn, record, stream, Way::Direct));
+        let error = match tokio::time::timeout(SILENCE, &mut direct).await {
+            Ok(Err(error)) if may_be_another(&error) => error,
+            Ok(met) => return met,
+            Err(_) => return first_of(direct, Box::pin(self.through_tunnel(record))).await,
+        };
+        if matches!(error, AgentError::NotOurs { .. }) && self.is_outdated(record).await {
+            return Err(error);
+        }
+        tracing::debug!(node = %record.name, address = record.address, %error, "something else answers at its address");
+        let tunnelled = self.through_tunnel(record).await;
+        // The port costs little and may be the node's again by the next time.
+        self.state().way = Way::Direct;
+        tunnelled.map_err(|other| more_telling(error, other))
+    }
+
+    /// Whether another coordinator has given the node a new key since we read its record.
+    async fn is_outdated(&self, record: &NodeRecord) -> bool {
+        self.shared.authority.current(&record.name).await.is_some_and(|newer| newer != *record)
     }
 
     /// The port is slow to answer, perhaps filtered: SSH is tried beside, and the first way that works is taken.
     async fn race(
         &self,
         record: &NodeRecord,
-        direct: impl Future<Output = io::Result<TcpStream>> + Unpin,
+        direct: impl Future<Output = io::Result<TcpStream>> + Send,
     ) -> Result<Live, AgentError> {
-        let tunnel = Box::pin(self.through_tunnel(record));
-        match select(direct, tunnel).await {
-            Either::Left((Ok(stream), _)) => self.shake_hands(record, stream, Way::Direct).await,
-            Either::Left((Err(_), tunnel)) => tunnel.await,
-            Either::Right((Ok(live), _)) => Ok(live),
-            Either::Right((Err(error), direct)) => match direct.await {
-                Ok(stream) => self.shake_hands(record, stream, Way::Direct).await,
-                Err(_) => Err(error),
-            },
-        }
+        let direct = async {
+            let stream = direct.await.map_err(|cause| {
+                let (node, address) = (record.name.clone(), record.address.clone());
+                AgentError::Unreachable { node, address, cause: Arc::new(cause) }
+            })?;
+            self.shake_hands(self.turn(record).await?, record, stream, Way::Direct).await
+        };
+        first_of(Box::pin(direct), Box::pin(self.through_tunnel(record))).await
     }
 
     async fn through_tunnel(&self, record: &NodeRecord) -> Result<Live, AgentError> {
         let reached = async {
             let stream = tunnel::open(record, &*self.host(record)).await?;
-            self.shake_hands(record, stream, Way::Tunnel).await
+            self.shake_hands(self.turn(record).await?, record, stream, Way::Tunnel).await
         };
         let reached = reached.await;
         self.state().way = if reached.is_ok() { Way::Tunnel } else { Way::Direct };
         reached
     }
 
+    /// What it takes to shake hands: that not too many do so already, and something to show.
+    async fn turn(&self, record: &NodeRecord) -> Result<Turn<'_>, AgentError> {
+        let credentials = self.shared.authority.credentials(&record.name).await?;
+        let permit = self.shared.handshakes.acquire().await.expect("the semaphore is never closed");
+        Ok(Turn { credentials, _permit: permit })
+    }
+
     async fn shake_hands(
         &self,
+        turn: Turn<'_>,
         record: &NodeRecord,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         way: Way,
     ) -> Result<Live, AgentError> {
-        let credentials = self.shared.authority.credentials(&record.name).await?;
-        let _permit = self.shared.handshakes.acquire().await.expect("the semaphore is never closed");
         let start = async {
-            let accepted = tls::shake_hands(record, &credentials, stream).await?;
+            let accepted = tls::shake_hands(record, &turn.credentials, stream).await?;
             Live::start(accepted.stream, way == Way::Tunnel, accepted.expires_unix).await.map_err(|cause| {
                 let (node, address) = (record.name.clone(), record.address.clone());
                 AgentError::Unreachable { node, address, cause: Arc::new(cause) }
@@ -246,8 +283,55 @@ impl Dialer {
     }
 }
 
+/// The first way that works; where none does, the error that tells more.
+async fn first_of(
+    direct: impl Future<Output = Result<Live, AgentError>> + Unpin,
+    tunnel: impl Future<Output = Result<Live, AgentError>> + Unpin,
+) -> Result<Live, AgentError> {
+    match select(direct, tunnel).await {
+        Either::Left((Ok(live), _)) | Either::Right((Ok(live), _)) => Ok(live),
+        Either::Left((Err(error), tunnel)) => tunnel.await.map_err(|other| more_telling(error, other)),
+        Either::Right((Err(other), direct)) => direct.await.map_err(|error| more_telling(error, other)),
+    }
+}
+
+/// Whether what was met at the node's address need not have been its agent.
+fn may_be_another(error: &AgentError) -> bool {
+    matches!(error, AgentError::NotOurs { .. } | AgentError::Unreachable { .. })
+}
+
+/// Who answered wrongly says more than a way that leads nowhere; else SSH says more than a port.
+fn more_telling(direct: AgentError, tunnelled: AgentError) -> AgentError {
+    match direct {
+        AgentError::NotOurs { .. } if tunnelled.is_absence() => direct,
+        _ => tunnelled,
+    }
+}
+
 async fn connect_port(address: &str) -> io::Result<TcpStream> {
     let stream = tokio::time::timeout(DIRECT_LIMIT, TcpStream::connect(address)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::HostError;
+
+    #[test]
+    fn where_no_way_leads_to_the_node_the_error_says_who_answered_in_its_place() {
+        let node = || NodeName::parse("attic").expect("a name");
+        let address = || "192.168.1.10:7644".to_owned();
+        let no_way = || {
+            let cause = Box::new(HostError::Lost { host: "attic".to_owned() });
+            AgentError::NoWay { node: node(), address: address(), cause }
+        };
+        let not_ours = || AgentError::NotOurs { node: node(), address: address(), reason: "x".to_owned() };
+        let closed = AgentError::TimedOut { node: node(), operation: "", after: SILENCE };
+        assert!(matches!(more_telling(not_ours(), no_way()), AgentError::NotOurs { .. }));
+        assert!(matches!(more_telling(closed, no_way()), AgentError::NoWay { .. }));
+        let expired = AgentError::CertificateExpired { node: node() };
+        assert!(matches!(more_telling(not_ours(), expired), AgentError::CertificateExpired { .. }));
+    }
 }

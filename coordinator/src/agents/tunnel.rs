@@ -2,13 +2,24 @@
 
 use std::pin::Pin;
 
+use ring::digest::{SHA256, digest};
+
 use crate::agents::AgentError;
 use crate::domain::node::{NodeRecord, Supervisor};
 use crate::ssh::shell::quote;
-use crate::ssh::{ByteStream, Host, HostError};
+use crate::ssh::{ByteStream, Contact, Host, HostError};
 
-/// The agent's systemd unit.
-pub const UNIT: &str = "orchestrator-agent.service";
+/// The agent's systemd unit. On this machine each coordinator's folder may have an agent of its own.
+pub fn unit(node: &NodeRecord) -> String {
+    match node.contact {
+        Contact::Ssh { .. } => "orchestrator-agent.service".to_owned(),
+        Contact::Local => {
+            let digest = digest(&SHA256, node.data_dir.as_os_str().as_encoded_bytes());
+            let place: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            format!("orchestrator-agent-at-{place}.service")
+        }
+    }
+}
 
 /// The agent's binary in its folder on the node, run as the agent's user.
 pub fn agent_command(node: &NodeRecord, words: &str) -> String {
@@ -24,10 +35,11 @@ pub fn start_script(node: &NodeRecord) -> String {
     let listen = quote(&node.install.listen);
     match node.install.supervisor {
         Supervisor::Systemd => format!(
-            "set -e; cd {data_dir}; if ! systemctl is-active -q {UNIT}; then rm -f agent.addr; \
-             systemctl start {UNIT}; n=0; while [ ! -s agent.addr ]; do n=$((n+1)); \
-             if [ $n -gt 100 ]; then journalctl -u {UNIT} -n 5 --no-pager -o cat >&2; exit 1; fi; \
-             sleep 0.05 2>/dev/null || sleep 1; done; fi; cat agent.addr"
+            "set -e; cd {data_dir}; if ! systemctl is-active -q {unit}; then rm -f agent.addr; \
+             systemctl start {unit}; n=0; while [ ! -s agent.addr ]; do n=$((n+1)); \
+             if [ $n -gt 100 ]; then journalctl -u {unit} -n 5 --no-pager -o cat >&2; exit 1; fi; \
+             sleep 0.05 2>/dev/null || sleep 1; done; fi; cat agent.addr",
+            unit = unit(node),
         ),
         Supervisor::Cron | Supervisor::Contact => {
             format!("{data_dir}/bin/node-agent start --listen {listen} --data-dir {data_dir} </dev/null")

@@ -72,3 +72,24 @@ pub struct Facts {
     pub hostname: String,
     pub agent_version: String,
 }
+
+#[cfg(test)]
+impl NodeRecord {
+    /// A node for tests that look at nothing but what they set themselves.
+    pub fn sample(name: &str) -> Self {
+        Self {
+            name: NodeName::parse(name).expect("name"),
+            contact: Contact::Local,
+            address: "127.0.0.1:1".into(),
+            data_dir: "/x".into(),
+            sudo: false,
+            public_key: String::new(),
+            labels: BTreeMap::new(),
+            cordoned: false,
+            facts: Facts::default(),
+            enrolled_at: 0,
+            install: Install::default(),
+            receipt_key: None,
+        }
+    }
+}

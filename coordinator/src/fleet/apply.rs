@@ -22,8 +22,13 @@ impl Fleet {
         let node = self.node(name).await?;
         let agent = self.dial(&node).await?;
         for _ in 0..OFFERS {
-            let Some(wanted) = self.wanted(name).await? else { return Ok(()) };
             let report = agent.observe().await?;
+            let Some(wanted) = self.wanted(name).await? else {
+                if self.want_anew(name, &report).await? {
+                    continue;
+                }
+                return Ok(());
+            };
             self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
             if report.generation == wanted.value.generation {
                 return Ok(());

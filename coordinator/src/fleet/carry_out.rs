@@ -140,6 +140,8 @@ fn trouble(error: &FleetError) -> News {
     let reason = one_line(error);
     match error {
         _ if error.is_absence() => News::Away { reason },
+        // It has left the fleet meanwhile; what it was to run is placed anew.
+        FleetError::NoSuchNode { .. } => News::Away { reason },
         FleetError::Agent(agent) if agent.is_out_of_reach() => {
             let hint = agent.hint().map_or_else(String::new, |hint| format!("; {hint}"));
             News::Away { reason: reason + &hint }
@@ -280,4 +282,15 @@ pub(super) fn one_line(error: &FleetError) -> String {
 /// The nodes that a settled deployment lives on.
 pub(super) fn homes(record: &DeploymentRecord) -> BTreeSet<NodeName> {
     record.current.placements.values().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_has_left_meanwhile_takes_no_other_back() {
+        let left = FleetError::NoSuchNode { name: "attic".to_owned(), similar: None };
+        assert!(matches!(trouble(&left), News::Away { .. }));
+    }
 }

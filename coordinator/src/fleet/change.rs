@@ -181,11 +181,19 @@ fn next_spec(snapshot: &Snapshot, next: &Next<'_>, node: &NodeName) -> Option<v1
     (!is_same).then(|| v1::NodeSpec { generation: spec.generation + 1, ..spec })
 }
 
-/// Releases the node keeps for going back: the previous one of each deployment that is or was there.
+/// Releases the node keeps for going back once `next` is the wish.
 fn retained(snapshot: &Snapshot, next: &Next<'_>, node: &NodeName) -> Vec<String> {
     let others =
         snapshot.deployments.iter().filter(|(name, _)| *name != next.name).map(|(_, kept)| &kept.value);
-    let digests = others.chain(next.record).filter_map(|record| {
+    previous_releases(others.chain(next.record), node)
+}
+
+/// The previous release of each deployment that is or was on the node.
+pub(super) fn previous_releases<'a>(
+    records: impl Iterator<Item = &'a DeploymentRecord>,
+    node: &NodeName,
+) -> Vec<String> {
+    let digests = records.filter_map(|record| {
         let previous = record.previous.as_ref()?;
         let mut places = record.current.placements.values().chain(previous.placements.values());
         places.any(|place| place == node).then(|| previous.wish.release.digest.clone())

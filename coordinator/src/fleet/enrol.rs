@@ -24,13 +24,13 @@ use crate::domain::node::{Facts, NodeRecord};
 use crate::fault;
 use crate::fleet::ca::{CertificateAuthority, NodeCertificate};
 use crate::fleet::enrol::binaries::{AgentBinaries, AgentBinary};
-use crate::fleet::enrol::plan::{Plan, Wish, port_of};
+use crate::fleet::enrol::plan::{Plan, Wish, address_of, port_of};
 use crate::fleet::enrol::probe::Probe;
 use crate::fleet::keys;
 use crate::ssh::hosts::Hosts;
 use crate::ssh::{CommandOutput, Host, HostError};
 use crate::store::json::{Stored, list_json, put_json};
-use crate::store::{Precondition, Store, StoreError, Txn};
+use crate::store::{Op, Precondition, Store, StoreError, Txn};
 
 /// What a person should know while it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,19 +118,25 @@ impl Enrolment {
     ) -> Result<Option<NodeRecord>, EnrolError> {
         let Some(kept) = known.iter().find(|kept| kept.value.name == plan.wish.name) else { return Ok(None) };
         let binary = self.binaries.find(&probe.arch)?;
-        let is_same_install =
-            kept.value.data_dir == probe.data_dir && !plan.asks_for_another_port(&kept.value);
+        let is_same_install = kept.value.data_dir == probe.data_dir
+            && !plan.asks_for_another_port(&kept.value)
+            && !plan.outlives_a_reboot_unlike(&kept.value);
         if !is_same_install || binary.digest != probe.installed.digest || probe.installed.ca_pem.is_empty() {
             return Ok(None);
         }
-        let current =
-            NodeRecord { contact: plan.wish.contact.clone(), sudo: plan.sudo, ..kept.value.clone() };
+        let current = NodeRecord {
+            contact: plan.wish.contact.clone(),
+            address: address_of(&kept.value.install, &self.hosts.address(&plan.wish.contact).await),
+            sudo: plan.sudo,
+            ..kept.value.clone()
+        };
         let Ok(agent) = self.agents.dial(&current).await else { return Ok(None) };
         let Ok(report) = agent.observe().await else { return Ok(None) };
-        let (contact, labels) = (&plan.wish.contact, &plan.wish.labels);
+        let labels = &plan.wish.labels;
         let edit = |record: &mut NodeRecord| {
-            record.contact.clone_from(contact);
-            record.sudo = plan.sudo;
+            record.contact.clone_from(&current.contact);
+            record.address.clone_from(&current.address);
+            record.sudo = current.sudo;
             record.labels.extend(labels.clone());
             record.facts = facts(&report);
         };
@@ -207,7 +213,10 @@ impl Enrolment {
         let key = keys::node(&record.name);
         if known.iter().all(|kept| kept.value.name != record.name) {
             let put = put_json(key.clone(), &record).map_err(failed)?;
-            match self.store.commit(Txn::new().when(Precondition::Absent { key }).then(put)).await {
+            // What was wanted of an earlier node of that name is not meant for this one.
+            let forget = Op::delete(keys::desired(&record.name));
+            let txn = Txn::new().when(Precondition::Absent { key }).then(put).then(forget);
+            match self.store.commit(txn).await {
                 Ok(_) => {
                     tell(Note::Step(format!("{} has joined the fleet", record.name)));
                     return Ok(record);
@@ -241,6 +250,8 @@ async fn start(
     if let (Some(port), Some(0)) = (port, port_of(&record.install.listen)) {
         record.install.listen = format!("127.0.0.1:{port}");
         record.address.clone_from(&record.install.listen);
+        // After a reboot it is to listen there again.
+        run(record, &install::supervise_script(record), b"", host, "keeping its port").await?;
     }
     Ok(())
 }

@@ -9,9 +9,13 @@ use proto::v1::node_event::Event;
 use tokio::sync::mpsc::Sender;
 
 use super::enrol::Note;
+use super::enrol::authority::edit_record;
+use super::record::still;
 use super::snapshot::Snapshot;
-use super::{Fleet, FleetError, Progress, keys, nodes};
-use crate::store::{Op, Txn};
+use super::{Fleet, FleetError, Progress, carry_out, keys, nodes};
+use crate::domain::node::NodeRecord;
+use crate::store::json::{Stored, put_json};
+use crate::store::{StoreError, Txn};
 
 /// What the first machine is called when nobody named one.
 const LOCAL: &str = "local";
@@ -27,6 +31,12 @@ impl Fleet {
     ) -> Result<v1::NodeEvent, FleetError> {
         let record = self.enrolment.add(request, &|note| tell(events, note)).await?;
         self.absences.forget(&record.name);
+        // Its agent may remember more than the fleet does.
+        if let Err(error) = self.apply(&record.name, &Progress::unheard()).await {
+            let why = carry_out::one_line(&error);
+            let told = format!("{why}; what is wanted of it is delivered by the next command that finds it");
+            tell(events, Note::Warning(told));
+        }
         self.finished_node(&record.name).await
     }
 
@@ -37,21 +47,33 @@ impl Fleet {
         events: &Events,
     ) -> Result<v1::NodeEvent, FleetError> {
         let name = NodeName::parse(&request.node)?;
-        let snapshot = self.recall().await?;
-        if !snapshot.nodes.contains_key(&name) {
-            return Err(nodes::no_such_node(&request.node, &snapshot));
+        let (snapshot, kept) = self.set_apart(&name, request.force).await?;
+        let leaving = nodes::describe(&snapshot, &kept, self.clock.now());
+        let removed = self.enrolment.remove(&name, request.force, &|note| tell(events, note)).await;
+        if removed.is_err() && !kept.cordoned {
+            let let_stay = |record: &mut NodeRecord| record.cordoned = false;
+            edit_record(self.store.as_ref(), &name, let_stay).await?;
         }
-        let wanted = snapshot.desired.get(&name).map(|kept| kept.value.instances.clone()).unwrap_or_default();
-        if !wanted.is_empty() && !request.force {
-            let instances = wanted.into_iter().map(|instance| instance.id).collect();
-            return Err(FleetError::NodeInUse { node: name, instances });
+        removed?;
+        Ok(v1::NodeEvent { event: Some(Event::Finished(leaving)) })
+    }
+
+    /// Cordons a node that is about to leave, so that nothing is placed on it while it is being cleaned. Gives the
+    /// fleet and the node as they were.
+    async fn set_apart(&self, name: &NodeName, force: bool) -> Result<(Snapshot, NodeRecord), FleetError> {
+        loop {
+            let snapshot = self.recall().await?;
+            let Some(kept) = snapshot.nodes.get(name) else {
+                return Err(nodes::no_such_node(name.as_str(), &snapshot));
+            };
+            let record = kept.value.clone();
+            match self.store.commit(cordon_to_leave(kept, snapshot.desired.get(name), force)?).await {
+                Ok(_) => return Ok((snapshot, record)),
+                // Perhaps something was placed on it just now.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let leaving =
-            snapshot.nodes.get(&name).map(|kept| nodes::describe(&snapshot, &kept.value, self.clock.now()));
-        self.enrolment.remove(&name, request.force, &|note| tell(events, note)).await?;
-        let forget = Op::Delete { key: keys::desired(&name) };
-        self.store.commit(Txn { preconditions: Vec::new(), ops: vec![forget] }).await?;
-        Ok(v1::NodeEvent { event: leaving.map(Event::Finished) })
     }
 
     /// A fleet without nodes gets this machine as its first one, and says so.
@@ -108,6 +130,23 @@ pub(super) fn would_enrol() -> Finished {
     Finished { outcome: v1::Outcome::Done.into(), deployment: None, message, hint: String::new() }
 }
 
+/// Whoever places something on the node at the same time has read another record or another spec, so one of both
+/// has to look again.
+fn cordon_to_leave(
+    kept: &Stored<NodeRecord>,
+    desired: Option<&Stored<v1::NodeSpec>>,
+    force: bool,
+) -> Result<Txn, FleetError> {
+    let node = kept.value.name.clone();
+    let wanted = desired.map(|kept| kept.value.instances.as_slice()).unwrap_or_default();
+    if !wanted.is_empty() && !force {
+        let instances = wanted.iter().map(|instance| instance.id.clone()).collect();
+        return Err(FleetError::NodeInUse { node, instances });
+    }
+    let cordoned = put_json(kept.key.clone(), &NodeRecord { cordoned: true, ..kept.value.clone() })?;
+    Ok(Txn::new().when(kept.unchanged()).when(still(keys::desired(&node), desired)).then(cordoned))
+}
+
 fn tell(events: &Events, note: Note) {
     let event = match note {
         Note::Step(text) => Event::Step(text),
@@ -115,4 +154,33 @@ fn tell(events: &Events, note: Note) {
     };
     // Full or gone: the work does not wait for its audience.
     let _ = events.try_send(Ok(v1::NodeEvent { event: Some(event) }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Precondition, Revision};
+
+    #[test]
+    fn a_node_is_set_apart_only_as_it_was_seen() {
+        let kept = Stored {
+            key: "/nodes/attic".to_owned(),
+            value: NodeRecord::sample("attic"),
+            revision: Revision(3),
+        };
+        let unused = cordon_to_leave(&kept, None, false).expect("nothing is on it");
+        let desired = keys::desired(&kept.value.name);
+        assert_eq!(
+            unused.preconditions,
+            [kept.unchanged(), Precondition::Absent { key: desired.clone() }],
+            "a deploy that writes in between is noticed"
+        );
+        let instances = vec![v1::InstanceSpec { id: "web/0".to_owned(), ..Default::default() }];
+        let spec = v1::NodeSpec { instances, ..Default::default() };
+        let used = Stored { key: desired, value: spec, revision: Revision(5) };
+        let refused = cordon_to_leave(&kept, Some(&used), false);
+        assert!(matches!(refused, Err(FleetError::NodeInUse { .. })), "{refused:?}");
+        let forced = cordon_to_leave(&kept, Some(&used), true).expect("forced");
+        assert_eq!(forced.preconditions, [kept.unchanged(), used.unchanged()]);
+    }
 }

@@ -1,19 +1,34 @@
 //! `orchestrator logs`: the lines of all instances of a deployment, from their nodes, as one stream.
 
+mod follow;
+
+use std::sync::Arc;
+
 use futures::future::join_all;
 use futures::stream::{BoxStream, select_all};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
+use tokio::time::timeout;
 
-use super::{Fleet, FleetError};
+use super::carry_out::one_line;
+use super::observe::DEADLINE;
+use super::{Fleet, FleetError, keys};
+use crate::agents::{AgentError, Agents, CONNECTING};
+use crate::clock::Clock;
+use crate::domain::node::NodeRecord;
+use crate::store::Store;
+use crate::store::json::get_json;
+
+type Lines = BoxStream<'static, Result<v1::LogLine, FleetError>>;
 
 impl Fleet {
-    /// The request names a deployment or one instance (`web/0`). A node that is away is told as a line of its own.
-    pub async fn logs(
-        &self,
-        request: &v1::LogsRequest,
-    ) -> Result<BoxStream<'static, Result<v1::LogLine, FleetError>>, FleetError> {
+    /// The request names a deployment or one instance (`web/0`). A node that is away is told as a line of its own; who
+    /// follows hears the others on, and that one when it is back.
+    ///
+    /// # Errors
+    /// Where no instance can be read at all.
+    pub async fn logs(&self, request: &v1::LogsRequest) -> Result<Lines, FleetError> {
         let (name, only) = match request.deployment.contains('/') {
             true => {
                 let id = InstanceId::parse(&request.deployment)?;
@@ -33,7 +48,9 @@ impl Fleet {
                 hint: Some(format!("`orchestrator status {name}` shows them")),
             });
         }
-        let streams = join_all(wanted.iter().map(|(id, node)| self.instance_logs(id, node, request))).await;
+        let sources = wanted.into_iter().map(|(id, node)| self.source(id, node, request));
+        let opened = join_all(sources.map(|source| async { (source.open(false).await, source) })).await;
+        let streams = readable(opened)?;
         if request.follow {
             return Ok(select_all(streams).boxed());
         }
@@ -44,41 +61,87 @@ impl Fleet {
         Ok(futures::stream::iter(lines).boxed())
     }
 
-    async fn instance_logs(
-        &self,
-        id: &InstanceId,
-        node: &NodeName,
-        request: &v1::LogsRequest,
-    ) -> BoxStream<'static, Result<v1::LogLine, FleetError>> {
-        let name = node.to_string();
-        match self.open_logs(id, node, request).await {
-            Ok(lines) => lines.map_ok(move |line| v1::LogLine { node: name.clone(), ..line }).boxed(),
-            Err(error) => {
-                let line = v1::LogLine {
-                    instance: id.to_string(),
-                    unix_ms: self.clock.now(),
-                    stream: v1::log_line::Stream::Agent.into(),
-                    text: format!("no logs: {error}").into_bytes(),
-                    node: name,
-                };
-                futures::stream::once(async { Ok(line) }).boxed()
-            }
-        }
-    }
-
-    async fn open_logs(
-        &self,
-        id: &InstanceId,
-        node: &NodeName,
-        request: &v1::LogsRequest,
-    ) -> Result<BoxStream<'static, Result<v1::LogLine, FleetError>>, FleetError> {
-        let agent = self.dial(&self.node(node).await?).await?;
-        let asked = v1::AgentLogsRequest {
+    fn source(&self, id: InstanceId, node: NodeName, request: &v1::LogsRequest) -> Source {
+        let (store, agents, clock) =
+            (Arc::clone(&self.store), Arc::clone(&self.agents), Arc::clone(&self.clock));
+        let request = v1::AgentLogsRequest {
             instance: id.to_string(),
             tail: request.tail,
             follow: request.follow,
             only_new: request.only_new,
         };
-        Ok(agent.logs(asked).await?.map_err(FleetError::from).boxed())
+        Source { store, agents, clock, node, request }
     }
+}
+
+/// The log of one instance on its node.
+struct Source {
+    store: Arc<dyn Store>,
+    agents: Arc<Agents>,
+    clock: Arc<dyn Clock>,
+    node: NodeName,
+    request: v1::AgentLogsRequest,
+}
+
+impl Source {
+    /// `again`: what was said before has been told.
+    async fn open(&self, again: bool) -> Result<Lines, FleetError> {
+        let kept = get_json::<NodeRecord>(self.store.as_ref(), &keys::node(&self.node)).await?;
+        let Some(node) = kept.map(|kept| kept.value) else {
+            return Err(FleetError::NoSuchNode { name: self.node.to_string(), similar: None });
+        };
+        let asked = match again {
+            // Who does not know of `only_new` takes a tail of 0 for all that is kept.
+            true => v1::AgentLogsRequest { only_new: true, tail: 1, ..self.request.clone() },
+            false => self.request.clone(),
+        };
+        let late =
+            || AgentError::TimedOut { node: node.name.clone(), operation: CONNECTING, after: DEADLINE };
+        let opened = async { self.agents.dial(&node).await?.logs(asked).await };
+        let lines = timeout(DEADLINE, opened).await.unwrap_or_else(|_| Err(late()))?;
+        let name = self.node.to_string();
+        Ok(lines.map_ok(move |line| v1::LogLine { node: name.clone(), ..line }).err_into().boxed())
+    }
+
+    fn trouble(&self, text: String) -> v1::LogLine {
+        v1::LogLine {
+            instance: self.request.instance.clone(),
+            unix_ms: self.clock.now(),
+            stream: v1::log_line::Stream::Agent.into(),
+            text: text.into_bytes(),
+            node: self.node.to_string(),
+        }
+    }
+}
+
+/// The lines of all that can be read, and a word about each that cannot.
+///
+/// # Errors
+/// Where none can.
+fn readable(opened: Vec<(Result<Lines, FleetError>, Source)>) -> Result<Vec<Lines>, FleetError> {
+    let can_any = opened.iter().any(|(lines, _)| lines.is_ok());
+    let mut streams = Vec::new();
+    for (lines, source) in opened {
+        let follows = source.request.follow;
+        streams.push(match lines {
+            Err(error) if !can_any => return Err(error),
+            Ok(lines) if !follows => lines,
+            Err(error) if !follows => {
+                let line = source.trouble(format!("no logs: {}", one_line(&error)));
+                futures::stream::iter([Ok(line)]).boxed()
+            }
+            lines => followed(lines, source),
+        });
+    }
+    Ok(streams)
+}
+
+fn followed(lines: Result<Lines, FleetError>, source: Source) -> Lines {
+    let source = Arc::new(source);
+    let teller = Arc::clone(&source);
+    let open = move || {
+        let source = Arc::clone(&source);
+        async move { source.open(true).await }.boxed()
+    };
+    follow::through_trouble(lines, open, move |text| teller.trouble(text))
 }

@@ -11,7 +11,7 @@ use proto::v1;
 use tokio::time::Instant;
 
 use super::Fleet;
-use crate::agents::{AgentApi, AgentError, Agents};
+use crate::agents::{AgentApi, AgentError, Agents, CONNECTING};
 use crate::domain::node::NodeRecord;
 
 /// How long it may take to reach one node, SSH detours included.
@@ -66,7 +66,7 @@ impl Fleet {
             return Err(error);
         }
         let late =
-            || AgentError::TimedOut { node: node.name.clone(), operation: "connecting", after: DEADLINE };
+            || AgentError::TimedOut { node: node.name.clone(), operation: CONNECTING, after: DEADLINE };
         let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(late()));
         match &answer {
             Err(error) if error.is_absence() => self.absences.note(error, &node.name),

@@ -75,15 +75,29 @@ impl Snapshot {
 
     /// Nodes whose agent has not yet taken what is wanted of it, or lacks a package for it.
     pub fn behind(&self) -> BTreeSet<NodeName> {
-        let is_behind = |node: &NodeName, wanted: &v1::NodeSpec| {
-            self.report(node)
-                .is_none_or(|report| report.generation != wanted.generation || lacks_package(report))
+        let is_behind = |node: &NodeName| match (self.desired.get(node), self.report(node)) {
+            (Some(_), None) => true,
+            (Some(wanted), Some(report)) => {
+                report.generation != wanted.value.generation || lacks_package(report)
+            }
+            (None, Some(report)) => self.is_back(node, report),
+            (None, None) => false,
         };
-        self.desired
-            .iter()
-            .filter(|(node, kept)| is_behind(node, &kept.value))
-            .map(|(node, _)| node.clone())
-            .collect()
+        self.nodes.keys().filter(|node| is_behind(node)).cloned().collect()
+    }
+
+    /// Whether a node without a spec is remembered from an earlier life in the fleet: by its agent, which goes on with
+    /// what it was told then, or by a deployment that nobody has placed anew.
+    pub fn is_back(&self, node: &NodeName, report: &v1::Report) -> bool {
+        let is_told = report.generation > 0 || !report.instances.is_empty();
+        !self.desired.contains_key(node) && (is_told || self.placed_on(node).next().is_some())
+    }
+
+    /// Deployments that have instances on the node.
+    pub fn placed_on(&self, node: &NodeName) -> impl Iterator<Item = &Stored<DeploymentRecord>> {
+        self.deployments
+            .values()
+            .filter(move |kept| kept.value.current.placements.values().any(|place| place == node))
     }
 }
 
@@ -125,3 +139,6 @@ impl Fleet {
         Ok(snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,10 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
+use crate::ssh::attempt::{self, Attempt};
 use crate::ssh::diagnosis::{self, ConnectFailure, Finding, KnownKey};
 use crate::ssh::{Contact, HostError, NewHostKeys};
 
@@ -76,22 +76,24 @@ impl Client {
         self.sockets.join(name)
     }
 
-    /// Connects and logs in; afterwards a master listens at `socket(contact)`.
+    /// Connects and logs in; afterwards a master listens at `socket(contact)`. An attempt goes on when its process ends
+    /// before, so that on a slow link the next command finds what this one had no patience for.
     pub async fn connect(&self, contact: &Contact, new_keys: NewHostKeys) -> Result<(), HostError> {
         let socket = self.socket(contact);
+        if attempt::is_finished_by_another(&socket, self.limit()).await {
+            return Ok(());
+        }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let fresh = socket.with_extension(format!("{}.{number}", std::process::id()));
         let _permit = self.handshakes.acquire().await.expect("the semaphore is never closed");
-        let started = self.launch(contact, new_keys, &fresh).await;
-        if let Err(error) = started {
-            let _ = fs::remove_file(&fresh);
-            return Err(error);
-        }
-        // Whoever connects at the same time does the same; the last one's master is used, the others idle out.
-        fs::rename(&fresh, &socket)
-            .map_err(|cause| other(contact, format!("could not keep its control socket: {cause}")))?;
+        self.launch(contact, new_keys, &fresh, &socket).await?;
         self.sweep();
         Ok(())
+    }
+
+    /// For one connection in all.
+    fn limit(&self) -> Duration {
+        self.patience.connect * 3
     }
 
     /// Where the machine's other ports are reached: the host name behind an alias of `~/.ssh/config`.
@@ -108,36 +110,35 @@ impl Client {
         settings.lines().find_map(|line| line.strip_prefix("hostname ")).map(str::to_owned)
     }
 
-    async fn launch(&self, contact: &Contact, new_keys: NewHostKeys, socket: &Path) -> Result<(), HostError> {
-        let arguments = self.arguments(contact, new_keys, socket)?;
+    async fn launch(
+        &self,
+        contact: &Contact,
+        new_keys: NewHostKeys,
+        fresh: &Path,
+        socket: &Path,
+    ) -> Result<(), HostError> {
+        let arguments = self.arguments(contact, new_keys, fresh)?;
         let failed = |cause: io::Error| HostError::Connect {
             host: contact.to_string(),
             cause: ConnectFailure::NoClient(cause.to_string()),
         };
-        let mut ssh = Command::new("ssh")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        let mut stderr = ssh.stderr.take().expect("stderr is piped");
-        let mut log = Vec::new();
-        // ssh closes its stderr when it goes to the background and when it ends.
-        let talk = async {
-            let read = stderr.read_to_end(&mut log).await;
-            ssh.wait().await.and_then(|status| read.map(|_| status))
+        let mut attempt = Attempt::start(&arguments, fresh, socket).map_err(failed)?;
+        let limit = self.limit();
+        let (status, log) = match tokio::time::timeout(limit, attempt.end()).await {
+            Ok(ended) => ended.map_err(failed)?,
+            Err(_) => {
+                attempt.give_up();
+                return Err(HostError::TimedOut { host: contact.to_string(), after: limit });
+            }
         };
-        let limit = self.patience.connect * 3;
-        let status = tokio::time::timeout(limit, talk)
-            .await
-            .map_err(|_| HostError::TimedOut { host: contact.to_string(), after: limit })?
-            .map_err(failed)?;
-        if status.success() {
-            return Ok(());
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(attempt::NOT_KEPT) => {
+                Err(other(contact, format!("could not keep its control socket: {log}")))
+            }
+            Some(attempt::NO_SSH) => Err(failed(io::Error::from(io::ErrorKind::NotFound))),
+            Some(_) | None => Err(explain(contact, &log).await),
         }
-        Err(explain(contact, &String::from_utf8_lossy(&log)).await)
     }
 
     fn arguments(

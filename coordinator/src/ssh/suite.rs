@@ -131,6 +131,23 @@ async fn the_next_coordinator_uses_the_connection_of_the_last_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_one_coordinator_had_no_patience_for_is_the_next_one_s_connection() {
+    let sshd = Sshd::start();
+    let slow = "bash -c 'sleep 1; exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'";
+    let config = std::fs::read_to_string(sshd.ssh_config()).expect("config");
+    std::fs::write(sshd.ssh_config(), format!("{config}  ProxyCommand {slow}\n")).expect("written");
+    let (first, data) = hosts(&sshd);
+    let host = first.get(&sshd.contact());
+    let hasty = tokio::time::timeout(Duration::from_millis(300), host.run("true", b"")).await;
+    assert!(hasty.is_err(), "{hasty:?}");
+    drop((first, host));
+    until("the attempt connects", || sshd.connections() == 1).await;
+    let second = Hosts::with_patience(data.path(), Some(sshd.ssh_config()), IMPATIENT).expect("hosts");
+    second.get(&sshd.contact()).run("true", b"").await.expect("runs");
+    assert_eq!(sshd.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_connection_is_made_anew() {
     let sshd = Sshd::start();
     let (hosts, _data) = hosts(&sshd);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2e::host::Host;
 use e2e::orchestrator::eventually;
 use e2e::scene::{Page, Scene};
 use serde_json::Value;
@@ -13,6 +14,20 @@ fn a_cut_node_waits_and_is_served_by_the_next_command() {
     scene.fleet.host("c").heal().unwrap();
     cli.ok("deploy ./page --every-node");
     assert_eq!(states(&scene), ["a healthy 2.0.0", "b healthy 2.0.0", "c healthy 2.0.0"]);
+
+    // A node that was given up while it was away is told, when it is back, that nothing of it is wanted any more.
+    let c = scene.fleet.host("c");
+    c.cut().unwrap();
+    cli.ok("node remove c --force");
+    cli.ok("remove page");
+    c.heal().unwrap();
+    assert!(serves(c), "nobody has told it");
+    cli.ok("node add c --ssh c");
+    eventually("what it was told in its earlier life has ended", Duration::from_secs(10), || !serves(c));
+}
+
+fn serves(host: &Host) -> bool {
+    host.processes().unwrap().iter().any(|(_, command)| command.contains("httpd"))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::fleet::{Fleet, Wish};
 use e2e::host::Host;
-use e2e::orchestrator::{Orchestrator, eventually};
+use e2e::orchestrator::{Orchestrator, binaries, eventually};
 use e2e::scene::{DATA, fetch};
 use serde_json::Value;
 
@@ -61,6 +61,27 @@ fn an_agent_that_crashes_or_is_killed_is_started_again_by_systemd() {
         cli.run("status hello-web -o json").json()[0]["state"] == "healthy"
     });
     assert_eq!(server(a), before, "the instance has lived on");
+}
+
+#[test]
+fn the_first_node_of_all_comes_back_after_a_reboot_too() {
+    let (fleet, _) = one_host(false);
+    let a = fleet.host("a");
+    a.carry_binaries(&binaries().unwrap()).unwrap();
+    a.power_off().unwrap();
+    a.power_on().unwrap();
+    let cli = Orchestrator::on(a).unwrap();
+    cli.ok("deploy hello-web --set greeting=Salve");
+    let page = format!("curl -sf -m 2 {}", url(&cli));
+    a.run(&page).unwrap();
+    a.power_off().unwrap();
+    a.power_on().unwrap();
+    eventually("the page is served again", Duration::from_secs(15), || {
+        a.run(&page).is_ok_and(|page| page.contains("Salve"))
+    });
+    cli.ok("node show local").says_nothing_of("through SSH");
+    cli.ok("node remove local --force");
+    assert_eq!(a.run("find /etc/systemd -name 'orchestrator*'").unwrap(), "");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The little of X.509 and PEM that the agent needs itself: when a certificate ends, and base64.
+//! The little of X.509 and PEM that the agent needs itself: when a certificate is valid, and base64.
 
-/// When the certificate's validity ends, in seconds since 1970; none when it is not a certificate.
-pub fn not_after(certificate: &[u8]) -> Option<i64> {
+/// Since and until when a certificate is valid, in seconds since 1970; none when it is not a certificate.
+pub fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut rest, _) = element(certificate)?;
     if rest.first() == Some(&0xa0) {
@@ -12,7 +12,12 @@ pub fn not_after(certificate: &[u8]) -> Option<i64> {
     }
     let (_, validity, _) = element(rest)?;
     let (_, _, after) = element(validity)?;
-    let (tag, text, _) = element(after)?;
+    Some((time(validity)?, time(after)?))
+}
+
+/// The time that `bytes` begin with.
+fn time(bytes: &[u8]) -> Option<i64> {
+    let (tag, text, _) = element(bytes)?;
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
     match tag {
         0x17 => {
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_certificate_is_read_from_its_bytes() {
+    fn the_validity_of_a_certificate_is_read_from_its_bytes() {
         for (year, month, day, expected) in
             [(2031, 2, 28, 1_930_003_200), (2055, 1, 1, 2_682_374_400), (2000, 2, 29, 951_782_400)]
         {
@@ -83,9 +88,9 @@ mod tests {
             params.not_after = rcgen::date_time_ymd(year, month, day);
             let key = rcgen::KeyPair::generate().expect("key");
             let certificate = params.self_signed(&key).expect("certificate");
-            assert_eq!(not_after(certificate.der()), Some(expected), "{year}");
+            assert_eq!(validity(certificate.der()), Some((915_148_800, expected)), "{year}");
         }
-        assert_eq!(not_after(b"\x30\x82\xff\xff"), None);
+        assert_eq!(validity(b"\x30\x82\xff\xff"), None);
     }
 
     #[test]

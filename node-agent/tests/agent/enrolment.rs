@@ -24,6 +24,19 @@ async fn only_the_coordinator_of_this_fleet_gets_in() {
     assert!(node.connect(Badge::default()).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_clock_that_is_behind_keeps_no_coordinator_out() {
+    let (node, mut client) = Node::running().await;
+    let early = Badge { is_from_the_future: true, ..Badge::default() };
+    assert_eq!(observe(&mut node.connect(early).await.expect("accepted")).await.node, "pi");
+    let other = "pi.node.orchestrator.internal";
+    let early = Badge { name: other, is_from_the_future: true, ..Badge::default() };
+    assert!(is_refused(node.connect(early).await).await, "the name counts all the same");
+    let csr = client.request_certificate(RequestCertificateRequest {}).await.expect("requested").into_inner();
+    let certificate_pem = node.fleet.sign_since(2080, &csr.csr_pem);
+    client.install_certificate(InstallCertificateRequest { certificate_pem }).await.expect("installed");
+}
+
 /// With TLS 1.3 the client learns of it only when it reads.
 async fn is_refused(client: Result<crate::fleet::Client, tonic::Status>) -> bool {
     match client {

@@ -13,10 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::clock::{Clock, SystemClock, UnixMillis};
-use crate::domain::node::{Facts, Install};
 use crate::fleet::ca::{CertificateAuthority, FleetCa};
 use crate::fleet::keyring::Keyring;
-use crate::ssh::Contact;
 use crate::store::sqlite::SqliteStore;
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -72,20 +70,7 @@ fn serving(ca: &FleetCa, name: &str, trusts: &FleetCa) -> Served {
 }
 
 fn record(public_key: &str) -> NodeRecord {
-    NodeRecord {
-        name: NodeName::parse("attic").expect("name"),
-        contact: Contact::Local,
-        address: "127.0.0.1:1".into(),
-        data_dir: "/x".into(),
-        sudo: false,
-        public_key: public_key.into(),
-        labels: Default::default(),
-        cordoned: false,
-        facts: Facts::default(),
-        enrolled_at: 0,
-        install: Install::default(),
-        receipt_key: None,
-    }
+    NodeRecord { public_key: public_key.into(), ..NodeRecord::sample("attic") }
 }
 
 /// Dials as the fleet `ca`, and says how it went in a word.

@@ -1,6 +1,6 @@
 //! The scripts that make a machine a node, and one that undoes it. Each can be cut off anywhere and run again.
 
-use crate::agents::tunnel::{UNIT, start_script};
+use crate::agents::tunnel::{start_script, unit};
 use crate::domain::node::{NodeRecord, Supervisor};
 use crate::fleet::enrol::binaries::AgentBinary;
 use crate::fleet::enrol::probe::SHA256;
@@ -56,7 +56,7 @@ pub fn start_script_with_certificate(node: &NodeRecord) -> String {
 }
 
 /// Makes sure that something starts the agent after a reboot.
-fn supervise_script(node: &NodeRecord) -> String {
+pub fn supervise_script(node: &NodeRecord) -> String {
     match node.install.supervisor {
         Supervisor::Systemd => unit_script(node),
         Supervisor::Cron => cron_script(node),
@@ -68,7 +68,7 @@ fn supervise_script(node: &NodeRecord) -> String {
 fn stop_script(node: &NodeRecord) -> String {
     let data_dir = quote(&node.data_dir.to_string_lossy());
     let unit = match node.install.supervisor {
-        Supervisor::Systemd => format!("systemctl stop {UNIT} 2>/dev/null || :; "),
+        Supervisor::Systemd => format!("systemctl stop {} 2>/dev/null || :; ", unit(node)),
         Supervisor::Cron | Supervisor::Contact => String::new(),
     };
     format!("{unit}{data_dir}/bin/node-agent stop --data-dir {data_dir} >/dev/null 2>&1 </dev/null || :")
@@ -76,7 +76,7 @@ fn stop_script(node: &NodeRecord) -> String {
 
 fn unit_script(node: &NodeRecord) -> String {
     let data_dir = node.data_dir.to_string_lossy().replace('%', "%%");
-    let unit = format!(
+    let content = format!(
         "[Unit]\nDescription=orchestrator node agent\nWants=network-online.target\nAfter=network-online.target\n\n\
          [Service]\nType=exec\nExecStart=\"{data_dir}/bin/node-agent\" run --listen {listen} --data-dir \"{data_dir}\"\n\
          Restart=always\nRestartSec=1\nKillMode=process\nLimitNOFILE=65536\nOOMScoreAdjust=-500\n\n\
@@ -84,10 +84,11 @@ fn unit_script(node: &NodeRecord) -> String {
         listen = node.install.listen,
     );
     format!(
-        "u=/etc/systemd/system/{UNIT}\nprintf %s {} >$u.new\n\
+        "u=/etc/systemd/system/{unit}\nprintf %s {} >$u.new\n\
          if cmp -s $u.new $u; then rm -f $u.new; else mv -f $u.new $u; systemctl daemon-reload; fi\n\
-         systemctl enable -q {UNIT}",
-        quote(&unit)
+         systemctl enable -q {unit}",
+        quote(&content),
+        unit = unit(node),
     )
 }
 
@@ -109,11 +110,11 @@ fn cron_script(node: &NodeRecord) -> String {
 /// ended, the node is as it was.
 pub fn remove_script(node: &NodeRecord) -> String {
     let data_dir = quote(&node.data_dir.to_string_lossy());
-    let unit = format!("/etc/systemd/system/{UNIT}");
+    let unit = unit(node);
     let (disable, remove) = match node.install.supervisor {
         Supervisor::Systemd => (
-            format!("systemctl disable -q --now {UNIT} 2>/dev/null || :"),
-            format!("rm -f {unit}; systemctl daemon-reload || :"),
+            format!("systemctl disable -q --now {unit} 2>/dev/null || :"),
+            format!("rm -f /etc/systemd/system/{unit}; systemctl daemon-reload || :"),
         ),
         Supervisor::Cron => (
             format!("{{ crontab -l 2>/dev/null | grep -v '{CRON_MARK}$' || :; }} | crontab -"),

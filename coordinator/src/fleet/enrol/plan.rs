@@ -22,6 +22,8 @@ const DEFAULT_PORT: u16 = 7644;
 const MIB: u64 = 1 << 20;
 /// Besides the agent: keys, ledger, logs of its own.
 const HEADROOM: u64 = 8 * MIB;
+/// What lies here does not outlive a reboot.
+const VOLATILE: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
 const MAX_SKEW_SECONDS: u64 = 60;
 
 /// What was asked, parsed.
@@ -90,13 +92,7 @@ impl Plan {
         }
         check_fleet(&wish, probe, known, fleet)?;
         check_machine(&wish, probe, known)?;
-        let is_root = matches!(probe.privilege, Privilege::Root | Privilege::Sudo);
-        let supervisor = match (is_local, is_root, probe) {
-            (true, _, _) => Supervisor::Contact,
-            (_, true, Probe { has_systemd: true, .. }) => Supervisor::Systemd,
-            (_, _, Probe { has_cron: true, .. }) => Supervisor::Cron,
-            _ => Supervisor::Contact,
-        };
+        let supervisor = supervisor(is_local, probe);
         let previous = known.iter().map(|kept| &kept.value).find(|record| record.name == wish.name);
         let listen = listen(&wish, probe, previous);
         let sudo = probe.privilege == Privilege::Sudo && !is_local;
@@ -105,11 +101,12 @@ impl Plan {
 
     /// The record before the machine has spoken for itself. `host` is where its ports are reached.
     pub fn record(&self, host: &str) -> NodeRecord {
-        let (_, port) = self.listen.rsplit_once(':').unwrap_or_default();
+        let install =
+            Install { listen: self.listen.clone(), supervisor: self.supervisor, ..Install::default() };
         NodeRecord {
             name: self.wish.name.clone(),
             contact: self.wish.contact.clone(),
-            address: join(host, port),
+            address: address_of(&install, host),
             data_dir: self.data_dir.clone(),
             sudo: self.sudo,
             public_key: String::new(),
@@ -119,16 +116,17 @@ impl Plan {
             enrolled_at: self.now,
             // Whoever enrols a node believes it anew.
             receipt_key: None,
-            install: Install {
-                listen: self.listen.clone(),
-                supervisor: self.supervisor,
-                ..Install::default()
-            },
+            install,
         }
     }
 
     pub fn asks_for_another_port(&self, record: &NodeRecord) -> bool {
         self.wish.port.is_some_and(|port| !record.install.listen.ends_with(&format!(":{port}")))
+    }
+
+    /// Whether something can start the agent after a reboot that nothing starts so far.
+    pub fn outlives_a_reboot_unlike(&self, record: &NodeRecord) -> bool {
+        record.install.supervisor == Supervisor::Contact && self.supervisor != Supervisor::Contact
     }
 
     pub fn check_fit(&self, binary: &AgentBinary, probe: &Probe) -> Result<(), EnrolError> {
@@ -150,7 +148,11 @@ impl Plan {
         match self.supervisor {
             Supervisor::Systemd => Note::Step("starting the agent under systemd".to_owned()),
             Supervisor::Cron => Note::Step("starting the agent; cron starts it after a reboot".to_owned()),
-            Supervisor::Contact if self.wish.contact == Contact::Local => Note::Step("starting the agent".to_owned()),
+            Supervisor::Contact if self.wish.contact == Contact::Local => Note::Warning(
+                "nothing starts the agent of this machine after a reboot: it starts at the next `orchestrator` command, \
+                 and what it runs with it; under root's systemd it would start by itself"
+                    .to_owned(),
+            ),
             Supervisor::Contact => Note::Warning(
                 "there is neither systemd nor cron: after a reboot the agent starts at the coordinator's next \
                  contact, not before"
@@ -172,11 +174,14 @@ impl Probe {
             );
         }
         let skew = self.unix_seconds.map_or(0, |theirs| theirs - now_seconds);
-        if skew.unsigned_abs() > MAX_SKEW_SECONDS {
-            let which = if skew > 0 { "ahead" } else { "behind" };
+        let off = skew.unsigned_abs();
+        if off > MAX_SKEW_SECONDS && skew > 0 {
             warnings.push(format!(
-                "its clock is {} s {which} of ours; certificates may be refused until it is set",
-                skew.unsigned_abs()
+                "its clock is {off} s ahead of ours; certificates may be refused as expired until it is set"
+            ));
+        } else if off > MAX_SKEW_SECONDS {
+            warnings.push(format!(
+                "its clock is {off} s behind ours; its logs and receipts say wrong times until it is set"
             ));
         }
         if self.privilege == Privilege::User {
@@ -229,6 +234,22 @@ fn check_machine(wish: &Wish, probe: &Probe, known: &[Stored<NodeRecord>]) -> Re
     Ok(())
 }
 
+/// Who starts the agent after a reboot. On this machine only root's systemd does: a crontab may have several agents.
+fn supervisor(is_local: bool, probe: &Probe) -> Supervisor {
+    let is_root = match probe.privilege {
+        Privilege::Root => true,
+        Privilege::Sudo => !is_local,
+        Privilege::SudoWithPassword | Privilege::User => false,
+    };
+    let is_gone_by_then = VOLATILE.iter().any(|folder| probe.data_dir.starts_with(folder));
+    match probe {
+        _ if is_local && is_gone_by_then => Supervisor::Contact,
+        Probe { has_systemd: true, .. } if is_root => Supervisor::Systemd,
+        Probe { has_cron: true, .. } if !is_local => Supervisor::Cron,
+        _ => Supervisor::Contact,
+    }
+}
+
 /// The port that was asked for, that it had, or the first free one.
 fn listen(wish: &Wish, probe: &Probe, previous: Option<&NodeRecord>) -> String {
     let own = port_of(&probe.installed.address);
@@ -247,7 +268,36 @@ pub fn port_of(address: &str) -> Option<u16> {
     address.trim().rsplit_once(':')?.1.parse().ok()
 }
 
+/// Where the agent's port is reached, on a machine whose ports are reached at `host`.
+pub fn address_of(install: &Install, host: &str) -> String {
+    let (_, port) = install.listen.rsplit_once(':').unwrap_or_default();
+    join(host, port)
+}
+
 /// `host:port`, an IPv6 address in brackets.
-pub fn join(host: &str, port: &str) -> String {
+fn join(host: &str, port: &str) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::enrol::probe;
+
+    #[test]
+    fn systemd_starts_the_agent_after_a_reboot_wherever_it_may() {
+        let check = |is_local: bool, who: &str, has: &str, dir: &str| {
+            let said = format!("who={who}\ndata_dir={dir}\n{has}\n");
+            supervisor(is_local, &probe::parse(&said).expect("it parses"))
+        };
+        let data = "/root/.local/share/orchestrator/node";
+        assert_eq!(check(true, "root", "systemd=yes\ncron=yes", data), Supervisor::Systemd);
+        assert_eq!(check(true, "root", "systemd=yes", "/tmp/x/node"), Supervisor::Contact);
+        assert_eq!(check(true, "root", "cron=yes", data), Supervisor::Contact);
+        assert_eq!(check(true, "sudo", "systemd=yes", data), Supervisor::Contact);
+        assert_eq!(check(true, "user", "systemd=yes", data), Supervisor::Contact);
+        assert_eq!(check(false, "sudo", "systemd=yes\ncron=yes", data), Supervisor::Systemd);
+        assert_eq!(check(false, "user", "systemd=yes\ncron=yes", data), Supervisor::Cron);
+        assert_eq!(check(false, "root", "", data), Supervisor::Contact);
+    }
 }

@@ -7,9 +7,10 @@ use crate::domain::node::NodeRecord;
 use crate::fault;
 use crate::fleet::enrol::{EnrolError, Enrolment, Listener, Note, install};
 use crate::fleet::keys;
+use crate::fleet::record::decode_spec;
 use crate::ssh::HostError;
 use crate::store::json::{Stored, get_json};
-use crate::store::{Op, StoreError, Txn};
+use crate::store::{Op, Precondition, StoreError, Txn, Versioned};
 
 impl Enrolment {
     /// Cleans the machine and forgets the node; with `force` forgets it even where the machine cannot be reached.
@@ -22,7 +23,7 @@ impl Enrolment {
             }
             Err(cause) => return Err(EnrolError::Cleanup { node: name.clone(), cause }),
         }
-        self.forget(name).await?;
+        self.forget(name, tell).await?;
         fault::point("leave.forgotten");
         self.agents.forget(name);
         tell(Note::Step(format!("{name} has left the fleet")));
@@ -44,20 +45,45 @@ impl Enrolment {
         Ok(())
     }
 
-    /// However often the record changes meanwhile. From here on nobody trusts the node's key.
-    async fn forget(&self, name: &NodeName) -> Result<(), EnrolError> {
+    /// Forgets the node with all that is wanted of it, however often either changes meanwhile: its machine is clean by
+    /// now. From here on nobody trusts its key.
+    async fn forget(&self, name: &NodeName, tell: Listener<'_>) -> Result<(), EnrolError> {
+        let failed = |cause| EnrolError::Store { node: name.clone(), cause };
+        let desired = keys::desired(name);
         loop {
             let kept = match self.record(name).await {
                 Ok(kept) => kept,
                 Err(EnrolError::NoSuchNode { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let txn = Txn::new().when(kept.unchanged()).then(Op::delete(kept.key));
+            let wanted = self.store.get(&desired).await.map_err(failed)?;
+            let as_seen = match &wanted {
+                Some(found) => Precondition::Unchanged { key: desired.clone(), revision: found.revision },
+                None => Precondition::Absent { key: desired.clone() },
+            };
+            let txn = Txn::new()
+                .when(kept.unchanged())
+                .when(as_seen)
+                .then(Op::delete(kept.key))
+                .then(Op::delete(desired.clone()));
             match self.store.commit(txn).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    tell_of_lost(wanted, &desired, tell);
+                    return Ok(());
+                }
                 Err(StoreError::Conflict { .. }) => {}
-                Err(cause) => return Err(EnrolError::Store { node: name.clone(), cause }),
+                Err(cause) => return Err(failed(cause)),
             }
         }
+    }
+}
+
+/// What was to run there; with force it was known, or somebody went back to it meanwhile.
+fn tell_of_lost(wanted: Option<Versioned>, key: &str, tell: Listener<'_>) {
+    let Some(Ok((_, spec))) = wanted.map(|found| decode_spec(key, found)) else { return };
+    let ids: Vec<_> = spec.value.instances.iter().map(|instance| instance.id.as_str()).collect();
+    if !ids.is_empty() {
+        let lost = format!("{} was to run there; the next command looks for another place", ids.join(", "));
+        tell(Note::Warning(lost));
     }
 }

@@ -1,5 +1,7 @@
 //! Enrolment for real: sshd, the agent's binary, certificates, two fleets, and everything cut off in between.
 
+mod ways;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -163,6 +165,13 @@ async fn a_machine_with_only_sshd_becomes_a_node_and_adding_it_again_changes_not
         (&again.public_key, again.labels.get("room").map(String::as_str)),
         (&record.public_key, Some("attic"))
     );
+
+    // It has another address by now.
+    let former = |kept: &mut NodeRecord| kept.address = "127.9.9.9:1".into();
+    authority::edit_record(&*desk.store, &record.name, former).await.expect("edited");
+    let (again, notes) = add(&desk.again(&machine.0, 0), &request).await.expect("added again");
+    assert!(said(&notes, "enrolled already"), "{notes:?}");
+    assert_eq!(again.address, record.address);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,16 +254,6 @@ async fn certificate_signed(desk: &Desk, machine: &Machine, days: i64) -> String
 
 fn days_left(report: &v1::Report) -> i64 {
     (report.certificate_expires_unix * 1000 - SystemClock.now()) / DAY
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_cannot_be_reached_is_tunnelled() {
-    let machine = Machine(Sshd::secluded_machine());
-    let desk = Desk::new(&machine.0).await;
-    let (record, _) = add(&desk.enrolment, &machine.request("attic")).await.expect("added");
-    let agent = desk.enrolment.agents.dial(&record).await.expect("dialled");
-    assert_eq!(agent.observe().await.expect("answers").node, "attic");
-    assert!(agent.is_tunnelled());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,11 +347,14 @@ async fn a_removed_node_leaves_nothing_but_its_volumes() {
     let desk = Desk::new(&machine.0).await;
     let (record, _) = add(&desk.enrolment, &machine.request("attic")).await.expect("added");
     fs::create_dir_all(machine.data().join("volumes/db.0")).expect("made");
+    let spec = crate::fleet::record::put_spec(&record.name, &v1::NodeSpec::default());
+    desk.store.commit(Txn::new().then(spec)).await.expect("kept");
     desk.enrolment.remove(&record.name, false, &|_| {}).await.expect("removed");
     let left: Vec<_> = fs::read_dir(machine.data()).expect("dir").flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["volumes"]);
     assert_eq!(desk.record("attic").await, None);
     assert!(tokio::net::TcpStream::connect(&record.address).await.is_err(), "nothing listens any more");
+    assert!(desk.store.get(&keys::desired(&record.name)).await.expect("store").is_none());
     let gone = desk.enrolment.remove(&record.name, false, &|_| {}).await;
     assert!(matches!(gone, Err(EnrolError::NoSuchNode { .. })), "{gone:?}");
 }
@@ -384,10 +386,7 @@ async fn this_machine_is_a_node_without_ssh_and_without_a_fixed_port() {
     let data = desk.dir.path().join("node");
     assert_eq!(record.data_dir, data);
     assert!(record.address.starts_with("127.0.0.1:") && !record.address.ends_with(":0"), "{record:?}");
-    assert!(
-        !notes.iter().any(|note| matches!(note, Note::Warning(text) if text.contains("reboot"))),
-        "{notes:?}"
-    );
+    assert!(said(&notes, "nothing starts the agent of this machine after a reboot"), "{notes:?}");
     let stop = || {
         let agent =
             Command::new(data.join("bin/node-agent")).args(["stop", "--data-dir"]).arg(&data).status();

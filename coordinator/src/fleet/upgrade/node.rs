@@ -8,6 +8,7 @@ use tokio::fs::File;
 
 use super::survey::{Ready, wire};
 use super::{Told, trial::Watched};
+use crate::agents::tunnel::unit;
 use crate::agents::{AgentError, Parcel};
 use crate::domain::node::{NodeRecord, Supervisor};
 use crate::domain::upgrade::Over;
@@ -117,7 +118,8 @@ fn words_of(record: &NodeRecord) -> String {
     let name = &record.name;
     match record.install.supervisor {
         Supervisor::Systemd => format!(
-            "the former agent runs; `orchestrator node exec {name} -- journalctl -u orchestrator-agent -n 50` may say more"
+            "the former agent runs; `orchestrator node exec {name} -- journalctl -u {} -n 50` may say more",
+            unit(record).trim_end_matches(".service")
         ),
         Supervisor::Cron | Supervisor::Contact => format!(
             "the former agent runs; `orchestrator node exec {name} -- tail {}` may say more",

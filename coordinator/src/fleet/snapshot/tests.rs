@@ -1,0 +1,89 @@
+use proto::ids::Generation;
+
+use super::*;
+use crate::domain::deployment::{Carrier, Footprint, Placed, Progress, Release, Wish};
+use crate::domain::placement::{Explanation, Replicas};
+use crate::store::Revision;
+
+/// Instances, the generation that the agent holds, and that of the spec in the store.
+fn is_behind(placed: bool, told: Option<u64>, runs: &[&str], wanted: Option<u64>) -> bool {
+    let attic = node("attic");
+    let mut snapshot = empty();
+    let kept = stored(keys::node(&attic), NodeRecord::sample("attic"));
+    snapshot.nodes.insert(attic.clone(), kept);
+    if placed {
+        let record = deployment("web", "web/0", "attic");
+        snapshot.deployments.insert(record.name.clone(), stored("/deployments/web".to_owned(), record));
+    }
+    if let Some(generation) = wanted {
+        let spec = v1::NodeSpec { generation, ..Default::default() };
+        snapshot.desired.insert(attic.clone(), stored(keys::desired(&attic), spec));
+    }
+    if let Some(generation) = told {
+        let instance = |id: &&str| v1::InstanceReport { id: (*id).to_owned(), ..Default::default() };
+        let instances = runs.iter().map(instance).collect();
+        let report = Box::new(v1::Report { generation, instances, ..Default::default() });
+        snapshot.observed.insert(attic.clone(), Observed::Report { report, is_tunnelled: false });
+    }
+    snapshot.behind().contains(&attic)
+}
+
+#[test]
+fn an_agent_that_remembers_what_the_fleet_has_forgotten_is_behind() {
+    assert!(!is_behind(false, Some(0), &[], None), "a new node has nothing to hear");
+    assert!(is_behind(false, Some(7), &["web/0"], None), "it goes on with its last spec");
+    assert!(is_behind(false, Some(7), &[], None));
+    assert!(is_behind(true, Some(0), &[], None), "set up anew, and a deployment counts on it");
+    assert!(!is_behind(true, None, &[], None), "what it has is not known");
+    assert!(!is_behind(false, Some(7), &["web/0"], Some(7)));
+    assert!(is_behind(false, Some(7), &[], Some(8)));
+    assert!(is_behind(false, None, &[], Some(8)));
+}
+
+fn empty() -> Snapshot {
+    Snapshot {
+        nodes: BTreeMap::new(),
+        deployments: BTreeMap::new(),
+        desired: BTreeMap::new(),
+        observed: BTreeMap::new(),
+        lost: BTreeSet::new(),
+        at: 0,
+        carriers: BTreeSet::new(),
+    }
+}
+
+fn stored<T>(key: String, value: T) -> Stored<T> {
+    Stored { key, value, revision: Revision(1) }
+}
+
+fn node(name: &str) -> NodeName {
+    NodeName::parse(name).expect("a name")
+}
+
+fn deployment(name: &str, instance: &str, place: &str) -> DeploymentRecord {
+    let release =
+        Release { module: name.to_owned(), version: "1.0.0".to_owned(), digest: "sha256:1".to_owned() };
+    let wish = Wish {
+        release,
+        replicas: Replicas::Count(1),
+        nodes: Vec::new(),
+        selector: String::new(),
+        config: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        restart: 0,
+    };
+    let placements = [(InstanceId::parse(instance).expect("an id"), node(place))].into();
+    DeploymentRecord {
+        name: DeploymentName::parse(name).expect("a name"),
+        current: Placed { generation: Generation(1), wish, placements },
+        previous: None,
+        progress: Progress::Settled,
+        unplaced: BTreeSet::new(),
+        leaving: BTreeMap::new(),
+        attempt: 1,
+        explanation: Explanation::default(),
+        footprint: Footprint::default(),
+        carrier: Carrier::default(),
+        changed_at: 0,
+    }
+}
