@@ -36,6 +36,8 @@ pub enum Verdict {
     /// Only these nodes are missing, and why.
     Waiting {
         nodes: BTreeMap<NodeName, String>,
+        /// Whether there are instances on others, and all of them are healthy.
+        is_proven: bool,
     },
     Failed {
         reason: String,
@@ -195,9 +197,11 @@ fn verdict(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> Verdict {
             Verdict::Progressing { message: format!("{} has not answered yet", names.join(", ")) }
         }
         rollout::Verdict::Progressing => Verdict::Progressing { message: so_far.message },
-        rollout::Verdict::Done => waiting_for(silent(recorded, seen), seen),
+        rollout::Verdict::Done => waiting_for(silent(recorded, seen), seen, true),
         rollout::Verdict::WaitingFor { nodes, .. } => {
-            waiting_for(nodes.into_iter().chain(silent(recorded, seen)).collect(), seen)
+            // Nobody who was heard is still on the way: those that are not healthy are away.
+            let is_proven = so_far.instances.iter().any(|status| status.state == rollout::State::Healthy);
+            waiting_for(nodes.into_iter().chain(silent(recorded, seen)).collect(), seen, is_proven)
         }
     }
 }
@@ -209,7 +213,7 @@ fn silent(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> BTreeSet<Node
     recorded.touched.iter().filter(|_| is_removal).filter(is_away).cloned().collect()
 }
 
-fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>) -> Verdict {
+fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>, is_proven: bool) -> Verdict {
     if nodes.is_empty() {
         return Verdict::Done;
     }
@@ -217,7 +221,8 @@ fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>) -> Ve
         Some(News::Away { reason } | News::Refused { reason }) => reason.clone(),
         Some(News::Report(_)) | None => "does not answer".to_owned(),
     };
-    Verdict::Waiting { nodes: nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect() }
+    let nodes = nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect();
+    Verdict::Waiting { nodes, is_proven }
 }
 
 fn observed(news: &News) -> Observed<'_> {

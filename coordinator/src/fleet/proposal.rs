@@ -114,7 +114,7 @@ impl Proposal {
     /// # Errors
     /// Where an instance of a deployment that was healthy would lose its place and find no other.
     pub fn check_replaces(&self, snapshot: &Snapshot) -> Result<(), FleetError> {
-        let Some(good) = self.before.as_ref().and_then(last_good) else { return Ok(()) };
+        let Some(good) = self.before.as_ref().and_then(DeploymentRecord::last_good) else { return Ok(()) };
         let has_place = |id: &&InstanceId| {
             let place = good.placements.get(id);
             place.is_some_and(|node| snapshot.nodes.contains_key(node) && !snapshot.lost.contains(node))
@@ -228,9 +228,10 @@ fn next_record(
     let footprint = spec::footprint(name, module, &wish)?;
     Ok(DeploymentRecord {
         name: name.clone(),
+        previous: before.and_then(|before| before.good_before(&wish, &decision.placements)).cloned(),
         current: Placed { generation, wish, placements: decision.placements.clone() },
-        previous: before.and_then(last_good).cloned(),
         progress: State::Rolling,
+        is_proven: false,
         unplaced: decision.unplaced.clone(),
         leaving: leaving(snapshot, before, &decision.placements),
         attempt: next_attempt(snapshot, before),
@@ -267,14 +268,6 @@ fn stop_before_start(
         }
     }
     stopping
-}
-
-/// What to go back to when the next wish fails: the last one that was seen healthy.
-fn last_good(before: &DeploymentRecord) -> Option<&Placed> {
-    match before.progress {
-        State::Settled | State::RolledBack { .. } => Some(&before.current),
-        State::Rolling | State::Failed { .. } => before.previous.as_ref(),
-    }
 }
 
 fn instances(

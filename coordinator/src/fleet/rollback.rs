@@ -7,7 +7,7 @@ use proto::v1::deploy_event::Finished;
 use super::deploy::{note_if_it_stops_first, wait};
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, keys};
-use crate::domain::deployment::{Action, HistoryEntry, OutcomeWord, Wish};
+use crate::domain::deployment::{Action, HistoryEntry, Wish};
 use crate::fault;
 use crate::store::json::list_json;
 
@@ -70,11 +70,9 @@ impl Fleet {
     async fn earlier_wish(&self, name: &DeploymentName, to: u64, current: &Wish) -> Result<Wish, FleetError> {
         let entries = list_json::<HistoryEntry>(self.store.as_ref(), &keys::history(name)).await?.entries;
         for entry in entries.into_iter().rev().map(|kept| kept.value) {
-            let was_healthy =
-                entry.outcome.as_ref().is_some_and(|outcome| outcome.word == OutcomeWord::Healthy);
             let is_other = Wish { restart: current.restart, ..entry.placed.wish.clone() } != *current;
             let is_asked_for = entry.placed.generation.0 == to;
-            if is_asked_for || (to == 0 && was_healthy && is_other) {
+            if is_asked_for || (to == 0 && entry.was_healthy() && is_other) {
                 return Ok(entry.placed.wish);
             }
         }
