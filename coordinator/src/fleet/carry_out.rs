@@ -54,7 +54,7 @@ pub enum Verdict {
 #[derive(Debug)]
 enum News {
     Report(Box<v1::Report>),
-    /// Cannot be reached; what it is to do waits for it.
+    /// Cannot be reached, or not be brought what it needs; what it is to do waits for that.
     Away {
         reason: String,
     },
@@ -137,16 +137,16 @@ impl Fleet {
     }
 }
 
-/// One node that nobody can speak to is no reason to take others back.
+/// Only what a node says counts against a release. One that nobody can speak to, or that lacks what this coordinator
+/// does not have for it, is no reason to take others back.
 fn trouble(error: &FleetError) -> News {
     let reason = one_line(error);
-    match error {
-        _ if error.is_absence() => News::Away { reason },
-        FleetError::Agent(agent) if agent.is_out_of_reach() => {
-            let hint = agent.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-            News::Away { reason: reason + &hint }
-        }
-        _ => News::Refused { reason },
+    if error.is_refusal() {
+        return News::Refused { reason };
+    }
+    match error.hint().filter(|_| !error.is_absence()) {
+        Some(hint) => News::Away { reason: format!("{reason}; {hint}") },
+        None => News::Away { reason },
     }
 }
 
@@ -286,3 +286,6 @@ pub(super) fn one_line(error: &FleetError) -> String {
 pub(super) fn homes(record: &DeploymentRecord) -> BTreeSet<NodeName> {
     record.current.placements.values().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

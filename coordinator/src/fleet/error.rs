@@ -45,6 +45,13 @@ pub enum FleetError {
     NoSuchModule { name: String, similar: Option<String> },
     #[error("module {module} has no version {version}")]
     NoSuchVersion { module: String, version: String, known: Vec<String> },
+    #[error("this coordinator does not have the package of {module} {version}")]
+    NoPackageHere {
+        module: String,
+        version: String,
+        #[source]
+        cause: BlobError,
+    },
     #[error("the package is not good")]
     BadPackage {
         hint: Option<String>,
@@ -132,6 +139,7 @@ impl FleetError {
             FleetError::Plans(error) => error.code(),
             FleetError::NoSuchModule { .. }
             | FleetError::NoSuchVersion { .. }
+            | FleetError::NoPackageHere { .. }
             | FleetError::NoSuchDeployment { .. }
             | FleetError::NoSuchGeneration { .. }
             | FleetError::NoSuchSecret { .. }
@@ -182,6 +190,10 @@ impl FleetError {
                 Some("`orchestrator module list` shows all; a folder is written ./folder".to_owned())
             }
             FleetError::NoSuchVersion { known, .. } => Some(format!("there is {}", known.join(", "))),
+            FleetError::NoPackageHere { .. } => Some(
+                "`orchestrator status` brings it from where it was deployed; or deploy it again from its folder or package file"
+                    .to_owned(),
+            ),
             FleetError::NoSuchDeployment { similar: Some(similar), .. } => {
                 Some(format!("did you mean {similar}?"))
             }
@@ -256,6 +268,15 @@ impl FleetError {
     /// Whether something that is needed is not there, or not known well enough.
     pub fn is_about_a_dependency(&self) -> bool {
         matches!(self, FleetError::DependencyMissing { .. } | FleetError::DependencyUnseen { .. })
+    }
+
+    /// Whether a node was reached and said no, as opposed to: nobody could ask it, or what it needs is not here.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            FleetError::Agent(error) => error.is_refusal(),
+            FleetError::Host(error) => matches!(error, HostError::Status { .. }),
+            _ => false,
+        }
     }
 
     /// Whether a node could not be reached, as opposed to: was reached and cannot do it.
