@@ -134,6 +134,9 @@ impl DeploymentRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Carrier {
     pub host: String,
+    /// One run of a machine: many have the same name, and images of one card the same id. Empty in older records.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot: String,
     pub pid: u32,
     /// Field 22 of `/proc/<pid>/stat`: tells a process from a later one with its number.
     pub started: u64,
