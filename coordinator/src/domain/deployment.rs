@@ -149,6 +149,9 @@ pub struct Footprint {
     pub memory_bytes: u64,
     /// Ports of the node that are not picked by it.
     pub ports: Vec<HostPort>,
+    /// Whether it has folders there that are kept for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_data: bool,
 }
 
 /// What was done to a deployment, for `history`.

@@ -76,6 +76,8 @@ pub enum FleetError {
     StateMoved,
     #[error("no node fits {}, so nothing was changed and what runs goes on", instances.join(", "))]
     NoPlaceInstead { deployment: DeploymentName, instances: Vec<String>, explanation: Box<Explanation> },
+    #[error("what {deployment} keeps would stay behind, and it would start empty elsewhere: {}", instances.join(", "))]
+    LeavesData { deployment: DeploymentName, instances: Vec<String> },
     #[error("{deployment} has nothing to roll back to")]
     NothingToRollBackTo { deployment: DeploymentName },
     #[error("{deployment} has no generation {generation} to roll back to")]
@@ -166,6 +168,7 @@ impl FleetError {
             | FleetError::NodeInUse { .. } => Code::Conflict,
             FleetError::NothingToRollBackTo { .. }
             | FleetError::NoPlaceInstead { .. }
+            | FleetError::LeavesData { .. }
             | FleetError::Unwritable { .. } => Code::Failed,
             FleetError::Unreadable { .. } | FleetError::BrokenOff => Code::Internal,
         }
@@ -216,6 +219,9 @@ impl FleetError {
             FleetError::NoPlaceInstead { deployment, .. } => Some(format!(
                 "ask for less or make room; to give up what runs, `orchestrator remove {deployment}` first"
             )),
+            FleetError::LeavesData { .. } => Some(
+                "nothing was changed; with `--leave-data` it moves all the same, and its data stays where it is".to_owned(),
+            ),
             FleetError::NothingToRollBackTo { deployment } => {
                 Some(format!("`orchestrator history {deployment}` shows what ran before"))
             }

@@ -7,6 +7,7 @@ use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 
 use super::change::{NO_PURGE, Next};
+use super::data::parted_from_data;
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
@@ -25,6 +26,8 @@ pub struct Proposal {
     pub(super) before: Option<DeploymentRecord>,
     /// Instances that get their new place once they have left the old one.
     stopping_first: BTreeSet<InstanceId>,
+    /// Instances that would start elsewhere without the data that they keep where they are.
+    pub(super) parted: BTreeMap<InstanceId, NodeName>,
     /// Whether what it depends on listens elsewhere than its instances were told.
     is_misled: bool,
 }
@@ -55,6 +58,10 @@ impl Proposal {
         let before = snapshot.deployments.get(name).map(|kept| kept.value.clone());
         let fleet = views::placement_snapshot(snapshot);
         let mut decision = place(asked, &fleet);
+        let parted = match asked.keeps_data {
+            true => parted_from_data(snapshot, before.as_ref(), &decision),
+            false => BTreeMap::new(),
+        };
         let stopping_first = match module.spec.exclusive {
             true => stop_before_start(snapshot, before.as_ref(), &mut decision),
             false => BTreeSet::new(),
@@ -63,7 +70,7 @@ impl Proposal {
         let record = next_record(snapshot, name, wish, module, &decision, explanation)?;
         let instances = instances(snapshot, &record, module)?;
         let is_misled = before.as_ref().is_some_and(|before| depends::is_misled(snapshot, before, module));
-        Ok(Self { record, instances, before, stopping_first, is_misled })
+        Ok(Self { record, instances, before, stopping_first, parted, is_misled })
     }
 
     /// For draining: like `new`, but nothing may stay on `node`.
@@ -88,7 +95,8 @@ impl Proposal {
     ) -> Result<Self, FleetError> {
         let before = snapshot.deployments.get(&record.name).map(|kept| kept.value.clone());
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before, stopping_first: BTreeSet::new(), is_misled: false })
+        let (stopping_first, parted) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { record, instances, before, stopping_first, parted, is_misled: false })
     }
 
     /// Whether its instances are to be where they are, and told what they are told.

@@ -11,6 +11,14 @@ use crate::domain::deployment::{Action, HistoryEntry, Wish};
 use crate::fault;
 use crate::store::json::list_json;
 
+/// What is wanted instead.
+struct Change {
+    wish: Wish,
+    action: Action,
+    /// Also where instances are moved away from their data for it.
+    leave_data: bool,
+}
+
 impl Fleet {
     /// Wants again what ran before: the newest earlier wish that was healthy, or the generation asked for.
     pub async fn rollback(
@@ -22,8 +30,8 @@ impl Fleet {
         let current = self.deployment(&name).await?.value.current.wish;
         let wish = self.earlier_wish(&name, request.to_generation, &current).await?;
         let wish = Wish { restart: current.restart, ..wish };
-        self.change_wish(&name, wish, Action::Rollback, wait(request.timeout_ms, request.no_wait), progress)
-            .await
+        let change = Change { wish, action: Action::Rollback, leave_data: request.leave_data };
+        self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
     /// Starts every instance anew, on the node where it is.
@@ -35,15 +43,14 @@ impl Fleet {
         let name = DeploymentName::parse(&request.deployment)?;
         let mut wish = self.deployment(&name).await?.value.current.wish;
         wish.restart += 1;
-        self.change_wish(&name, wish, Action::Restart, wait(request.timeout_ms, request.no_wait), progress)
-            .await
+        let change = Change { wish, action: Action::Restart, leave_data: false };
+        self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
     async fn change_wish(
         &self,
         name: &DeploymentName,
-        wish: Wish,
-        action: Action,
+        Change { wish, action, leave_data }: Change,
         timeout: std::time::Duration,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
@@ -60,6 +67,7 @@ impl Fleet {
             fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));
             proposal.check_replaces(&snapshot)?;
+            proposal.check_keeps_data(leave_data)?;
             if let Some(recorded) = self.record(&snapshot, proposal, action).await? {
                 return self.finish(recorded, timeout, progress).await;
             }
