@@ -133,6 +133,11 @@ impl AgentError {
         }
     }
 
+    /// Whether the agent itself said no.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, AgentError::Call { .. }) && !self.is_absence()
+    }
+
     /// Whether the agent is too old to know the call.
     pub fn is_unknown_call(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! Pure decisions: values in, values out. No async, no clock, no I/O, no logging.
 
+pub mod absence;
 pub mod deployment;
 pub mod diff;
 pub mod follow;

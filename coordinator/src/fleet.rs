@@ -10,6 +10,7 @@ pub(crate) mod carrier;
 mod carry_out;
 mod change;
 mod compose;
+mod data;
 mod depends;
 mod deploy;
 mod drain;

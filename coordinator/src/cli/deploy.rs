@@ -51,6 +51,9 @@ pub struct DeployArgs {
     /// Sets a secret config value, read from stdin (-) or a file
     #[arg(long = "secret", value_name = "KEY=-|KEY=@FILE")]
     secrets: Vec<String>,
+    /// Move instances that keep data, too: they start empty elsewhere, and their data stays where it is
+    #[arg(long)]
+    leave_data: bool,
     /// Accept a high finding of the safety check of a folder or package; may be given several times
     #[arg(long, value_name = "FINDING")]
     accept: Vec<String>,
@@ -124,6 +127,7 @@ async fn request(args: DeployArgs) -> Result<v1::DeployRequest, Failure> {
         no_wait: args.wait.no_wait,
         only_if_state: String::new(),
         unregistered: None,
+        leave_data: args.leave_data,
     })
 }
 
@@ -180,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn every_option_reaches_the_request() {
         let argv = "deploy redis@7.2.4 --name cache --node a --node b --on room=attic,gpu --count 2 \
-                    --set port=6380 --set motd=a=b --timeout 2m --no-wait";
+                    --set port=6380 --set motd=a=b --timeout 2m --no-wait --leave-data";
         let got = request_of(argv).await;
         assert_eq!((got.module.as_str(), got.deployment.as_str()), ("redis@7.2.4", "cache"));
         assert_eq!(got.nodes, ["a", "b"]);
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(got.config["port"], "6380");
         assert_eq!(got.config["motd"], "a=b");
         assert_eq!(got.timeout_ms, 120_000);
-        assert!(got.no_wait && !got.dry_run);
+        assert!(got.no_wait && got.leave_data && !got.dry_run);
     }
 
     #[tokio::test]
@@ -199,6 +203,6 @@ mod tests {
         assert_eq!((got.deployment.as_str(), got.timeout_ms), ("", 120_000));
         let got = request_of("deploy redis --every-node --dry-run").await;
         assert_eq!(got.replicas.and_then(|r| r.replicas), Some(Replicas::EveryNode(EveryNode {})));
-        assert!(got.dry_run);
+        assert!(got.dry_run && !got.leave_data);
     }
 }

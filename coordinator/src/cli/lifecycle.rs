@@ -17,6 +17,9 @@ pub struct RollbackArgs {
     /// The generation to go back to [default: the last one that was healthy before this]
     #[arg(long, value_name = "GENERATION", default_value_t = 0, hide_default_value = true)]
     to: u64,
+    /// Also where instances move away from their data: they start empty, and it stays where it is
+    #[arg(long)]
+    leave_data: bool,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -51,6 +54,7 @@ pub async fn rollback(context: &Context, args: RollbackArgs) -> Result<u8, Failu
         to_generation: args.to,
         timeout_ms: units::to_millis(timeout),
         no_wait,
+        leave_data: args.leave_data,
     };
     let events = context.connect().await?.rollback(request).await?.into_inner();
     deploy::finish(context, events, timeout, started).await

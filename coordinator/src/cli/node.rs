@@ -38,12 +38,19 @@ pub enum NodeCommand {
     #[command(after_help = "Examples:\n  orchestrator node uncordon attic")]
     Uncordon { node: String },
     /// Moves all instances off a node, and cordons it
-    #[command(after_help = "Examples:\n  orchestrator node drain attic --timeout 5m")]
+    #[command(after_help = "Examples:
+  orchestrator node drain attic --timeout 5m
+  orchestrator node drain attic --leave-data  # also those with volumes; they start empty elsewhere
+
+What keeps data on the node stays there, and the exit status is 3, unless --leave-data is given.")]
     Drain {
         node: String,
         /// How long to wait until all has moved
         #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = units::parse_duration)]
         timeout: Duration,
+        /// Move instances that keep data here, too: they start empty elsewhere, and their data stays here
+        #[arg(long)]
+        leave_data: bool,
     },
     /// Brings the agents of nodes to the one that lies beside the coordinator
     Upgrade(upgrade::UpgradeArgs),
@@ -67,9 +74,9 @@ pub async fn run(context: &Context, command: NodeCommand) -> Result<u8, Failure>
         NodeCommand::Exec(args) => exec::run(context, args).await,
         NodeCommand::Cordon { node } => cordon(context, node, true).await,
         NodeCommand::Uncordon { node } => cordon(context, node, false).await,
-        NodeCommand::Drain { node, timeout } => {
+        NodeCommand::Drain { node, timeout, leave_data } => {
             let started = Instant::now();
-            let request = v1::DrainRequest { node, timeout_ms: units::to_millis(timeout) };
+            let request = v1::DrainRequest { node, timeout_ms: units::to_millis(timeout), leave_data };
             let events = context.connect().await?.drain(request).await?.into_inner();
             deploy::finish(context, events, timeout, started).await
         }

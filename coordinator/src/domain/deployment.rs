@@ -77,9 +77,12 @@ pub enum Progress {
 pub struct DeploymentRecord {
     pub name: DeploymentName,
     pub current: Placed,
-    /// The last wish that was healthy, unless it is `current`.
+    /// The last wish that was healthy wherever it could be reached, unless it is `current`.
     pub previous: Option<Placed>,
     pub progress: Progress,
+    /// Whether a change that still waits for nodes was healthy wherever it could be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_proven: bool,
     /// Instances that fit nowhere now; they are placed when capacity comes.
     pub unplaced: BTreeSet<InstanceId>,
     /// Where instances were before the last change and may still run.
@@ -104,6 +107,23 @@ impl DeploymentRecord {
         }
     }
 
+    /// What to go back to when the next wish fails: the last one that was healthy wherever it could be reached. A node
+    /// that is away must not make it an older one.
+    pub fn last_good(&self) -> Option<&Placed> {
+        match self.progress {
+            Progress::Settled | Progress::RolledBack { .. } => Some(&self.current),
+            Progress::Rolling if self.is_proven => Some(&self.current),
+            Progress::Rolling | Progress::Failed { .. } => self.previous.as_ref(),
+        }
+    }
+
+    /// The same, where the next wish and its places are known: the very same once more has behind it what this one had.
+    pub fn good_before(&self, next: &Wish, places: &BTreeMap<InstanceId, NodeName>) -> Option<&Placed> {
+        let is_the_same = self.current.wish == *next && self.current.placements == *places;
+        let is_waited_for = self.progress == Progress::Rolling;
+        if is_waited_for && is_the_same { self.previous.as_ref() } else { self.last_good() }
+    }
+
     /// Whether what it is now is what it is to be.
     pub fn is_calm(&self) -> bool {
         !self.is_under_way() && !matches!(self.progress, Progress::Failed { .. })
@@ -114,6 +134,9 @@ impl DeploymentRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Carrier {
     pub host: String,
+    /// One run of a machine: many have the same name, and images of one card the same id. Empty in older records.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot: String,
     pub pid: u32,
     /// Field 22 of `/proc/<pid>/stat`: tells a process from a later one with its number.
     pub started: u64,
@@ -126,6 +149,9 @@ pub struct Footprint {
     pub memory_bytes: u64,
     /// Ports of the node that are not picked by it.
     pub ports: Vec<HostPort>,
+    /// Whether it has folders there that are kept for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_data: bool,
 }
 
 /// What was done to a deployment, for `history`.
@@ -162,11 +188,25 @@ pub struct HistoryEntry {
     pub started_at: UnixMillis,
 }
 
+impl HistoryEntry {
+    /// Whether it was healthy wherever it could be reached, so that it may be gone back to.
+    pub fn was_healthy(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| match outcome.word {
+            OutcomeWord::Healthy => true,
+            OutcomeWord::Waiting => outcome.is_proven,
+            OutcomeWord::Failed | OutcomeWord::RolledBack | OutcomeWord::Removed => false,
+        })
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     pub word: OutcomeWord,
     pub message: String,
     pub at: UnixMillis,
+    /// Of one that waits: whether it was healthy wherever it could be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_proven: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,3 +230,6 @@ impl OutcomeWord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod board;
 mod chunk;
+mod data;
 mod explain;
 mod feature;
 mod index;
@@ -22,6 +23,7 @@ mod snapshot;
 mod tests;
 mod view;
 
+pub use data::parted;
 pub use explain::{Explanation, NodeVerdict, explain};
 pub use score::WEIGHTS;
 pub use selector::{Condition, Selector, SelectorError};
@@ -70,6 +72,8 @@ pub struct Wish {
     pub ports: Vec<HostPort>,
     /// Never two running at once in the fleet.
     pub exclusive: bool,
+    /// Its instances keep data where they are: a node that is lost is waited for.
+    pub keeps_data: bool,
     /// Where its instances are now.
     pub current: BTreeMap<InstanceId, NodeName>,
     /// What each of `current` has reserved on its node; `None`: what `requires` says.
@@ -88,6 +92,7 @@ impl Wish {
             selector: Selector::default(),
             ports: Vec::new(),
             exclusive: false,
+            keeps_data: false,
             current: BTreeMap::new(),
             holds: None,
         }

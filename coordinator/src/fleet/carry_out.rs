@@ -36,6 +36,8 @@ pub enum Verdict {
     /// Only these nodes are missing, and why.
     Waiting {
         nodes: BTreeMap<NodeName, String>,
+        /// Whether there are instances on others, and all of them are healthy.
+        is_proven: bool,
     },
     Failed {
         reason: String,
@@ -52,7 +54,7 @@ pub enum Verdict {
 #[derive(Debug)]
 enum News {
     Report(Box<v1::Report>),
-    /// Cannot be reached; what it is to do waits for it.
+    /// Cannot be reached, or not be brought what it needs; what it is to do waits for that.
     Away {
         reason: String,
     },
@@ -135,18 +137,16 @@ impl Fleet {
     }
 }
 
-/// One node that nobody can speak to is no reason to take others back.
+/// Only what a node says counts against a release. One that nobody can speak to, or that lacks what this coordinator
+/// does not have for it, is no reason to take others back.
 fn trouble(error: &FleetError) -> News {
     let reason = one_line(error);
-    match error {
-        _ if error.is_absence() => News::Away { reason },
-        // It has left the fleet meanwhile; what it was to run is placed anew.
-        FleetError::NoSuchNode { .. } => News::Away { reason },
-        FleetError::Agent(agent) if agent.is_out_of_reach() => {
-            let hint = agent.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-            News::Away { reason: reason + &hint }
-        }
-        _ => News::Refused { reason },
+    if error.is_refusal() {
+        return News::Refused { reason };
+    }
+    match error.hint().filter(|_| !error.is_absence()) {
+        Some(hint) => News::Away { reason: format!("{reason}; {hint}") },
+        None => News::Away { reason },
     }
 }
 
@@ -197,9 +197,11 @@ fn verdict(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> Verdict {
             Verdict::Progressing { message: format!("{} has not answered yet", names.join(", ")) }
         }
         rollout::Verdict::Progressing => Verdict::Progressing { message: so_far.message },
-        rollout::Verdict::Done => waiting_for(silent(recorded, seen), seen),
+        rollout::Verdict::Done => waiting_for(silent(recorded, seen), seen, true),
         rollout::Verdict::WaitingFor { nodes, .. } => {
-            waiting_for(nodes.into_iter().chain(silent(recorded, seen)).collect(), seen)
+            // Nobody who was heard is still on the way: those that are not healthy are away.
+            let is_proven = so_far.instances.iter().any(|status| status.state == rollout::State::Healthy);
+            waiting_for(nodes.into_iter().chain(silent(recorded, seen)).collect(), seen, is_proven)
         }
     }
 }
@@ -211,7 +213,7 @@ fn silent(recorded: &Recorded, seen: &BTreeMap<NodeName, News>) -> BTreeSet<Node
     recorded.touched.iter().filter(|_| is_removal).filter(is_away).cloned().collect()
 }
 
-fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>) -> Verdict {
+fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>, is_proven: bool) -> Verdict {
     if nodes.is_empty() {
         return Verdict::Done;
     }
@@ -219,7 +221,8 @@ fn waiting_for(nodes: BTreeSet<NodeName>, seen: &BTreeMap<NodeName, News>) -> Ve
         Some(News::Away { reason } | News::Refused { reason }) => reason.clone(),
         Some(News::Report(_)) | None => "does not answer".to_owned(),
     };
-    Verdict::Waiting { nodes: nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect() }
+    let nodes = nodes.into_iter().map(|node| (node.clone(), reason(&node))).collect();
+    Verdict::Waiting { nodes, is_proven }
 }
 
 fn observed(news: &News) -> Observed<'_> {
@@ -285,12 +288,4 @@ pub(super) fn homes(record: &DeploymentRecord) -> BTreeSet<NodeName> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_that_has_left_meanwhile_takes_no_other_back() {
-        let left = FleetError::NoSuchNode { name: "attic".to_owned(), similar: None };
-        assert!(matches!(trouble(&left), News::Away { .. }));
-    }
-}
+mod tests;

@@ -59,6 +59,7 @@ impl Fleet {
             }
             progress.plan(proposal.plan(&snapshot));
             proposal.check_replaces(&snapshot)?;
+            proposal.check_keeps_data(request.leave_data)?;
             if request.dry_run {
                 return Ok(proposal.would_be());
             }

@@ -1,4 +1,5 @@
-//! `orchestrator node drain`: accept no new instances, and move those that are there to other nodes.
+//! `orchestrator node drain`: accept no new instances, and move those that are there to other nodes. Those that keep
+//! data there stay, unless a person says that they may start without it.
 
 use std::collections::BTreeSet;
 
@@ -24,9 +25,9 @@ impl Fleet {
         self.cordon(&v1::CordonRequest { node: node.to_string(), cordoned: true }).await?;
         fault::point("drain.cordoned");
         let is_away = matches!(self.observe(&self.node(&node).await?).await, Observed::Unreachable(_));
-        let (mut stuck, mut lingering) = (BTreeSet::new(), BTreeSet::new());
+        let (mut stuck, mut lingering, mut holds_data) = (BTreeSet::new(), BTreeSet::new(), false);
         for name in self.living_on(&node).await? {
-            match self.move_away(&name, &node, wait(request.timeout_ms, false), progress).await {
+            match self.move_away(&name, &node, request, progress).await {
                 Ok(finished) if finished.outcome() == v1::Outcome::Done => {}
                 Ok(_) if is_away && !self.living_on(&node).await?.contains(&name) => {
                     lingering.insert(name.to_string());
@@ -36,6 +37,10 @@ impl Fleet {
                 }
                 Err(error @ FleetError::NoPlaceInstead { .. }) => {
                     stuck.insert(format!("{name} ({error})"));
+                }
+                Err(error @ FleetError::LeavesData { .. }) => {
+                    stuck.insert(format!("{name} ({error})"));
+                    holds_data = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -48,7 +53,11 @@ impl Fleet {
                 format!("if it never comes back: `orchestrator node remove {node} --force`"),
             ),
             (false, _) => {
-                let hint = format!("`orchestrator node uncordon {node}` undoes the cordon");
+                let undo = format!("`orchestrator node uncordon {node}` undoes the cordon");
+                let hint = match holds_data {
+                    true => format!("`--leave-data` moves them without what they keep on {node}; {undo}"),
+                    false => undo,
+                };
                 let stuck: Vec<_> = stuck.into_iter().collect();
                 (v1::Outcome::Waiting, format!("not moved: {}", stuck.join("; ")), hint)
             }
@@ -67,7 +76,7 @@ impl Fleet {
         &self,
         name: &DeploymentName,
         node: &NodeName,
-        timeout: std::time::Duration,
+        request: &v1::DrainRequest,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         for _ in 0..super::deploy::TRIES {
@@ -79,9 +88,10 @@ impl Fleet {
             let module = self.release(&wish.release).await?;
             let proposal = Proposal::away_from(&snapshot, name, wish, &module, node)?;
             proposal.check_replaces(&snapshot)?;
+            proposal.check_keeps_data(request.leave_data)?;
             progress.plan(proposal.plan(&snapshot));
             if let Some(recorded) = self.record(&snapshot, proposal, Action::Move).await? {
-                return self.finish(recorded, timeout, progress).await;
+                return self.finish(recorded, wait(request.timeout_ms, false), progress).await;
             }
         }
         Err(FleetError::Busy { deployment: name.clone() })

@@ -45,6 +45,13 @@ pub enum FleetError {
     NoSuchModule { name: String, similar: Option<String> },
     #[error("module {module} has no version {version}")]
     NoSuchVersion { module: String, version: String, known: Vec<String> },
+    #[error("this coordinator does not have the package of {module} {version}")]
+    NoPackageHere {
+        module: String,
+        version: String,
+        #[source]
+        cause: BlobError,
+    },
     #[error("the package is not good")]
     BadPackage {
         hint: Option<String>,
@@ -69,6 +76,8 @@ pub enum FleetError {
     StateMoved,
     #[error("no node fits {}, so nothing was changed and what runs goes on", instances.join(", "))]
     NoPlaceInstead { deployment: DeploymentName, instances: Vec<String>, explanation: Box<Explanation> },
+    #[error("what {deployment} keeps would stay behind, and it would start empty elsewhere: {}", instances.join(", "))]
+    LeavesData { deployment: DeploymentName, instances: Vec<String> },
     #[error("{deployment} has nothing to roll back to")]
     NothingToRollBackTo { deployment: DeploymentName },
     #[error("{deployment} has no generation {generation} to roll back to")]
@@ -132,6 +141,7 @@ impl FleetError {
             FleetError::Plans(error) => error.code(),
             FleetError::NoSuchModule { .. }
             | FleetError::NoSuchVersion { .. }
+            | FleetError::NoPackageHere { .. }
             | FleetError::NoSuchDeployment { .. }
             | FleetError::NoSuchGeneration { .. }
             | FleetError::NoSuchSecret { .. }
@@ -158,6 +168,7 @@ impl FleetError {
             | FleetError::NodeInUse { .. } => Code::Conflict,
             FleetError::NothingToRollBackTo { .. }
             | FleetError::NoPlaceInstead { .. }
+            | FleetError::LeavesData { .. }
             | FleetError::Unwritable { .. } => Code::Failed,
             FleetError::Unreadable { .. } | FleetError::BrokenOff => Code::Internal,
         }
@@ -182,6 +193,10 @@ impl FleetError {
                 Some("`orchestrator module list` shows all; a folder is written ./folder".to_owned())
             }
             FleetError::NoSuchVersion { known, .. } => Some(format!("there is {}", known.join(", "))),
+            FleetError::NoPackageHere { .. } => Some(
+                "`orchestrator status` brings it from where it was deployed; or deploy it again from its folder or package file"
+                    .to_owned(),
+            ),
             FleetError::NoSuchDeployment { similar: Some(similar), .. } => {
                 Some(format!("did you mean {similar}?"))
             }
@@ -204,6 +219,9 @@ impl FleetError {
             FleetError::NoPlaceInstead { deployment, .. } => Some(format!(
                 "ask for less or make room; to give up what runs, `orchestrator remove {deployment}` first"
             )),
+            FleetError::LeavesData { .. } => Some(
+                "nothing was changed; with `--leave-data` it moves all the same, and its data stays where it is".to_owned(),
+            ),
             FleetError::NothingToRollBackTo { deployment } => {
                 Some(format!("`orchestrator history {deployment}` shows what ran before"))
             }
@@ -256,6 +274,15 @@ impl FleetError {
     /// Whether something that is needed is not there, or not known well enough.
     pub fn is_about_a_dependency(&self) -> bool {
         matches!(self, FleetError::DependencyMissing { .. } | FleetError::DependencyUnseen { .. })
+    }
+
+    /// Whether a node was reached and said no, as opposed to: nobody could ask it, or what it needs is not here.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            FleetError::Agent(error) => error.is_refusal(),
+            FleetError::Host(error) => matches!(error, HostError::Status { .. }),
+            _ => false,
+        }
     }
 
     /// Whether a node could not be reached, as opposed to: was reached and cannot do it.

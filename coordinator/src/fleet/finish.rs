@@ -50,11 +50,14 @@ impl Fleet {
                 }
             }
             Verdict::Done => self.wait_for_place(record).await,
-            Verdict::Waiting { nodes } => {
+            Verdict::Waiting { nodes, is_proven } => {
                 let away: Vec<_> = nodes.iter().map(|(node, reason)| format!("{node} ({reason})")).collect();
-                let message = format!("waiting for {}", away.join(", "));
-                let hint =
-                    "it is delivered by the next command that finds the node, or by `orchestrator serve`";
+                let away = away.join(", ");
+                if is_proven {
+                    self.note_proven(record, &format!("healthy, except for {away}")).await?;
+                }
+                let message = format!("waiting for {away}");
+                let hint = "it is delivered by the next command that can do it, or by `orchestrator serve`";
                 self.finished(&record.name, v1::Outcome::Waiting, message, hint.to_owned()).await
             }
             Verdict::Progressing { message } if timeout.is_zero() => {

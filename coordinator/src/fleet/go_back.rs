@@ -50,6 +50,7 @@ impl Fleet {
             record.current.generation = failed.current.generation.next();
             record.attempt = next_attempt(&snapshot, Some(failed));
             record.previous = None;
+            record.is_proven = false;
             record.leaving = leaving(&snapshot, Some(failed), &record.current.placements);
             record.unplaced.clear();
             if module.spec.exclusive {
@@ -162,7 +163,7 @@ impl Fleet {
             Verdict::Done => {
                 (OutcomeWord::Waiting, format!("{reason}; {version} starts again once the other has stopped"))
             }
-            Verdict::Waiting { nodes } if !recorded.record.unplaced.is_empty() => {
+            Verdict::Waiting { nodes, .. } if !recorded.record.unplaced.is_empty() => {
                 let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
                 let message = format!(
                     "{reason}; {version} starts again once it is known to have stopped on {}",
@@ -170,7 +171,7 @@ impl Fleet {
                 );
                 (OutcomeWord::Waiting, message)
             }
-            Verdict::Waiting { nodes } => {
+            Verdict::Waiting { nodes, .. } => {
                 let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
                 (
                     OutcomeWord::Waiting,

@@ -1,7 +1,7 @@
 //! `orchestrator serve`: one round of `reconcile` after another, for as long as the daemon lives. Only here a node is
 //! watched for long enough to be called lost, and what it ran is placed anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proto::ids::NodeName;
@@ -12,13 +12,11 @@ use tracing::{info, warn};
 use super::Fleet;
 use super::observe::Observed;
 use super::snapshot::Snapshot;
+use crate::domain::absence::{Absences, Look, Moment, News, Whereabouts};
+use crate::ssh::Contact;
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A node that was not heard of for this long is lost.
-const LEASE: Duration = Duration::from_secs(10);
-/// One that has not answered is asked again before that, even where it was not asked for long.
-const DOUBT: Duration = Duration::from_secs(4);
 
 impl Fleet {
     /// Keeps the fleet as wished until `stop`. Trouble with one round is logged; the next one tries again.
@@ -31,11 +29,12 @@ impl Fleet {
     }
 
     async fn keep_as_wished(&self, stop: &CancellationToken) {
-        let mut absences = Absences::default();
+        let (began, mut absences) = (Instant::now(), Absences::default());
+        let now = || Moment { awake: began.elapsed(), wall: self.clock.now() };
         loop {
             let round = async {
-                match self.reconcile(&absences.lost()).await {
-                    Ok(snapshot) => absences.note(&snapshot),
+                match self.reconcile(&absences.lost(now())).await {
+                    Ok(snapshot) => tell(&absences.note(&looks(&snapshot), now()), &snapshot),
                     Err(error) => warn!(%error, "could not look after the fleet"),
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -48,39 +47,29 @@ impl Fleet {
     }
 }
 
-/// When nodes were last heard of, and since when they have not answered.
-#[derive(Default)]
-struct Absences {
-    heard: BTreeMap<NodeName, Instant>,
-    since: BTreeMap<NodeName, Instant>,
+/// Who answered in this look.
+fn looks(snapshot: &Snapshot) -> BTreeMap<NodeName, Look> {
+    let look = |(node, observed): (&NodeName, &Observed)| {
+        let contact = snapshot.nodes.get(node).map(|kept| &kept.value.contact);
+        let whereabouts = match contact {
+            Some(Contact::Local) => Whereabouts::ThisMachine,
+            Some(Contact::Ssh { .. }) | None => Whereabouts::Elsewhere,
+        };
+        (node.clone(), Look { whereabouts, answers: observed.report().is_some() })
+    };
+    snapshot.observed.iter().map(look).collect()
 }
 
-impl Absences {
-    fn lost(&self) -> BTreeSet<NodeName> {
-        let is_lost = |node: &NodeName, since: &Instant| {
-            since.elapsed() >= DOUBT && self.heard.get(node).unwrap_or(since).elapsed() >= LEASE
-        };
-        self.since.iter().filter(|(node, since)| is_lost(node, since)).map(|(node, _)| node.clone()).collect()
+fn tell(news: &News, snapshot: &Snapshot) {
+    for node in &news.back {
+        info!(%node, "answers again");
     }
-
-    fn note(&mut self, snapshot: &Snapshot) {
-        for (node, observed) in &snapshot.observed {
-            match observed {
-                Observed::Report { .. } => {
-                    self.heard.insert(node.clone(), Instant::now());
-                    if self.since.remove(node).is_some() {
-                        info!(%node, "answers again");
-                    }
-                }
-                Observed::Unreachable(error) => {
-                    self.since.entry(node.clone()).or_insert_with(|| {
-                        warn!(%node, %error, "does not answer");
-                        Instant::now()
-                    });
-                }
-            }
+    for node in &news.silent {
+        if let Some(Observed::Unreachable(error)) = snapshot.observed.get(node) {
+            warn!(%node, %error, "does not answer");
         }
-        self.since.retain(|node, _| snapshot.nodes.contains_key(node));
-        self.heard.retain(|node, _| snapshot.nodes.contains_key(node));
+    }
+    if news.is_cut_off {
+        warn!("no node elsewhere answers: this machine may be cut off, so none is called lost");
     }
 }

@@ -22,11 +22,29 @@ impl Fleet {
         }
         let mut after = kept.value.clone();
         after.progress = state;
+        after.is_proven = false;
         after.leaving.clear();
         let outcome = self.outcome_op(record, word, message).await?;
         fault::point("settle.before");
         self.amend(&kept, &after, outcome.map(|(_, op)| op)).await?;
         fault::point("settle.after");
+        Ok(())
+    }
+
+    /// Remembers of a change that waits for nodes that all the others are healthy: it is what a later one goes back to.
+    pub(super) async fn note_proven(
+        &self,
+        record: &DeploymentRecord,
+        message: &str,
+    ) -> Result<(), FleetError> {
+        let Some(kept) = self.kept(&record.name).await? else { return Ok(()) };
+        let is_ours = kept.value.attempt == record.attempt && kept.value.progress == State::Rolling;
+        if !is_ours || kept.value.is_proven {
+            return Ok(());
+        }
+        let after = DeploymentRecord { is_proven: true, ..kept.value.clone() };
+        let outcome = self.outcome_op(&after, OutcomeWord::Waiting, message).await?;
+        self.amend(&kept, &after, outcome.map(|(_, op)| op)).await?;
         Ok(())
     }
 
@@ -61,7 +79,8 @@ impl Fleet {
             return Ok(None);
         }
         let mut entry = kept.value.clone();
-        entry.outcome = Some(Outcome { word, message: message.to_owned(), at: self.clock.now() });
+        let (message, at) = (message.to_owned(), self.clock.now());
+        entry.outcome = Some(Outcome { word, message, at, is_proven: record.is_proven });
         Ok(Some((kept.unchanged(), put_json(key, &entry)?)))
     }
 }

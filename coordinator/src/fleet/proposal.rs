@@ -7,6 +7,7 @@ use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
 
 use super::change::{NO_PURGE, Next};
+use super::data::parted_from_data;
 use super::recorded::Recorded;
 use super::snapshot::Snapshot;
 use super::spec::{self, Resolved};
@@ -25,6 +26,8 @@ pub struct Proposal {
     pub(super) before: Option<DeploymentRecord>,
     /// Instances that get their new place once they have left the old one.
     stopping_first: BTreeSet<InstanceId>,
+    /// Instances that would start elsewhere without the data that they keep where they are.
+    pub(super) parted: BTreeMap<InstanceId, NodeName>,
     /// Whether what it depends on listens elsewhere than its instances were told.
     is_misled: bool,
 }
@@ -55,6 +58,10 @@ impl Proposal {
         let before = snapshot.deployments.get(name).map(|kept| kept.value.clone());
         let fleet = views::placement_snapshot(snapshot);
         let mut decision = place(asked, &fleet);
+        let parted = match asked.keeps_data {
+            true => parted_from_data(snapshot, before.as_ref(), &decision),
+            false => BTreeMap::new(),
+        };
         let stopping_first = match module.spec.exclusive {
             true => stop_before_start(snapshot, before.as_ref(), &mut decision),
             false => BTreeSet::new(),
@@ -63,7 +70,7 @@ impl Proposal {
         let record = next_record(snapshot, name, wish, module, &decision, explanation)?;
         let instances = instances(snapshot, &record, module)?;
         let is_misled = before.as_ref().is_some_and(|before| depends::is_misled(snapshot, before, module));
-        Ok(Self { record, instances, before, stopping_first, is_misled })
+        Ok(Self { record, instances, before, stopping_first, parted, is_misled })
     }
 
     /// For draining: like `new`, but nothing may stay on `node`.
@@ -88,7 +95,8 @@ impl Proposal {
     ) -> Result<Self, FleetError> {
         let before = snapshot.deployments.get(&record.name).map(|kept| kept.value.clone());
         let instances = instances(snapshot, &record, module)?;
-        Ok(Self { record, instances, before, stopping_first: BTreeSet::new(), is_misled: false })
+        let (stopping_first, parted) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { record, instances, before, stopping_first, parted, is_misled: false })
     }
 
     /// Whether its instances are to be where they are, and told what they are told.
@@ -114,7 +122,7 @@ impl Proposal {
     /// # Errors
     /// Where an instance of a deployment that was healthy would lose its place and find no other.
     pub fn check_replaces(&self, snapshot: &Snapshot) -> Result<(), FleetError> {
-        let Some(good) = self.before.as_ref().and_then(last_good) else { return Ok(()) };
+        let Some(good) = self.before.as_ref().and_then(DeploymentRecord::last_good) else { return Ok(()) };
         let has_place = |id: &&InstanceId| {
             let place = good.placements.get(id);
             place.is_some_and(|node| snapshot.nodes.contains_key(node) && !snapshot.lost.contains(node))
@@ -228,9 +236,10 @@ fn next_record(
     let footprint = spec::footprint(name, module, &wish)?;
     Ok(DeploymentRecord {
         name: name.clone(),
+        previous: before.and_then(|before| before.good_before(&wish, &decision.placements)).cloned(),
         current: Placed { generation, wish, placements: decision.placements.clone() },
-        previous: before.and_then(last_good).cloned(),
         progress: State::Rolling,
+        is_proven: false,
         unplaced: decision.unplaced.clone(),
         leaving: leaving(snapshot, before, &decision.placements),
         attempt: next_attempt(snapshot, before),
@@ -267,14 +276,6 @@ fn stop_before_start(
         }
     }
     stopping
-}
-
-/// What to go back to when the next wish fails: the last one that was seen healthy.
-fn last_good(before: &DeploymentRecord) -> Option<&Placed> {
-    match before.progress {
-        State::Settled | State::RolledBack { .. } => Some(&before.current),
-        State::Rolling | State::Failed { .. } => before.previous.as_ref(),
-    }
 }
 
 fn instances(

@@ -161,7 +161,8 @@ impl Fleet {
         let before = kept.value.clone();
         let module = self.release(&before.current.wish.release).await?;
         let proposal = Proposal::new(&snapshot, name, before.current.wish.clone(), &module)?;
-        if proposal.leaves_all_in_place() || proposal.check_replaces(&snapshot).is_err() {
+        let may_be = proposal.may_come_by_itself() && proposal.check_replaces(&snapshot).is_ok();
+        if proposal.leaves_all_in_place() || !may_be {
             return Ok(None);
         }
         self.record(&snapshot, proposal, Action::Move).await

@@ -23,8 +23,11 @@ pub struct Recorded {
 impl Recorded {
     /// A change that somebody else recorded.
     pub fn of(record: &DeploymentRecord, snapshot: &Snapshot) -> Self {
+        let mut record = record.clone();
+        // Who left with a node that has left the fleet is waited for no more.
+        record.leaving.retain(|_, node| snapshot.nodes.contains_key(node));
         let touched = record.current.placements.values().chain(record.leaving.values()).cloned().collect();
         let attempt = Some(record.attempt);
-        Self { record: record.clone(), attempt, touched, away: snapshot.away(), _hold: None }
+        Self { record, attempt, touched, away: snapshot.away(), _hold: None }
     }
 }

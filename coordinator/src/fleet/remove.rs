@@ -92,7 +92,7 @@ fn to_hear(
 fn farewell(name: &DeploymentName, verdict: Verdict, timeout: Duration) -> Finished {
     let (outcome, message, hint) = match verdict {
         Verdict::Done => (v1::Outcome::Done, format!("{name} is removed"), ""),
-        Verdict::Waiting { nodes } => {
+        Verdict::Waiting { nodes, .. } => {
             let nodes: Vec<_> = nodes.iter().map(|(node, reason)| format!("{node} ({reason})")).collect();
             let hint = "it goes there with the next command that finds the node, or by `orchestrator serve`";
             (

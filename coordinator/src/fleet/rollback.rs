@@ -7,9 +7,17 @@ use proto::v1::deploy_event::Finished;
 use super::deploy::{note_if_it_stops_first, wait};
 use super::proposal::Proposal;
 use super::{Fleet, FleetError, Progress, keys};
-use crate::domain::deployment::{Action, HistoryEntry, OutcomeWord, Wish};
+use crate::domain::deployment::{Action, HistoryEntry, Wish};
 use crate::fault;
 use crate::store::json::list_json;
+
+/// What is wanted instead.
+struct Change {
+    wish: Wish,
+    action: Action,
+    /// Also where instances are moved away from their data for it.
+    leave_data: bool,
+}
 
 impl Fleet {
     /// Wants again what ran before: the newest earlier wish that was healthy, or the generation asked for.
@@ -22,8 +30,8 @@ impl Fleet {
         let current = self.deployment(&name).await?.value.current.wish;
         let wish = self.earlier_wish(&name, request.to_generation, &current).await?;
         let wish = Wish { restart: current.restart, ..wish };
-        self.change_wish(&name, wish, Action::Rollback, wait(request.timeout_ms, request.no_wait), progress)
-            .await
+        let change = Change { wish, action: Action::Rollback, leave_data: request.leave_data };
+        self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
     /// Starts every instance anew, on the node where it is.
@@ -35,15 +43,14 @@ impl Fleet {
         let name = DeploymentName::parse(&request.deployment)?;
         let mut wish = self.deployment(&name).await?.value.current.wish;
         wish.restart += 1;
-        self.change_wish(&name, wish, Action::Restart, wait(request.timeout_ms, request.no_wait), progress)
-            .await
+        let change = Change { wish, action: Action::Restart, leave_data: false };
+        self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
     async fn change_wish(
         &self,
         name: &DeploymentName,
-        wish: Wish,
-        action: Action,
+        Change { wish, action, leave_data }: Change,
         timeout: std::time::Duration,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
@@ -60,6 +67,7 @@ impl Fleet {
             fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));
             proposal.check_replaces(&snapshot)?;
+            proposal.check_keeps_data(leave_data)?;
             if let Some(recorded) = self.record(&snapshot, proposal, action).await? {
                 return self.finish(recorded, timeout, progress).await;
             }
@@ -70,11 +78,9 @@ impl Fleet {
     async fn earlier_wish(&self, name: &DeploymentName, to: u64, current: &Wish) -> Result<Wish, FleetError> {
         let entries = list_json::<HistoryEntry>(self.store.as_ref(), &keys::history(name)).await?.entries;
         for entry in entries.into_iter().rev().map(|kept| kept.value) {
-            let was_healthy =
-                entry.outcome.as_ref().is_some_and(|outcome| outcome.word == OutcomeWord::Healthy);
             let is_other = Wish { restart: current.restart, ..entry.placed.wish.clone() } != *current;
             let is_asked_for = entry.placed.generation.0 == to;
-            if is_asked_for || (to == 0 && was_healthy && is_other) {
+            if is_asked_for || (to == 0 && entry.was_healthy() && is_other) {
                 return Ok(entry.placed.wish);
             }
         }

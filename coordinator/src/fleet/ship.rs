@@ -1,7 +1,7 @@
 //! Packages on their way to a node: over the connection with its agent; over SSH where that is the only way, or where the
 //! agent is too old to take them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use proto::v1;
 use tokio::fs::File;
@@ -9,6 +9,7 @@ use tokio::fs::File;
 use super::{Fleet, FleetError, Progress};
 use crate::agents::tunnel::agent_command;
 use crate::agents::{AgentApi, Parcel};
+use crate::blobs::{BlobError, Fetched};
 use crate::domain::node::NodeRecord;
 use crate::fault;
 
@@ -31,12 +32,13 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<(), FleetError> {
         let releases = wanted.instances.iter().filter_map(|instance| instance.release.as_ref());
-        let digests: BTreeSet<&str> = releases.map(|release| release.digest.as_str()).collect();
-        for digest in digests {
+        let releases: BTreeMap<&str, _> =
+            releases.map(|release| (release.digest.as_str(), release)).collect();
+        for (digest, release) in releases {
             if report.releases.iter().any(|present| present == digest) {
                 progress.transfer(node.name.as_str(), 0, 0);
             } else {
-                self.ship(node, agent, digest, progress).await?;
+                self.ship(node, agent, release, progress).await?;
             }
         }
         Ok(())
@@ -46,10 +48,11 @@ impl Fleet {
         &self,
         node: &NodeRecord,
         agent: &dyn AgentApi,
-        digest: &str,
+        release: &v1::Release,
         progress: &Progress,
     ) -> Result<(), FleetError> {
-        let package = self.package(digest).await?;
+        let digest = release.digest.as_str();
+        let package = self.package_of(release).await?;
         let shipment = Shipment { node, digest, size: package.size, progress };
         let open = || async {
             let unreadable = |cause: std::io::Error| FleetError::Unreadable {
@@ -77,6 +80,17 @@ impl Fleet {
         received
     }
 
+    /// The coordinator that was given the package may be another one; what is built in is packed anew here.
+    async fn package_of(&self, release: &v1::Release) -> Result<Fetched, FleetError> {
+        match self.package(&release.digest).await {
+            Err(FleetError::Blob(BlobError::Missing { .. })) => {}
+            found => return found,
+        }
+        // Where it is not built in, the second look tells what is missing.
+        let _ = self.resolve(&release.module).await;
+        self.package(&release.digest).await.map_err(|error| missing_here(error, release))
+    }
+
     /// Over SSH, into a `receive` of the agent's program.
     async fn feed(&self, shipment: &Shipment<'_>, content: File) -> Result<(), FleetError> {
         let host = self.hosts.get(&shipment.node.contact);
@@ -85,6 +99,16 @@ impl Fleet {
         let fed = host.feed(&script, Box::pin(content), &|bytes| shipment.tell(bytes)).await?;
         fed.checked(host.as_ref(), "receiving the package")?;
         Ok(())
+    }
+}
+
+fn missing_here(error: FleetError, release: &v1::Release) -> FleetError {
+    match error {
+        FleetError::Blob(cause @ BlobError::Missing { .. }) => {
+            let (module, version) = (release.module.clone(), release.version.clone());
+            FleetError::NoPackageHere { module, version, cause }
+        }
+        other => other,
     }
 }
 

@@ -92,6 +92,8 @@ pub fn footprint(name: &DeploymentName, module: &Resolved, wish: &Wish) -> Resul
         cpu_cores: module.spec.requires.cpu,
         memory_bytes: module.spec.requires.memory.0,
         ports: ports.collect(),
+        // What is a place of the node's own is there for whoever comes.
+        keeps_data: module.spec.volumes.iter().any(|volume| !volume.is_host_path()),
     })
 }
 

@@ -110,12 +110,21 @@ fn instance(snapshot: &Snapshot, record: &DeploymentRecord, status: &InstanceSta
         node: status.node.as_ref().map(ToString::to_string).unwrap_or_default(),
         release: report.release.clone().or_else(|| Some(wire::release(&record.current.wish.release))),
         state: v1::deployment::State::from(status.state).into(),
-        message: status.message.clone(),
+        message: message(record, status),
         since_unix_ms: report.since_unix_ms,
         urls: wire::urls(address, report),
         restarts: report.restarts,
         memory_bytes: report.memory_bytes,
         cpu_cores: report.cpu_cores,
+    }
+}
+
+/// Whoever waits to see it start elsewhere is told why it does not.
+fn message(record: &DeploymentRecord, status: &InstanceStatus) -> String {
+    let is_away = matches!(status.state, State::Unknown | State::Lost);
+    match is_away && record.footprint.keeps_data {
+        true => format!("{}; it stays there, where its data is", status.message),
+        false => status.message.clone(),
     }
 }
 

@@ -46,6 +46,7 @@ pub fn placement_wish(
             .map_err(|cause| FleetError::Selector { selector: wish.selector.clone(), cause })?,
         ports: footprint.ports,
         exclusive: module.spec.exclusive,
+        keeps_data: footprint.keeps_data,
         current: before.map(|record| record.current.placements.clone()).unwrap_or_default(),
         holds: before.map(|record| Reserved {
             cpu_cores: record.footprint.cpu_cores,

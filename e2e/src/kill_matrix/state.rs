@@ -81,11 +81,15 @@ impl Act {
         };
         match self {
             Act::Deploy { page, count, only_on } => {
-                format!("deploy ./{} {} --timeout 20s -o json", folder(page), where_to(count, only_on))
+                format!(
+                    "deploy ./{} {} --leave-data --timeout 20s -o json",
+                    folder(page),
+                    where_to(count, only_on)
+                )
             }
-            Act::Rollback => "rollback page --timeout 20s".to_owned(),
+            Act::Rollback => "rollback page --leave-data --timeout 20s".to_owned(),
             Act::Restart => "restart page --timeout 20s".to_owned(),
-            Act::Drain => "node drain a --timeout 20s".to_owned(),
+            Act::Drain => "node drain a --leave-data --timeout 20s".to_owned(),
             Act::Remove { purges: false } => "remove page --timeout 20s".to_owned(),
             Act::Remove { purges: true } => "remove page --purge --timeout 20s".to_owned(),
         }

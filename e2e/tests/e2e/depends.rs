@@ -46,7 +46,8 @@ fn who_depends_on_another_is_told_its_address_also_when_it_goes_back_and_when_th
     assert_eq!(told(), first);
     assert_eq!(state(&cli.ok("status asker -o json").json()), "rolled_back");
 
-    cli.ok("deploy page --node b");
+    cli.run("deploy page --node b").exits(1).says("page/0 on a").says("--leave-data");
+    cli.ok("deploy page --node b --leave-data");
     eventually("it is told where the page is now", Duration::from_secs(30), || {
         state(&cli.ok("status asker -o json").json()) == "healthy"
             && told() == format!("{}:{}\n", b.address(), port(cli))

@@ -31,7 +31,9 @@ fn an_exclusive_instance_stops_before_it_starts_elsewhere() {
     cli.ok("deploy ./single");
     let old = instances(&status(cli, "single"))[0]["node"].as_str().unwrap().to_owned();
 
-    cli.ok(&format!("node drain {old}"));
+    let held = cli.run(&format!("node drain {old}"));
+    held.exits(3).says("would start empty elsewhere").says("--leave-data");
+    cli.ok(&format!("node drain {old} --leave-data"));
 
     let new = instances(&status(cli, "single"))[0]["node"].as_str().unwrap().to_owned();
     assert_ne!(old, new);
@@ -74,7 +76,7 @@ fn an_exclusive_instance_that_fails_elsewhere_stops_before_the_old_one_starts_ag
     };
 
     write("2.0.0", "/bin/false");
-    let outcome = cli.run("deploy ./single --node b");
+    let outcome = cli.run("deploy ./single --node b --leave-data");
 
     let outcome = outcome.exits(1);
     assert!(outcome.to_string().contains("1.0.0 runs again"), "{outcome}");

@@ -11,6 +11,10 @@ use serde_json::Value;
 fn a_cut_node_waits_and_is_served_by_the_next_command() {
     let scene = with_one_of_three_cut();
     let cli = &scene.orchestrator;
+    // What ran last where it could be reached is what a bad release goes back to.
+    scene.deploy_page_everywhere(&Page::broken("3.0.0")).unwrap().exits(1).says("going back to 2.0.0");
+    assert_eq!(states(&scene)[..2], ["a healthy 2.0.0", "b healthy 2.0.0"]);
+    Page::version("2.0.0").write(scene.fleet.desk()).unwrap();
     scene.fleet.host("c").heal().unwrap();
     cli.ok("deploy ./page --every-node");
     assert_eq!(states(&scene), ["a healthy 2.0.0", "b healthy 2.0.0", "c healthy 2.0.0"]);

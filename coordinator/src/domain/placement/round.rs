@@ -42,7 +42,7 @@ pub(super) struct Changed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Stays,
-    /// Its node is lost: it goes where there is another place, else it waits for the node.
+    /// Its node is lost, and with it no data: it goes where there is another place, else it waits for the node.
     Flees,
     Leaves,
 }
@@ -161,7 +161,8 @@ impl<'a> Round<'a> {
             return Fate::Leaves;
         }
         let is_lost = !is_reachable && self.snapshot.nodes()[number].liveness == Liveness::Lost;
-        if is_lost { Fate::Flees } else { Fate::Stays }
+        // Elsewhere it would start empty, and what it wrote there would be lost once its node is back.
+        if is_lost && !self.wish.keeps_data { Fate::Flees } else { Fate::Stays }
     }
 
     /// The instance that goes first, by its place among those that stay: on a node that cannot be reached, then

@@ -107,6 +107,19 @@ fn an_exclusive_instance_never_leaves_a_node_that_cannot_say_it_stopped() {
 }
 
 #[test]
+fn an_instance_with_data_waits_for_the_node_that_has_it() {
+    let wish = || Wish { keeps_data: true, ..at(count(1), [("web/0", "a")]) };
+    for liveness in [Liveness::Unknown, Liveness::Lost] {
+        check(wish(), [seen("a", liveness), node("b")], "web/0 -> a waiting");
+    }
+    check(wish(), [node("b")], "web/0 -> b");
+    let elsewhere = Wish { selector: selects("gpu").selector, ..wish() };
+    check(elsewhere, [node("a"), offers("b", "gpu")], "web/0 -> b");
+    let two = Wish { replicas: Replicas::Count(2), ..wish() };
+    check(two, [seen("a", Liveness::Lost), node("b")], "web/0 -> a waiting, web/1 -> b");
+}
+
+#[test]
 fn a_change_for_named_nodes_waits_for_those_that_cannot_be_reached() {
     let named =
         |count| Wish { nodes: vec![name("a"), name("b")], replicas: Replicas::Count(count), ..wish() };

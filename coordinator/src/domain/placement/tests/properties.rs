@@ -235,6 +235,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
         prop_oneof![3 => Just(""), 1 => select(selectors)],
         btree_set(port(), 0..2),
         prop::bool::weighted(0.15),
+        prop::bool::weighted(0.3),
     );
     let holds = prop_oneof![2 => Just(None), 1 => (0_u32..3).prop_map(|halves| Some(Reserved {
         cpu_cores: f64::from(halves) / 2.0,
@@ -243,7 +244,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
     let current = btree_map(0_u32..8, 0_u32..13, 0..5);
     (replicas, requires, limits, holds, current).prop_map(|(replicas, requires, limits, holds, current)| {
         let (arch, capabilities, cpu_cores, memory_bytes, disk_bytes) = requires;
-        let (nodes, selector, ports, exclusive) = limits;
+        let (nodes, selector, ports, exclusive, keeps_data) = limits;
         let named = |number: u32| name(&format!("n{number}"));
         let plain = wish();
         Wish {
@@ -259,6 +260,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
             selector: Selector::parse(selector).expect("a selector"),
             ports: ports.into_iter().collect(),
             exclusive,
+            keeps_data,
             holds,
             current: current.into_iter().map(|(index, number)| (plain.id(index), named(number))).collect(),
             ..plain

@@ -45,7 +45,8 @@ fn count(wish: &Wish, wanted: u32, nodes: &mut [Node<'_>]) -> Settled {
         };
         let is_ready = node.view.liveness == Liveness::Ready;
         let may_stay = node.suits(wish) && node.has_ports(wish) && node.can_grow(wish);
-        if (wish.exclusive && !is_ready) || (may_stay && node.view.liveness != Liveness::Lost) {
+        let flees = node.view.liveness == Liveness::Lost && !wish.keeps_data;
+        if (wish.exclusive && !is_ready) || (may_stay && !flees) {
             node.keep(wish);
             settled.insert(id.clone(), Some(home.clone()));
         } else {
