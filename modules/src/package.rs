@@ -22,12 +22,10 @@ mod collect;
 mod contents;
 #[cfg(test)]
 mod tests;
-mod texts;
 mod verify;
 
 use collect::{Content, Found};
 pub use contents::{ContentFile, contents};
-pub use texts::{Texts, texts};
 pub use verify::{Verified, verify};
 
 /// Like `.gitignore`, for what does not belong in the package.

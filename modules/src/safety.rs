@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::compose::module::ComposeFiles;
 use crate::spec::error::SpecErrors;
 use flow::Lines;
 
@@ -86,15 +87,19 @@ pub struct SourceFile<'f> {
 const MAX_BYTES: usize = 1 << 20;
 const MAX_FINDINGS: usize = 500;
 
-/// Checks a module: its MODULE.yaml, and the files of its package.
+/// Checks a module: its MODULE.yaml, the files of its package, and its compose project as it is deployed.
 ///
 /// Findings come in the order of the files and lines, each only once.
 ///
 /// # Errors
 /// When the MODULE.yaml is wrong.
-pub fn check(manifest: SourceFile<'_>, files: &[SourceFile<'_>]) -> Result<Vec<Finding>, SpecErrors> {
+pub fn check(
+    manifest: SourceFile<'_>,
+    files: &[SourceFile<'_>],
+    compose: Option<&ComposeFiles>,
+) -> Result<Vec<Finding>, SpecErrors> {
     let mut findings = Findings::default();
-    manifest::check(manifest, files, &mut findings)?;
+    manifest::check(manifest, files, compose, &mut findings)?;
     for file in files {
         check_file(*file, &mut findings);
     }

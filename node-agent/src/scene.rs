@@ -286,16 +286,18 @@ impl Scene {
             }
             Some(health::Check::Tcp(tcp)) => {
                 let port = self.port(&tcp.port)?;
-                Some(self.published_port(&tcp.port, port).unwrap_or(Probe::Tcp { port }))
+                Some(self.published_port(&tcp.port, port, None).unwrap_or(Probe::Tcp { port }))
             }
             Some(health::Check::Http(http)) if http.target > 0 => {
                 let path = self.render("health path", &http.path)?;
                 Some(self.inner_port(spec, &http.service, http.target, Some(path))?)
             }
-            Some(health::Check::Http(http)) => Some(Probe::Http {
-                port: self.port(&http.port)?,
-                path: self.render("health path", &http.path)?,
-            }),
+            Some(health::Check::Http(http)) => {
+                let port = self.port(&http.port)?;
+                let path = self.render("health path", &http.path)?;
+                let published = self.published_port(&http.port, port, Some(path.clone()));
+                Some(published.unwrap_or(Probe::Http { port, path }))
+            }
             Some(health::Check::Exec(command)) => {
                 let argv = self.render_all("health command", &command.argv)?;
                 if self.containers.is_some() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use modules::compose::module::ComposeFiles;
 use modules::digest::Digest;
 use modules::package::{self, PackageError};
 use modules::safety::{self, Finding};
@@ -22,8 +23,15 @@ pub struct Packed {
     pub spec: ModuleSpec,
     pub digest: Digest,
     pub bytes: Vec<u8>,
+    /// What its compose file needs, if it has one.
+    pub compose: Option<ComposeFiles>,
+}
+
+impl Packed {
     /// What people should know of how its compose file is read.
-    pub notes: Vec<String>,
+    pub fn notes(&self) -> &[String] {
+        self.compose.as_ref().map_or(&[], |compose| &compose.notes)
+    }
 }
 
 const CHUNK: usize = 256 * 1024;
@@ -31,10 +39,10 @@ const CHUNK: usize = 256 * 1024;
 pub fn pack(folder: &Path) -> Result<Packed, Failure> {
     let packed = package::pack(folder)?;
     let (spec, digest) = (packed.spec.clone(), packed.digest);
-    let notes = packed.compose.as_ref().map(|compose| compose.notes.clone()).unwrap_or_default();
+    let compose = packed.compose.clone();
     let bytes =
         packed.into_bytes().map_err(|cause| Failure::io("could not read back the package", &cause))?;
-    Ok(Packed { spec, digest, bytes, notes })
+    Ok(Packed { spec, digest, bytes, compose })
 }
 
 /// Reads a package, and checks it the way a node will.
@@ -45,8 +53,8 @@ pub fn read(path: &Path) -> Result<Packed, Failure> {
     if Digest::of(&bytes) != verified.digest {
         return Err(Failure::invalid(format!("{} changed while it was read", path.display())));
     }
-    let notes = verified.compose.map(|compose| compose.notes).unwrap_or_default();
-    Ok(Packed { spec: verified.spec, digest: verified.digest, bytes, notes })
+    let (spec, digest, compose) = (verified.spec, verified.digest, verified.compose);
+    Ok(Packed { spec, digest, bytes, compose })
 }
 
 impl From<PackageError> for Failure {
@@ -107,7 +115,7 @@ pub fn findings(packed: &Packed) -> Result<Vec<Finding>, Failure> {
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
     std::io::Write::write_all(&mut file, &packed.bytes).map_err(failed)?;
     let files = modules::package::contents(file.path())?;
-    look_over(&files).map_err(|mistakes| PackageError::from(mistakes).into())
+    look_over(&files, packed.compose.as_ref()).map_err(|mistakes| PackageError::from(mistakes).into())
 }
 
 /// The signature beside a package or a folder, where there is one: `web-1.0.0.tar.gz.minisig`.

@@ -1,23 +1,27 @@
 //! Runtime `compose`: from the compose file of a package to the containers a node is asked to run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use modules::compose::model::{
-    Condition, Healthcheck, HostPort, Network, NetworkMode, Project, Restart, Service, Test,
+    Condition, Dependency, Healthcheck, Network, NetworkMode, Project, Restart, Service, Test,
 };
-use modules::compose::{self, Source};
-use modules::package::Texts;
+use modules::compose::module::{ComposeFiles, registry_of};
 use modules::spec::ModuleSpec;
 use modules::spec::runtime::{Compose, Runtime};
 use proto::v1;
-use proto::v1::container_service::{Addresses, RestartPolicy};
+use proto::v1::container_service::RestartPolicy;
 use proto::v1::network_options::Pool;
 
 use super::FleetError;
-use super::spec::{millis, protocol};
+use super::spec::millis;
 
+mod folders;
 mod mounts;
+mod names;
+mod ports;
 mod replicas;
+#[cfg(test)]
+mod tests;
 
 /// What a compose file comes to.
 pub struct Carried {
@@ -26,14 +30,16 @@ pub struct Carried {
     pub notes: Vec<String>,
 }
 
-/// None for a module with another runtime.
+/// The containers of a module by its compose file, read as it was checked.
 ///
 /// # Errors
 /// What in the compose file is wrong, or cannot be carried out.
-pub fn group(spec: &ModuleSpec, package: &Texts) -> Result<Option<Carried>, FleetError> {
-    let Runtime::Compose(wanted) = &spec.runtime else { return Ok(None) };
-    let project = read(wanted, package)?;
-    let carrier = Carrier { spec, package, project: &project, folder: folder_of(&wanted.file) };
+pub fn group(spec: &ModuleSpec, files: &ComposeFiles) -> Result<Carried, FleetError> {
+    let project = files.project(spec).map_err(|errors| invalid(errors.to_string()))?;
+    let mut notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+    let folders = folders::Folders::of(&project, spec, &files.paths);
+    notes.extend(folders.notes());
+    let carrier = Carrier { spec, project: &project, paths: &files.paths, folders: &folders };
     let services: Vec<v1::ContainerService> =
         project.services.iter().map(|service| carrier.service(service)).collect::<Result<_, _>>()?;
     let counts =
@@ -41,7 +47,7 @@ pub fn group(spec: &ModuleSpec, package: &Texts) -> Result<Option<Carried>, Flee
     let services = replicas::expand(services, &counts.collect())?;
     let networks = project.networks.iter().map(|(name, network)| (name.clone(), options(name, network)));
     let group = v1::ContainerGroup { services, networks: networks.collect() };
-    Ok(Some(Carried { group, notes: project.notes.iter().map(ToString::to_string).collect() }))
+    Ok(Carried { group, notes })
 }
 
 fn options(name: &str, network: &Network) -> v1::NetworkOptions {
@@ -71,50 +77,17 @@ fn options(name: &str, network: &Network) -> v1::NetworkOptions {
     }
 }
 
-fn read(wanted: &Compose, package: &Texts) -> Result<Project, FleetError> {
-    let Some(text) = package.files.get(&wanted.file) else {
-        let message = format!("the package has no compose file {:?}", wanted.file);
-        return Err(invalid(message));
-    };
-    let source = Source {
-        file: &wanted.file,
-        text,
-        files: &|path| package.files.get(path).cloned(),
-        env: &wanted.env,
-        profiles: &wanted.profiles,
-    };
-    let project = compose::parse(&source).map_err(|errors| invalid(errors.to_string()))?;
-    match project.unresolved.first() {
-        None => Ok(project),
-        Some(field) => {
-            let message = format!(
-                "{}:{}:{}: {}: found {:?}, expected a value that is known before the node is",
-                field.origin.file,
-                field.origin.place.line,
-                field.origin.place.column,
-                field.field,
-                field.text
-            );
-            Err(invalid(message))
-        }
-    }
-}
-
 fn invalid(message: String) -> FleetError {
     FleetError::Invalid { message, hint: None }
-}
-
-fn folder_of(file: &str) -> &str {
-    file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// What a service is carried over with.
 struct Carrier<'c> {
     spec: &'c ModuleSpec,
-    package: &'c Texts,
     project: &'c Project,
-    /// Of the compose file, in the package.
-    folder: &'c str,
+    /// All files of the package.
+    paths: &'c BTreeSet<String>,
+    folders: &'c folders::Folders,
 }
 
 impl Carrier<'_> {
@@ -132,7 +105,8 @@ impl Carrier<'_> {
             hostname: service.hostname.clone().unwrap_or_default(),
             network_mode: network_mode(service)?,
             networks: service.networks.iter().map(|attachment| attachment.network.clone()).collect(),
-            aliases: aliases(service),
+            aliases: names::aliases(service),
+            alias_networks: names::alias_networks(service),
             cap_add: service.cap_add.clone(),
             cap_drop: service.cap_drop.clone(),
             privileged: service.privileged,
@@ -149,7 +123,7 @@ impl Carrier<'_> {
             shm_bytes: service.resources.shm.unwrap_or(0),
             init: service.init,
             extra_hosts: service.extra_hosts.clone(),
-            ports: self.ports(service),
+            ports: ports::published(service),
             mounts,
             depends_on: service.depends_on.iter().map(depends_on).collect(),
             stop_timeout_ms: service.stop_grace_period.map_or(0, millis),
@@ -174,12 +148,12 @@ impl Carrier<'_> {
             dns: service.dns.clone(),
             dns_search: service.dns_search.clone(),
             dns_options: service.dns_opt.clone(),
-            addresses: addresses(service),
+            addresses: names::addresses(service),
             stdin_open: service.stdin_open,
             memory_reservation_bytes: service.resources.memory_reservation.unwrap_or(0),
             gpus: service.gpus,
-            load: String::new(),
-            pull_secret: String::new(),
+            load: self.compose().and_then(|compose| compose.load.clone()).unwrap_or_default(),
+            pull_secret: self.login(service),
         })
     }
 
@@ -191,40 +165,18 @@ impl Carrier<'_> {
         })
     }
 
-    /// What the file publishes, and what the module does of this service.
-    fn ports(&self, service: &Service) -> Vec<v1::PublishedPort> {
-        let mut seen = BTreeSet::new();
-        let mut ports = Vec::new();
-        for port in &self.spec.ports {
-            let Some(target) = port.inside().filter(|_| port.service.as_ref() == Some(&service.name)) else {
-                continue;
-            };
-            seen.insert((target, port.protocol));
-            ports.push(v1::PublishedPort {
-                target: target.into(),
-                published: format!("${{port.{}}}", port.name),
-                protocol: protocol(port.protocol).into(),
-                host_ip: String::new(),
-            });
+    fn compose(&self) -> Option<&Compose> {
+        match &self.spec.runtime {
+            Runtime::Compose(compose) => Some(compose),
+            Runtime::Process(_) | Runtime::Container(_) | Runtime::Systemd(_) => None,
         }
-        for port in &service.ports {
-            for (host, target) in port.pairs() {
-                let published = match host {
-                    HostPort::Any => continue,
-                    HostPort::Numbers(first, _) => first.to_string(),
-                    HostPort::Reference(text) => text,
-                };
-                if seen.insert((target, port.protocol)) {
-                    ports.push(v1::PublishedPort {
-                        target: target.into(),
-                        published,
-                        protocol: protocol(port.protocol).into(),
-                        host_ip: port.host_ip.clone().unwrap_or_default(),
-                    });
-                }
-            }
-        }
-        ports
+    }
+
+    /// The secret that opens the registry of its image, and no other registry.
+    fn login(&self, service: &Service) -> String {
+        let secrets = self.compose().and_then(|compose| compose.pull_secret.as_ref());
+        let registry = service.image.as_deref().map(registry_of).unwrap_or_default();
+        secrets.and_then(|secrets| secrets.of(&registry)).map(ToString::to_string).unwrap_or_default()
     }
 }
 
@@ -244,26 +196,7 @@ fn network_mode(service: &Service) -> Result<String, FleetError> {
     }
 }
 
-fn addresses(service: &Service) -> BTreeMap<String, Addresses> {
-    let own =
-        service.networks.iter().filter(|attachment| attachment.ipv4.is_some() || attachment.ipv6.is_some());
-    let own = own.map(|attachment| {
-        let [ipv4, ipv6] = [&attachment.ipv4, &attachment.ipv6].map(|text| text.clone().unwrap_or_default());
-        (attachment.network.clone(), Addresses { ipv4, ipv6 })
-    });
-    own.collect()
-}
-
-fn aliases(service: &Service) -> Vec<String> {
-    let mut names: Vec<String> =
-        service.networks.iter().flat_map(|attachment| attachment.aliases.clone()).collect();
-    names.extend(service.container_name.clone());
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-fn depends_on(dependency: &compose::model::Dependency) -> v1::DependsOn {
+fn depends_on(dependency: &Dependency) -> v1::DependsOn {
     use v1::depends_on::Condition as Wire;
     let condition = match dependency.condition {
         Condition::Started => Wire::Started,

@@ -15,12 +15,12 @@ pub mod vetting;
 
 use futures::StreamExt as _;
 use modules::catalog::CatalogModule;
+use modules::compose::module::ComposeFiles;
 use modules::digest::Digest;
 use modules::name::ModuleName;
 use modules::package::PackageError;
 use modules::registry::Wanted;
 use modules::spec::ModuleSpec;
-use modules::spec::runtime::Runtime;
 use modules::suggest::closest;
 use modules::version::Version;
 use prost::Message as _;
@@ -179,12 +179,12 @@ impl Fleet {
         let path = arrived.path().to_owned();
         let verified = tokio::task::spawn_blocking(move || modules::package::verify(&path)).await;
         let verified = verified.expect("verifying does not panic").map_err(bad_package)?;
-        let containers = containers(&verified.spec, arrived.reopen().map_err(unwritable)?)?;
+        let containers = containers(&verified.spec, verified.compose.as_ref())?;
         if verified.digest.to_string() != digest {
             let message = "the package arrived damaged: its digest is not the one announced".to_owned();
             return Err(FleetError::Invalid { message, hint: Some("send it again".to_owned()) });
         }
-        let vetted = self.vet(arrived.path(), digest, &options).await?;
+        let vetted = self.vet(arrived.path(), digest, verified.compose, &options).await?;
         self.blobs.put_file(&verified.digest, arrived.path()).await?;
         fault::point("package.stored");
         let record = ModuleRecord {
@@ -292,9 +292,9 @@ impl Fleet {
         if is_known && (purpose == Use::DryRun || self.blobs.has(&digest).await?) {
             return Ok(None);
         }
-        let (spec, size) = (package.spec.clone(), package.size);
+        let (spec, size, compose) = (package.spec.clone(), package.size, package.compose.clone());
         let bytes = package.into_bytes().map_err(unwritable)?;
-        let containers = containers(&spec, bytes.as_slice())?;
+        let containers = containers(&spec, compose.as_ref())?;
         let record = self.record_of(spec, containers, digest, size, true);
         if purpose == Use::DryRun {
             return Ok(Some(record));
@@ -331,13 +331,13 @@ fn resolved(record: ModuleRecord) -> Resolved {
 }
 
 /// What a module's compose file comes to, and the notes on it; nothing for other runtimes.
-fn containers(spec: &ModuleSpec, package: impl std::io::Read) -> Result<(Vec<u8>, Vec<String>), FleetError> {
-    if !matches!(spec.runtime, Runtime::Compose(_)) {
-        return Ok(Default::default());
-    }
-    let texts = modules::package::texts(package).map_err(unwritable)?;
-    let carried = compose::group(spec, &texts)?;
-    Ok(carried.map(|carried| (carried.group.encode_to_vec(), carried.notes)).unwrap_or_default())
+fn containers(
+    spec: &ModuleSpec,
+    compose: Option<&ComposeFiles>,
+) -> Result<(Vec<u8>, Vec<String>), FleetError> {
+    let Some(files) = compose else { return Ok(Default::default()) };
+    let carried = compose::group(spec, files)?;
+    Ok((carried.group.encode_to_vec(), carried.notes))
 }
 
 /// Higher versions come later; a pre-release comes before all that are none.

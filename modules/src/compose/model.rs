@@ -216,8 +216,6 @@ pub struct Dependency {
     pub service: String,
     pub condition: Condition,
     pub required: bool,
-    /// Whether this one is restarted when the other was.
-    pub restart: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -256,7 +256,7 @@ fn read_life(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
 fn add_dependency(depends_on: &mut Vec<Dependency>, name: &str) {
     if !depends_on.iter().any(|known| known.service == name) {
         let (condition, service) = (Condition::Started, name.to_owned());
-        depends_on.push(Dependency { service, condition, required: true, restart: false });
+        depends_on.push(Dependency { service, condition, required: true });
     }
 }
 
@@ -268,9 +268,16 @@ fn depends(spot: &Spot<'_>, log: &mut Log) -> Vec<Dependency> {
             log.map(&below, &["condition", "restart", "required"]);
             let condition = below.get("condition", log).and_then(|spot| condition(&spot, log));
             let required = below.get("required", log).and_then(|spot| log.flag(&spot)).unwrap_or(true);
-            let restart = flag(&below, "restart", log);
+            if flag(&below, "restart", log) {
+                let path = join(&below.path, "restart");
+                let what = format!(
+                    "is not applied: the service stays up where {} is started again",
+                    shortened(&entry.key)
+                );
+                log.ignored(log.at(&path), &path, what);
+            }
             let (service, condition) = (entry.key.clone(), condition.unwrap_or_default());
-            found.push(Dependency { service, condition, required, restart });
+            found.push(Dependency { service, condition, required });
         }
         return found;
     }

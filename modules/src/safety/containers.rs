@@ -35,6 +35,22 @@ pub fn bind(path: &str, read_only: bool, place: Place<'_>, findings: &mut Findin
     }
 }
 
+/// A path of the node in which references of the module may be left: what they stand for is known in no release.
+pub fn templated_bind(path: &str, read_only: bool, place: Place<'_>, findings: &mut Findings) {
+    match paths::by_reference(path) {
+        paths::Known::AsWritten => bind(path, read_only, place, findings),
+        paths::Known::OfInstance => {}
+        paths::Known::Later => {
+            let text = format!(
+                "sees {} of the node: which folder that is, nobody knows before it is deployed",
+                shown(path)
+            );
+            let hint = "write the path out, or give the config item in it a default";
+            findings.add(Severity::High, format!("host-path:{path}"), place, text, Some(hint));
+        }
+    }
+}
+
 pub fn device(path: &str, place: Place<'_>, findings: &mut Findings) {
     let path = paths::clean(path);
     let (severity, why) = match path.as_str() {

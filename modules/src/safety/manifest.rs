@@ -1,6 +1,7 @@
 //! What a MODULE.yaml asks for, and the commands in it.
 
 use super::{Findings, Severity, SourceFile, compose, containers, script, shown};
+use crate::compose::module::{ComposeFiles, with_config};
 use crate::spec::ModuleSpec;
 use crate::spec::error::{Report, SpecErrors};
 use crate::spec::health::Check;
@@ -10,10 +11,14 @@ use crate::spec::runtime::Runtime;
 pub fn check(
     manifest: SourceFile<'_>,
     files: &[SourceFile<'_>],
+    compose: Option<&ComposeFiles>,
     findings: &mut Findings,
 ) -> Result<(), SpecErrors> {
     let (spec, report) = ModuleSpec::parse_reporting(manifest.path, manifest.bytes)?;
     Manifest { file: manifest.path, spec: &spec, report: &report, findings }.check();
+    if let Some(project) = compose.and_then(|files| files.project(&spec).ok()) {
+        compose::check_deployed(&project, &spec, findings);
+    }
     if let Runtime::Compose(runtime) = &spec.runtime
         && let Some(file) = files.iter().find(|file| file.path == runtime.file)
         && !compose::is_compose(&runtime.file.rsplit('/').next().unwrap_or_default().to_ascii_lowercase())
@@ -92,10 +97,15 @@ impl<'m> Manifest<'m> {
     }
 
     fn volumes(&mut self) {
+        let items = self.spec.config.iter();
+        let defaults =
+            items.filter_map(|item| Some((item.name.to_string(), item.default.clone()?))).collect();
         for (index, volume) in self.spec.volumes.iter().enumerate() {
-            if volume.path.starts_with('/') {
+            // What a person names instead is that person's business.
+            let path = with_config(&volume.path, &defaults);
+            if path.starts_with('/') {
                 let place = self.at(&format!("volumes[{index}].path"));
-                containers::bind(&volume.path, volume.read_only, place, self.findings);
+                containers::bind(&path, volume.read_only, place, self.findings);
             }
         }
     }

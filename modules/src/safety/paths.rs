@@ -2,6 +2,7 @@
 
 use super::Severity;
 use super::flow::UNKNOWN;
+use crate::template;
 
 /// A file that a script has no business to write, with what that does.
 pub fn sensitive_write(path: &str) -> Option<(Severity, &'static str, &'static str)> {
@@ -108,6 +109,40 @@ pub fn clean(path: &str) -> String {
     }
     let joined = parts.join("/");
     if is_absolute { format!("/{joined}") } else { joined }
+}
+
+/// What is known of a path of the node with references in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Where it is; names in it may differ.
+    AsWritten,
+    /// That it is inside a folder of the instance, or of a volume that MODULE.yaml says the place of.
+    OfInstance,
+    /// Nothing before it is deployed.
+    Later,
+}
+
+pub fn by_reference(path: &str) -> Known {
+    let Ok(references) = template::references(path) else { return Known::Later };
+    let is_own = |name: &str| matches!(name, "instance.dir" | "release.dir") || name.starts_with("volume.");
+    let is_name =
+        |name: &str| matches!(name, "instance" | "instance.index" | "node") || name.starts_with("port.");
+    let leaves = path.split('/').any(|part| part == "..");
+    match &references[..] {
+        [] => Known::AsWritten,
+        [(0, first), rest @ ..] if is_own(first) && rest.iter().all(|(_, name)| is_name(name)) => {
+            let after = &path[first.len() + 3..];
+            if !leaves && (after.is_empty() || after.starts_with('/')) {
+                Known::OfInstance
+            } else {
+                Known::Later
+            }
+        }
+        all if path.starts_with('/') && !leaves && all.iter().all(|(_, name)| is_name(name)) => {
+            Known::AsWritten
+        }
+        _ => Known::Later,
+    }
 }
 
 /// What a container can do with a path of the node.

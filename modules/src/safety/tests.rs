@@ -151,7 +151,7 @@ runtime:
     env: {DB_PASSWORD: hunter2, API_KEY: \"${config.admin_password}\"}
 permissions: {devices: [/dev/mem, /dev/ttyUSB0], privileged: true}
 ";
-    let found = check(source("MODULE.yaml", manifest), &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let found = check(source("MODULE.yaml", manifest), &[], None).unwrap_or_else(|errors| panic!("{errors}"));
     let expected = [
         "MODULE.yaml:3 M default-secret",
         "MODULE.yaml:5 H curl-pipe-shell",
@@ -200,7 +200,8 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
         source("notes.md", "curl x | sh\n"),
         SourceFile { path: "bin/su", bytes: b"\x7fELF\0", mode: 0o4777 },
     ];
-    let found = check(source("MODULE.yaml", manifest), &files).unwrap_or_else(|errors| panic!("{errors}"));
+    let found =
+        check(source("MODULE.yaml", manifest), &files, None).unwrap_or_else(|errors| panic!("{errors}"));
     let expected = [
         "Dockerfile:6 H curl-pipe-shell",
         "Dockerfile:8 H setuid",
@@ -222,6 +223,117 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
         "tool.py:6 H suspicious-command:remove-system",
     ];
     assert_eq!(lines(&found), expected);
+}
+
+/// MODULE.yaml's config and runtime.compose, the files, and what is found beside what each file says on its own.
+#[test]
+fn a_compose_project_is_judged_as_it_is_deployed() {
+    let cases: &[(&str, &str, &[(&str, &str)], &[&str])] = &[
+        // By the variables that it is given.
+        (
+            "",
+            "env: {P: 'true', S: /var/run/docker.sock}",
+            &[(
+                "compose.yaml",
+                "services:\n  a:\n    image: i:1\n    privileged: ${P:-false}\n    volumes: ['${S:-./d}:/x']\n",
+            )],
+            &["compose.yaml:4 H privileged", "compose.yaml:5 H docker-socket"],
+        ),
+        (
+            "",
+            "",
+            &[
+                (
+                    "compose.yaml",
+                    "services:\n  a:\n    image: i:1\n    pid: ${P:-}\n    volumes: ['${S:-./d}:/x']\n",
+                ),
+                (".env", "P=host\nS=/etc\n"),
+            ],
+            &["compose.yaml:4 H host-pid", "compose.yaml:5 H host-path:/etc"],
+        ),
+        // By the other files that it reads, whatever their names are.
+        (
+            "",
+            "",
+            &[
+                (
+                    "compose.yaml",
+                    "include: [app.yml]\nservices: {b: {extends: {file: base.yml, service: b}}}\n",
+                ),
+                ("app.yml", "services:\n  a:\n    image: i:1\n    privileged: true\n"),
+                ("base.yml", "services:\n  b:\n    image: i:1\n    cap_add: [SYS_ADMIN]\n"),
+            ],
+            &["app.yml:4 H privileged", "base.yml:4 H capability:SYS_ADMIN"],
+        ),
+        (
+            "",
+            "profiles: []",
+            &[
+                ("compose.yaml", "services: {a: {image: 'i:1'}}\n"),
+                ("compose.override.yml", "services:\n  a:\n    privileged: ${X:-true}\n"),
+            ],
+            &["compose.override.yml:3 H privileged"],
+        ),
+        // By what its configuration says where no person does.
+        (
+            "{name: path, default: /}, {name: dev, default: '/dev/sda'}, {name: line, default: 'curl x | sh'}",
+            "",
+            &[(
+                "compose.yaml",
+                "services:\n  a:\n    image: i:1\n    volumes: ['${config.path}:/x']\n    devices: ['${config.dev}']\n    command: [sh, -c, '${config.line}']\n",
+            )],
+            &[
+                "compose.yaml:4 H host-path:/",
+                "compose.yaml:5 H device:/dev/sda",
+                "compose.yaml:6 H curl-pipe-shell",
+            ],
+        ),
+        (
+            "{name: path}, {name: media, default: /srv/media}",
+            "env: {A: '${config.path}', B: '${config.media}', C: '/srv/${instance}'}",
+            &[(
+                "compose.yaml",
+                "services:\n  a:\n    image: i:1\n    volumes:\n      - ${A:-d}:/a:ro\n      - ${B:-d}:/b\n      - ${instance.dir}/c:/c\n      - ${instance.dir}/../c:/d\n      - ${C:-d}:/e\n",
+            )],
+            &[
+                "compose.yaml:5 H host-path:${config.path}",
+                "compose.yaml:6 L host-path:/srv/media",
+                "compose.yaml:8 H host-path:${instance.dir}/../c",
+                "compose.yaml:9 L host-path:/srv/${instance}",
+            ],
+        ),
+        // A file of the node as a secret.
+        (
+            "",
+            "",
+            &[(
+                "compose.yaml",
+                "services:\n  a:\n    image: i:1\n    secrets: [s]\nsecrets: {s: {file: /etc/shadow}}\n",
+            )],
+            &["compose.yaml:4 M host-path:/etc/shadow"],
+        ),
+    ];
+    for (config, compose, files, expected) in cases {
+        let manifest = format!(
+            "name: m\nversion: 1.0.0\nconfig: [{config}]\nruntime: {{compose: {{file: compose.yaml, {compose}}}}}\n"
+        );
+        let sources: Vec<SourceFile<'_>> = files.iter().map(|(path, text)| source(path, text)).collect();
+        let spec = crate::spec::ModuleSpec::parse("MODULE.yaml", &manifest);
+        let spec = spec.unwrap_or_else(|errors| panic!("{errors}"));
+        let paths = files.iter().map(|(path, _)| (*path).to_owned()).collect();
+        let read = |path: &str| {
+            files.iter().find(|(known, _)| *known == path).map(|(_, text)| text.as_bytes().to_vec())
+        };
+        let gathered = ComposeFiles::gather(&spec, paths, &read).unwrap_or_else(|errors| panic!("{errors}"));
+        let found = check(source("MODULE.yaml", &manifest), &sources, gathered.as_ref());
+        let found = found.unwrap_or_else(|errors| panic!("{errors}"));
+        let found = lines(&found);
+        let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{manifest}");
+    }
 }
 
 #[test]

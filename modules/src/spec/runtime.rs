@@ -10,6 +10,9 @@ use super::container::Container;
 use super::error::Report;
 use super::read::{Fields, Spot};
 use super::schema::{DurationText, Scalar};
+use super::yaml::{Value, join};
+use crate::image::ImageName;
+use crate::item_name::ItemName;
 use crate::units;
 
 /// How an instance is executed; exactly one of these.
@@ -59,6 +62,43 @@ pub struct Compose {
     /// The profiles to start, besides the services that have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
+    /// An archive in the package (`docker save`, or OCI) with the images of all services, loaded instead of pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<String>,
+    /// The secret config item that holds `user:password` for the registry; by registry where the images are of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<PullSecret>,
+}
+
+/// Which secret opens a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PullSecret {
+    /// That of the one registry which all images are of.
+    One(ItemName),
+    /// By registry, such as `ghcr.io`; the others are asked without.
+    Of(BTreeMap<String, ItemName>),
+}
+
+impl PullSecret {
+    /// The secret for a registry.
+    pub fn of(&self, registry: &str) -> Option<&ItemName> {
+        match self {
+            PullSecret::One(secret) => Some(secret),
+            PullSecret::Of(secrets) => secrets.get(registry),
+        }
+    }
+
+    /// All secrets, with the field each is written in.
+    pub fn fields(&self) -> Vec<(String, &ItemName)> {
+        let field = "runtime.compose.pull_secret";
+        match self {
+            PullSecret::One(secret) => vec![(field.to_owned(), secret)],
+            PullSecret::Of(secrets) => {
+                secrets.iter().map(|(registry, secret)| (join(field, registry), secret)).collect()
+            }
+        }
+    }
 }
 
 /// A unit that systemd runs.
@@ -140,9 +180,43 @@ impl Compose {
         let file = fields.required(report, "file").and_then(|spot| report.short_text(&spot, 1024));
         let env = fields.get(report, "env").and_then(|spot| report.env(&spot));
         let profiles = fields.get(report, "profiles").and_then(|spot| report.words(&spot));
+        let load = fields.get(report, "load").and_then(|spot| report.short_text(&spot, 1024));
+        let pull_secret = fields.get(report, "pull_secret");
+        let pull_secret = pull_secret.and_then(|spot| PullSecret::read(report, &spot));
         fields.finish(report);
-        Some(Self { file: file?, env: env.unwrap_or_default(), profiles: profiles.unwrap_or_default() })
+        Some(Self {
+            file: plain(file?),
+            env: env.unwrap_or_default(),
+            profiles: profiles.unwrap_or_default(),
+            load: load.map(plain),
+            pull_secret,
+        })
     }
+}
+
+impl PullSecret {
+    fn read(report: &mut Report, spot: &Spot<'_>) -> Option<Self> {
+        match spot.node.value {
+            Value::Map(_) => report.map(spot, registry, Report::item_name).map(Self::Of),
+            _ => report.item_name(spot).map(Self::One),
+        }
+    }
+}
+
+/// A registry as images name it.
+fn registry(text: &str) -> Result<String, String> {
+    let fits =
+        ImageName::parse(&format!("{text}/image")).is_ok_and(|name| name.registry.as_deref() == Some(text));
+    if fits { Ok(text.to_owned()) } else { Err("a registry such as ghcr.io or docker.io".to_owned()) }
+}
+
+/// A path in the package as the package names it; what leads out of it stays as written, and is refused.
+fn plain(path: String) -> String {
+    let parts = || path.split('/').filter(|part| !matches!(*part, "" | "."));
+    if path.starts_with('/') || parts().any(|part| part == "..") {
+        return path;
+    }
+    parts().collect::<Vec<_>>().join("/")
 }
 
 impl Systemd {

@@ -1,6 +1,7 @@
 //! The containers of an instance, with all references resolved.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use proto::v1::{ContainerGroup, ContainerService, InstanceSpec, PublishedPort, h
 use crate::content::Candidate;
 use crate::health::{InnerPort, Probe};
 use crate::runtime::group::body::Resolved;
-use crate::runtime::group::plan::{Owner, Plan, ServicePlan};
+use crate::runtime::group::plan::{Owner, Plan, ServicePlan, share_archives};
 use crate::scene::{Scene, SceneError};
 
 mod mounts;
@@ -34,12 +35,13 @@ impl Scene {
         };
         let owner = self.owner();
         let mut parts = Vec::new();
-        let services = group
+        let mut services = group
             .services
             .iter()
             .map(|service| self.service(&owner, group, service, &mut parts))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         parts::check(&parts)?;
+        share_archives(&mut services);
         Ok(Some(Plan {
             networks: networks::of(&owner, group),
             services,
@@ -90,6 +92,7 @@ impl Scene {
             name: service.name.clone(),
             image: text("image", &service.image)?,
             archive: self.archive(service)?,
+            archived: Vec::new(),
             login: self.login(service),
             platform: service.platform.clone(),
             depends_on: service.depends_on.clone(),
@@ -166,16 +169,20 @@ impl Scene {
         Ok(Probe::Address(InnerPort { service, port, path, published: None }))
     }
 
-    /// The check of a port that a container publishes.
-    pub(super) fn published_port(&self, name: &str, published: u16) -> Option<Probe> {
+    /// The check of a port that a container publishes; none for a page that is asked for on the node itself.
+    pub(super) fn published_port(&self, name: &str, published: u16, path: Option<String>) -> Option<Probe> {
         let text = format!("${{port.{name}}}");
         let group = self.containers.as_ref()?;
-        let (service, port) = group.services.iter().find_map(|service| {
-            let port = service.ports.iter().find(|port| port.published == text)?;
-            Some((service.name.clone(), u16::try_from(port.target).ok()?))
-        })?;
-        let published = Some(published);
-        Some(Probe::Address(InnerPort { service: Some(service), port, path: None, published }))
+        let is_it = |port: &&PublishedPort| port.published == text;
+        let service = group.services.iter().find(|service| service.ports.iter().any(|port| is_it(&port)))?;
+        let ports = || service.ports.iter().filter(is_it);
+        let port = u16::try_from(ports().next()?.target).ok()?;
+        let is_local = ports()
+            .any(|port| self.render("published port", &port.host_ip).is_ok_and(|address| is_local(&address)));
+        let published = is_local.then_some(published);
+        let is_asked_here = is_local && path.is_some();
+        let inner = InnerPort { service: Some(service.name.clone()), port, path, published };
+        (!is_asked_here).then_some(Probe::Address(inner))
     }
 
     fn archive(&self, service: &ContainerService) -> Result<Option<PathBuf>, SceneError> {
@@ -219,5 +226,23 @@ impl Scene {
             _ => None,
         });
         paths.filter(|path| !path.exists() && path.extension().is_none_or(|kind| kind != "sock")).collect()
+    }
+}
+
+/// Whether what is published on this address of the node answers on `localhost`, too.
+fn is_local(address: &str) -> bool {
+    let everywhere = |address: IpAddr| address.is_unspecified() || address.is_loopback();
+    address.is_empty() || address.parse().is_ok_and(everywhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_published_on_one_address_alone_does_not_answer_on_localhost() {
+        let addresses = ["", "0.0.0.0", "::", "127.0.0.1", "::1", "192.168.1.5", "fd00::5"];
+        let local: Vec<&str> = addresses.into_iter().filter(|address| is_local(address)).collect();
+        assert_eq!(local, ["", "0.0.0.0", "::", "127.0.0.1", "::1"]);
     }
 }

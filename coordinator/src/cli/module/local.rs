@@ -73,7 +73,7 @@ pub fn verify(context: &Context, module: &Path, key: Option<&Path>) -> Result<u8
     for finding in package::findings(&packed)?.iter().filter(|finding| finding.severity >= Severity::Medium) {
         context.console.say(&finding.to_string());
     }
-    for note in &packed.notes {
+    for note in packed.notes() {
         context.console.say(note);
     }
     let shown = Shown::new(&packed, module);

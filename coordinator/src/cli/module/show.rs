@@ -86,7 +86,7 @@ fn from_package(packed: package::Packed, source: String) -> Shown {
         origin: None,
         accepted: Vec::new(),
         signed_by: None,
-        notes: packed.notes,
+        notes: packed.notes().to_vec(),
         module: packed.spec,
     }
 }

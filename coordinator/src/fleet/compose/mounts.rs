@@ -1,6 +1,7 @@
 //! What the containers of a compose file see of the package, the node and the project's secrets.
 
 use modules::compose::model::{FileMount, FileObject, Mount, MountSource, Service};
+use modules::compose::module::is_in_package;
 use proto::v1;
 use proto::v1::mount::{Source as From, Text};
 
@@ -47,16 +48,12 @@ impl Carrier<'_> {
         }
     }
 
+    /// `path` is of the package, whatever folder its compose file is in.
     fn relative(&self, path: &str) -> From {
-        let inside = match (self.folder, path) {
-            ("", path) => path.to_owned(),
-            (folder, "") => folder.to_owned(),
-            (folder, path) => format!("{folder}/{path}"),
-        };
-        if inside.is_empty() || self.package.paths.contains(&inside) {
-            return From::ReleasePath(inside);
+        match is_in_package(path, self.paths) {
+            true => From::ReleasePath(path.to_owned()),
+            false => From::Volume(self.folders.name(path)),
         }
-        From::Volume(inside.replace('/', "_"))
     }
 
     fn file(&self, file: &FileMount, object: Option<&FileObject>) -> Result<v1::Mount, FleetError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use modules::compose::module::ComposeFiles;
 use modules::package::ContentFile;
 use modules::safety::{self, Finding, SourceFile};
 use modules::signature::{PublicKey, Signature, TrustedKeys};
@@ -31,11 +32,12 @@ impl Fleet {
         &self,
         package: &Path,
         digest: &str,
+        compose: Option<ComposeFiles>,
         options: &Options,
     ) -> Result<Vetted, FleetError> {
         let signed_by = self.signer(package, &options.signature).await?;
         let path = package.to_owned();
-        let findings = tokio::task::spawn_blocking(move || findings(&path)).await;
+        let findings = tokio::task::spawn_blocking(move || findings(&path, compose.as_ref())).await;
         let findings = findings.expect("looking it over does not panic")?;
         let mut accepted = self.accepted(digest).await?;
         accepted.extend(options.accept.iter().cloned());
@@ -152,16 +154,19 @@ impl Fleet {
     }
 }
 
-fn findings(package: &Path) -> Result<Vec<Finding>, FleetError> {
+fn findings(package: &Path, compose: Option<&ComposeFiles>) -> Result<Vec<Finding>, FleetError> {
     let files = modules::package::contents(package).map_err(bad_package)?;
-    look_over(&files).map_err(|mistakes| bad_package(mistakes.into()))
+    look_over(&files, compose).map_err(|mistakes| bad_package(mistakes.into()))
 }
 
-/// What is to be said of the files of a package.
+/// What is to be said of the files of a package, and of the compose project in it.
 ///
 /// # Errors
 /// Where its MODULE.yaml is wrong.
-pub fn look_over(files: &[ContentFile]) -> Result<Vec<Finding>, modules::spec::error::SpecErrors> {
+pub fn look_over(
+    files: &[ContentFile],
+    compose: Option<&ComposeFiles>,
+) -> Result<Vec<Finding>, modules::spec::error::SpecErrors> {
     let all: Vec<SourceFile<'_>> = files
         .iter()
         .map(|file| SourceFile { path: &file.path, bytes: &file.bytes, mode: file.mode })
@@ -169,5 +174,5 @@ pub fn look_over(files: &[ContentFile]) -> Result<Vec<Finding>, modules::spec::e
     let nothing = SourceFile { path: MANIFEST, bytes: b"", mode: 0o644 };
     let manifest = all.iter().find(|file| file.path == MANIFEST).copied().unwrap_or(nothing);
     let others: Vec<SourceFile<'_>> = all.into_iter().filter(|file| file.path != MANIFEST).collect();
-    safety::check(manifest, &others)
+    safety::check(manifest, &others, compose)
 }

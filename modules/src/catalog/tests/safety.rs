@@ -13,7 +13,9 @@ fn no_built_in_module_asks_for_more_than_is_known_here() {
         let name = module.spec.name.as_str();
         let (manifests, files): (Vec<_>, Vec<_>) =
             module.files.iter().map(source).partition(|file| file.path == MANIFEST);
-        let findings = check(manifests[0], &files).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let compose = module.pack().unwrap_or_else(|error| panic!("{name}: {error}")).compose;
+        let findings = check(manifests[0], &files, compose.as_ref());
+        let findings = findings.unwrap_or_else(|errors| panic!("{name}: {errors}"));
         found.extend(findings.into_iter().map(|finding| (name, finding)));
     }
     assert!(found.iter().any(|(name, _)| *name == "home-assistant"), "its use of the node's network is seen");

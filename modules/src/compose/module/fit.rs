@@ -1,14 +1,16 @@
 //! Whether a compose file fits the MODULE.yaml beside it: ports are declared, files are there, texts refer to what is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::bind::bind;
 use super::manifest;
-use crate::compose::model::{FileObject, HostPort, MountSource, NetworkMode, Port, Project, Service};
+use crate::compose::model::{FileObject, HostPort, MountSource, NetworkMode, Project};
+use crate::compose::{Note, NoteKind};
 use crate::spec::ModuleSpec;
 use crate::spec::error::{START, SpecError};
 use crate::spec::health::Check;
-use crate::spec::network::{self, PortNumber};
 use crate::spec::reference::Visibility;
+use crate::unpack::MANIFEST;
 
 /// Compares the project with the module.
 pub(super) struct Fit<'f> {
@@ -30,28 +32,45 @@ impl Fit<'_> {
     }
 
     /// Binds the module's ports to those the services publish; what is published must be declared.
-    pub fn ports(&mut self, project: &mut Project, config: &BTreeMap<String, String>) {
+    pub fn ports(&mut self, project: &mut Project) {
         for (index, port) in self.spec.ports.iter().enumerate() {
-            if let Err(error) = bind(port, index, project, config) {
+            if let Err(error) = bind(port, index, self.spec, project) {
                 self.errors.push(error);
             }
         }
+        let mut notes = Vec::new();
         for service in &project.services {
             for port in &service.ports {
-                let HostPort::Numbers(first, last) = port.host else { continue };
-                if first != last {
-                    continue;
+                let declared = |number: &str| {
+                    let (target, protocol) = (port.container.0, port.protocol.as_str());
+                    let name = &service.name;
+                    format!(
+                        "add {{name: …, port: {number}, target: {target}, protocol: {protocol}, service: {name}}} to ports"
+                    )
+                };
+                match port.host {
+                    HostPort::Numbers(first, last) if first == last => {
+                        let found =
+                            format!("the port {first} of the node, which MODULE.yaml does not declare");
+                        let hint = Some(declared(&first.to_string()));
+                        self.wrong(project, &port.field, found, "a declared port", hint);
+                    }
+                    HostPort::Any if service.network_mode != NetworkMode::Host => {
+                        notes.extend(project.origin(&port.field).map(|origin| Note {
+                            origin: origin.clone(),
+                            field: port.field.clone(),
+                            kind: NoteKind::Ignored,
+                            text: format!(
+                                "is not published on the node; to have it there, {} of {MANIFEST}",
+                                declared("auto")
+                            ),
+                        }));
+                    }
+                    HostPort::Any | HostPort::Numbers(..) | HostPort::Reference(_) => {}
                 }
-                let field = port.field.clone();
-                let (container, protocol) = (port.container.0, port.protocol.as_str());
-                let hint = format!(
-                    "add {{name: …, port: {first}, target: {container}, protocol: {protocol}, service: {}}} to ports",
-                    service.name
-                );
-                let found = format!("the port {first} of the node, which MODULE.yaml does not declare");
-                self.wrong(project, &field, found, "a declared port", Some(hint));
             }
         }
+        project.notes.extend(notes);
     }
 
     /// Files that are mounted must come with the package; a folder that does not is kept like a volume.
@@ -175,70 +194,4 @@ pub fn is_in_package(path: &str, paths: &BTreeSet<String>) -> bool {
     path.is_empty()
         || paths.contains(path)
         || paths.range(folder.clone()..).next().is_some_and(|first| first.starts_with(&folder))
-}
-
-/// Lets the node give `port` to the service that publishes it.
-fn bind(
-    port: &network::Port,
-    index: usize,
-    project: &mut Project,
-    config: &BTreeMap<String, String>,
-) -> Result<(), SpecError> {
-    let field = format!("ports[{index}]");
-    let names: Vec<String> = project.services.iter().map(|service| service.name.clone()).collect();
-    if let Some(name) = port.service.as_ref().filter(|name| !names.contains(name)) {
-        let hint = crate::suggest::closest(name, names.iter().map(String::as_str));
-        let hint = hint.map(|name| format!("did you mean {name:?}?"));
-        let found = format!("the service {name:?}, which the compose file does not have");
-        return Err(manifest(&format!("{field}.service"), found, "one of its services", hint));
-    }
-    let reference = format!("${{port.{}}}", port.name);
-    let number = match &port.port {
-        PortNumber::Number(number) => Some(*number),
-        PortNumber::Config(name) => config.get(name.as_str()).and_then(|text| text.parse().ok()),
-        PortNumber::Auto => None,
-    };
-    let is_candidate =
-        |service: &&mut Service| port.service.as_ref().is_none_or(|name| *name == service.name);
-    let mut candidates: Vec<&mut Service> = project.services.iter_mut().filter(is_candidate).collect();
-    let fits = |known: &Port| known.protocol == port.protocol && known.container.0 == known.container.1;
-    let by_reference = |known: &Port| fits(known) && known.host == HostPort::Reference(reference.clone());
-    let by_number = |known: &Port| {
-        fits(known) && number.is_some_and(|number| known.host == HostPort::Numbers(number, number))
-    };
-    let by_target = |known: &Port| {
-        fits(known)
-            && port.inside() == Some(known.container.0)
-            && !matches!(known.host, HostPort::Reference(_))
-    };
-    let ways: [&dyn Fn(&Port) -> bool; 3] = [&by_reference, &by_number, &by_target];
-    for way in ways {
-        let mut published = candidates.iter_mut().flat_map(|service| service.ports.iter_mut());
-        if let Some(known) = published.find(|known| way(known)) {
-            known.host = HostPort::Reference(reference.clone());
-            return Ok(());
-        }
-    }
-    let on_node = |service: &&mut Service| service.network_mode == NetworkMode::Host;
-    if candidates.iter().any(on_node) {
-        return Ok(());
-    }
-    match (candidates.as_mut_slice(), port.inside()) {
-        ([service], Some(target)) => {
-            service.ports.push(Port {
-                host_ip: None,
-                host: HostPort::Reference(reference),
-                container: (target, target),
-                protocol: port.protocol,
-                name: None,
-                field: format!("services.{}", service.name),
-            });
-            Ok(())
-        }
-        (_, _) => {
-            let hint = "say whose port it is: {service: …, target: …}".to_owned();
-            let found = format!("the port {:?}, which no service publishes", port.name.as_str());
-            Err(manifest(&field, found, "a port of the compose file", Some(hint)))
-        }
-    }
 }

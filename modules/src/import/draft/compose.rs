@@ -107,11 +107,9 @@ pub fn strictly(spec: &ModuleSpec, package: &BTreeMap<String, Vec<u8>>) -> Vec<W
         return Vec::new();
     }
     let paths = package.keys().cloned().collect();
-    let defaults = spec.config.iter().filter(|item| !item.secret);
-    let defaults = defaults.filter_map(|item| Some((item.name.to_string(), item.default.clone()?))).collect();
     let files = |path: &str| package.get(path).cloned();
     let read = match ComposeFiles::gather(spec, paths, &files) {
-        Ok(Some(gathered)) => gathered.project(spec, &defaults),
+        Ok(Some(gathered)) => gathered.project(spec),
         Ok(None) => return Vec::new(),
         Err(errors) => Err(errors),
     };

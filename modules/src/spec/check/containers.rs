@@ -6,8 +6,9 @@ use super::super::ModuleSpec;
 use super::super::container::{Container, ContainerNetwork};
 use super::super::error::Report;
 use super::super::health::Check;
-use super::super::runtime::Runtime;
+use super::super::runtime::{Compose, PullSecret, Runtime};
 use super::{Sound, inside};
+use crate::item_name::ItemName;
 use crate::suggest::closest;
 
 /// Checks ports, volumes and limits against the kind of runtime.
@@ -23,7 +24,10 @@ pub fn check(spec: &ModuleSpec, report: &mut Report, sound: Sound) {
                 check_volumes(spec, report);
             }
         }
-        Runtime::Compose(_) => refuse_targets_of_volumes(spec, report, "compose file", sound),
+        Runtime::Compose(compose) => {
+            check_compose(spec, compose, report, sound);
+            refuse_targets_of_volumes(spec, report, "compose file", sound);
+        }
         Runtime::Process(_) | Runtime::Systemd(_) => refuse_container_fields(spec, report, sound),
     }
 }
@@ -49,24 +53,42 @@ fn check_inner_health(spec: &ModuleSpec, report: &mut Report) {
 
 fn check_container(spec: &ModuleSpec, container: &Container, report: &mut Report, sound: Sound) {
     if let Some(load) = &container.load {
-        inside(report, "runtime.container.load", load, "a file in the package");
-        if load.starts_with('/') {
-            report.at("runtime.container.load", format!("{load:?}"), "a file in the package", None);
-        }
+        check_load("runtime.container.load", load, report);
     }
     if let Some(name) = container.pull_secret.as_ref().filter(|_| sound.config) {
-        let secrets = || spec.config.iter().filter(|item| item.secret).map(|item| item.name.as_str());
-        if !secrets().any(|secret| secret == name.as_str()) {
-            let hint = closest(name.as_str(), secrets()).map(|name| format!("did you mean {name:?}?"));
-            let expected = "the name of a config item with secret: true";
-            report.at("runtime.container.pull_secret", format!("{:?}", name.as_str()), expected, hint);
-        }
+        check_pull_secret("runtime.container.pull_secret", name, spec, report);
     }
     let has_address = container.network != ContainerNetwork::None;
     let checked = spec.health.as_ref().map(|health| &health.check);
     if let (false, Some(Check::Http(_) | Check::Tcp(_))) = (has_address, checked) {
         let found = "a check over the network of a container without network";
         report.at("health", found, "an exec check", None);
+    }
+}
+
+fn check_compose(spec: &ModuleSpec, compose: &Compose, report: &mut Report, sound: Sound) {
+    if let Some(load) = &compose.load {
+        check_load("runtime.compose.load", load, report);
+    }
+    let secrets = compose.pull_secret.iter().filter(|_| sound.config).flat_map(PullSecret::fields);
+    for (field, name) in secrets {
+        check_pull_secret(&field, name, spec, report);
+    }
+}
+
+fn check_load(field: &str, load: &str, report: &mut Report) {
+    inside(report, field, load, "a file in the package");
+    if load.starts_with('/') {
+        report.at(field, format!("{load:?}"), "a file in the package", None);
+    }
+}
+
+fn check_pull_secret(field: &str, name: &ItemName, spec: &ModuleSpec, report: &mut Report) {
+    let secrets = || spec.config.iter().filter(|item| item.secret).map(|item| item.name.as_str());
+    if !secrets().any(|secret| secret == name.as_str()) {
+        let hint = closest(name.as_str(), secrets()).map(|name| format!("did you mean {name:?}?"));
+        let expected = "the name of a config item with secret: true";
+        report.at(field, format!("{:?}", name.as_str()), expected, hint);
     }
 }
 

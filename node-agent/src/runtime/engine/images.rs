@@ -21,6 +21,8 @@ pub struct Wanted<'w> {
     pub image: &'w str,
     /// An archive to load instead of pulling.
     pub archive: Option<&'w Path>,
+    /// All images that are wanted of that archive, this one among them.
+    pub archived: &'w [String],
     /// `os/arch[/variant]`; empty: the node's own.
     pub platform: &'w str,
     /// `user:password` for the registry; empty: none.
@@ -71,7 +73,7 @@ impl Engine {
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<Image, EngineError> {
         let name = match wanted.archive {
-            Some(archive) => self.load(wanted.image, archive, tell).await?,
+            Some(archive) => self.load(wanted, archive, tell).await?,
             None => {
                 self.pull(wanted, tell).await?;
                 wanted.image.to_owned()
@@ -116,10 +118,11 @@ impl Engine {
     /// Gives the name or id that was loaded.
     async fn load(
         &self,
-        image: &str,
+        wanted: Wanted<'_>,
         archive: &Path,
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<String, EngineError> {
+        let image = wanted.image;
         let unreadable = |cause| EngineError::Archive { path: archive.to_owned(), cause };
         let file = tokio::fs::File::open(archive).await.map_err(unreadable)?;
         let size = file.metadata().await.map_err(unreadable)?.len();
@@ -139,20 +142,12 @@ impl Engine {
             loaded.extend(names);
         });
         followed.await.map_err(|error| not_loaded(error, archive))?;
-        let wanted = ImageName::parse(image).map(|name| name.canonical()).unwrap_or_default();
-        let is_it = |name: &&String| ImageName::parse(name).is_ok_and(|name| name.canonical() == wanted);
-        if let Some(name) = loaded.iter().find(is_it) {
-            return Ok(name.clone());
-        }
-        match &loaded[..] {
-            [only] => Ok(only.clone()),
-            [] => Err(EngineError::Image(format!("there is no image in {}", archive.display()))),
-            several => Err(EngineError::Image(format!(
-                "{} holds {}, but not {image}",
-                archive.display(),
-                several.join(", ")
-            ))),
-        }
+        choose(wanted, &loaded).ok_or_else(|| {
+            EngineError::Image(match &loaded[..] {
+                [] => format!("there is no image in {}", archive.display()),
+                some => format!("{} holds {}, but not {image}", archive.display(), some.join(", ")),
+            })
+        })
     }
 
     /// Reads lines of JSON to their end; one that tells of an error ends it.
@@ -192,6 +187,18 @@ impl Engine {
     /// Forgets an image under this name, and wholly where it has no other; one in use stays.
     pub async fn forget_image(&self, name: &str) {
         let _ = self.delete(&format!("/images/{}", escape_name(name))).await;
+    }
+}
+
+/// Which of the images that an archive brought is the one that is wanted: that of its name, or the only one where nothing
+/// else is wanted of the archive.
+fn choose(wanted: Wanted<'_>, loaded: &[String]) -> Option<String> {
+    let canonical = |name: &str| ImageName::parse(name).map(|name| name.canonical()).ok();
+    let of_name =
+        loaded.iter().find(|name| canonical(name).is_some_and(|name| Some(name) == canonical(wanted.image)));
+    match loaded {
+        [only] if wanted.archived.len() < 2 => Some(only.clone()),
+        _ => of_name.cloned(),
     }
 }
 
@@ -334,6 +341,23 @@ mod tests {
             [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("\u{3ff}\u{3ff}", "z7_Pvw==")]
         {
             assert_eq!(base64url(plain.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn of_an_archive_for_several_services_each_gets_the_image_of_its_name() {
+        let two = ["web:1".to_owned(), "db:1".to_owned()];
+        let cases: [(&[String], &[&str], Option<&str>); 4] = [
+            (&two, &["docker.io/library/web:1", "docker.io/library/db:1"], Some("docker.io/library/web:1")),
+            // It must not run another service's image.
+            (&two, &["db:1"], None),
+            (&two[..1], &["sha256:abc"], Some("sha256:abc")),
+            (&two[..1], &["db:1", "cache:1"], None),
+        ];
+        for (archived, loaded, expected) in cases {
+            let wanted = Wanted { image: "web:1", archive: None, archived, platform: "", login: "" };
+            let loaded: Vec<String> = loaded.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(choose(wanted, &loaded).as_deref(), expected, "{loaded:?}");
         }
     }
 

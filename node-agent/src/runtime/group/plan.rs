@@ -1,5 +1,6 @@
 //! What an instance's containers are made of, with everything resolved.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub struct ServicePlan {
     pub name: String,
     pub image: String,
     pub archive: Option<PathBuf>,
+    /// All images that the group wants from that archive.
+    pub archived: Vec<String>,
     pub login: String,
     pub platform: String,
     pub depends_on: Vec<DependsOn>,
@@ -138,8 +141,22 @@ pub struct TextFile {
 impl ServicePlan {
     /// Its image, as it is asked for.
     pub fn wanted(&self) -> Wanted<'_> {
-        let Self { image, archive, platform, login, .. } = self;
-        Wanted { image, archive: archive.as_deref(), platform, login }
+        let Self { image, archive, archived, platform, login, .. } = self;
+        Wanted { image, archive: archive.as_deref(), archived, platform, login }
+    }
+}
+
+/// Tells each service what else is wanted from the archive that its image is in.
+pub fn share_archives(services: &mut [ServicePlan]) {
+    let mut wanted: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for service in services.iter() {
+        if let Some(archive) = &service.archive {
+            wanted.entry(archive.clone()).or_default().insert(service.image.clone());
+        }
+    }
+    for service in services {
+        let images = service.archive.as_ref().and_then(|archive| wanted.get(archive));
+        service.archived = images.into_iter().flatten().cloned().collect();
     }
 }
 

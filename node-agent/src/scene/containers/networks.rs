@@ -31,14 +31,40 @@ pub fn joined(owner: &Owner, group: &ContainerGroup, service: &ContainerService)
     if !service.network_mode.is_empty() {
         return Vec::new();
     }
-    let names = std::iter::once(&service.name).chain(&service.aliases).cloned().collect::<Vec<_>>();
     let networks = match &service.networks[..] {
         [] => vec![DEFAULT.to_owned()],
         some => some.to_vec(),
     };
     let joined = networks.iter().map(|network| {
         let Addresses { ipv4, ipv6 } = service.addresses.get(network).cloned().unwrap_or_default();
-        Joined { network: network_name(owner, group, network), names: names.clone(), ipv4, ipv6 }
+        Joined { network: network_name(owner, group, network), names: names(service, network), ipv4, ipv6 }
     });
     joined.collect()
+}
+
+/// What a service is called in one of its networks.
+fn names(service: &ContainerService, network: &String) -> Vec<String> {
+    let is_known = |alias: &&String| {
+        service.alias_networks.get(*alias).is_none_or(|known| known.names.contains(network))
+    };
+    std::iter::once(&service.name).chain(service.aliases.iter().filter(is_known)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::container_service::Networks;
+
+    use super::*;
+
+    #[test]
+    fn an_alias_is_known_where_the_file_gives_it() {
+        let service = ContainerService {
+            name: "db".into(),
+            aliases: vec!["everywhere".into(), "store".into()],
+            alias_networks: [("store".to_owned(), Networks { names: vec!["back".into()] })].into(),
+            ..Default::default()
+        };
+        assert_eq!(names(&service, &"back".to_owned()), ["db", "everywhere", "store"]);
+        assert_eq!(names(&service, &"front".to_owned()), ["db", "everywhere"]);
+    }
 }
