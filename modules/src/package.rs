@@ -26,7 +26,7 @@ mod texts;
 mod verify;
 
 use collect::{Content, Found};
-pub use contents::{ContentFile, contents};
+pub use contents::{ContentFile, Contents, contents};
 pub use texts::{Texts, texts};
 pub use verify::{Verified, verify};
 

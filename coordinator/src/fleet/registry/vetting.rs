@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use modules::package::ContentFile;
+use modules::package::Contents;
 use modules::safety::{self, Finding, SourceFile};
 use modules::signature::{PublicKey, Signature, TrustedKeys};
 use modules::unpack::MANIFEST;
@@ -153,21 +153,22 @@ impl Fleet {
 }
 
 fn findings(package: &Path) -> Result<Vec<Finding>, FleetError> {
-    let files = modules::package::contents(package).map_err(bad_package)?;
-    look_over(&files).map_err(|mistakes| bad_package(mistakes.into()))
+    let contents = modules::package::contents(package).map_err(bad_package)?;
+    look_over(&contents).map_err(|mistakes| bad_package(mistakes.into()))
 }
 
 /// What is to be said of the files of a package.
 ///
 /// # Errors
 /// Where its MODULE.yaml is wrong.
-pub fn look_over(files: &[ContentFile]) -> Result<Vec<Finding>, modules::spec::error::SpecErrors> {
-    let all: Vec<SourceFile<'_>> = files
+pub fn look_over(contents: &Contents) -> Result<Vec<Finding>, modules::spec::error::SpecErrors> {
+    let all: Vec<SourceFile<'_>> = contents
+        .files
         .iter()
         .map(|file| SourceFile { path: &file.path, bytes: &file.bytes, mode: file.mode })
         .collect();
     let nothing = SourceFile { path: MANIFEST, bytes: b"", mode: 0o644 };
     let manifest = all.iter().find(|file| file.path == MANIFEST).copied().unwrap_or(nothing);
     let others: Vec<SourceFile<'_>> = all.into_iter().filter(|file| file.path != MANIFEST).collect();
-    safety::check(manifest, &others)
+    safety::check_package(manifest, &others, &contents.beside)
 }
