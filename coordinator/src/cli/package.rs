@@ -82,6 +82,8 @@ fn code(error: &PackageError) -> Code {
         | PackageError::SpecialMode { .. }
         | PackageError::NotUtf8 { .. }
         | PackageError::TooBig { .. }
+        | PackageError::Image { .. }
+        | PackageError::ImageArch { .. }
         | PackageError::Refused { .. }
         | PackageError::Bad { .. } => Code::InvalidInput,
     }
