@@ -22,6 +22,8 @@ pub struct Vetted {
     pub accepted: Vec<String>,
     /// The id and comment of the key.
     pub signed_by: Option<String>,
+    /// The signature itself, as in a .minisig file.
+    pub signature: Option<String>,
 }
 
 impl Fleet {
@@ -33,7 +35,7 @@ impl Fleet {
         digest: &str,
         options: &Options,
     ) -> Result<Vetted, FleetError> {
-        let signed_by = self.signer(package, &options.signature).await?;
+        let (signed_by, signature) = self.signer(package, &options.signature).await?.unzip();
         let path = package.to_owned();
         let findings = tokio::task::spawn_blocking(move || findings(&path)).await;
         let findings = findings.expect("looking it over does not panic")?;
@@ -49,7 +51,7 @@ impl Fleet {
         accepted.retain(|id| findings.iter().any(|finding| finding.id == *id));
         accepted.sort();
         accepted.dedup();
-        Ok(Vetted { accepted, signed_by })
+        Ok(Vetted { accepted, signed_by, signature })
     }
 
     /// For a dry run: whether what was found where the module lies would be refused here.
@@ -82,7 +84,8 @@ impl Fleet {
         Ok(kept.map(|kept| kept.value.accepted).unwrap_or_default())
     }
 
-    async fn signer(&self, package: &Path, signature: &[u8]) -> Result<Option<String>, FleetError> {
+    /// Who signed the package, and the signature, where there is one.
+    async fn signer(&self, package: &Path, signature: &[u8]) -> Result<Option<(String, String)>, FleetError> {
         if signature.is_empty() {
             return if self.refuses_unsigned { Err(FleetError::Unsigned) } else { Ok(None) };
         }
@@ -97,7 +100,8 @@ impl Fleet {
         let signature = Signature::parse(&text).map_err(refused)?;
         let keys = TrustedKeys::parse(&trusted).map_err(refused)?;
         let key = keys.verify(&signature, &bytes).map_err(refused)?;
-        Ok(Some(format!("{} {}", key.id, key.comment).trim_end().to_owned()))
+        let signer = format!("{} {}", key.id, key.comment).trim_end().to_owned();
+        Ok(Some((signer, signature.to_text())))
     }
 
     async fn trusted(&self) -> Result<Stored<String>, FleetError> {
