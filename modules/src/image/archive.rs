@@ -163,16 +163,18 @@ fn plain(path: &str) -> Option<String> {
 }
 
 impl ImageArchive {
-    /// Refuses an archive that would set other names than the wanted one, or that has not what its digest pins.
+    /// Refuses an archive that would set other names than the wanted ones, or that has not what their digests pin.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&self, wanted: &ImageName) -> Result<(), ArchiveError> {
-        let others: Vec<String> = self.names.iter().filter(|name| !may_set(wanted, name)).cloned().collect();
+    pub fn check(&self, wanted: &[ImageName]) -> Result<(), ArchiveError> {
+        let is_wanted = |name: &&String| wanted.iter().any(|wanted| may_set(wanted, name));
+        let others: Vec<String> = self.names.iter().filter(|name| !is_wanted(name)).cloned().collect();
         if !others.is_empty() {
-            return Err(ArchiveError::OtherNames { names: others, wanted: wanted.to_string() });
+            let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+            return Err(ArchiveError::OtherNames { names: others, wanted: wanted.join(", ") });
         }
-        self.pinned(wanted).map(|_| ())
+        wanted.iter().try_for_each(|wanted| self.pinned(wanted).map(|_| ()))
     }
 
     /// The ids that an engine may give the image that is pinned; nothing where none is.

@@ -27,7 +27,7 @@ pub(super) fn fit(
     let Some(archive) = read(path).map_err(failed)? else { return Ok(()) };
     // A name with parts that are filled in later is looked at by the agent.
     if let Ok(wanted) = ImageName::parse(&container.image) {
-        archive.check(&wanted).map_err(failed)?;
+        archive.check(std::slice::from_ref(&wanted)).map_err(failed)?;
     }
     let platforms = archive.platforms();
     if platforms.is_empty() {

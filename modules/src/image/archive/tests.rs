@@ -9,7 +9,7 @@ use super::*;
 #[test]
 fn only_the_wanted_name_may_be_set() {
     let check = |archive: &[u8], wanted: &str, expected: &str| {
-        let found = read(archive).and_then(|found| found.check(&name(wanted)));
+        let found = read(archive).and_then(|found| found.check(&[name(wanted)]));
         let said = found.map_or_else(|error| error.to_string(), |()| String::new());
         assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{wanted}: {said}");
     };
@@ -23,6 +23,9 @@ fn only_the_wanted_name_may_be_set() {
     check(&saved(&["box:1", "postgres:16"]), "box:1", "would also set postgres:16");
     check(&saved(&["postgres:16"]), "box:1", "would also set postgres:16");
     check(&saved(&["ghcr.io/box:1"]), "box:1", "would also set ghcr.io/box:1");
+
+    let both = [name("box:1"), name("postgres:16")];
+    assert!(read(saved(&["box:1", "postgres:16"]).as_slice()).is_ok_and(|found| found.check(&both).is_ok()));
 
     // Each place that one engine or another takes names from.
     let both = |more: &[(&str, Vec<u8>)]| tar(&[&[("manifest.json", manifest(&["box:1"]))], more].concat());
@@ -58,14 +61,14 @@ fn a_pinned_image_is_what_its_digest_says() {
     assert_eq!(platforms, ["linux/arm/v7"]);
 
     let other = name(&format!("box@{}", digest(b"other")));
-    assert!(matches!(found.check(&other), Err(ArchiveError::OtherDigest { .. })));
+    assert!(matches!(found.check(std::slice::from_ref(&other)), Err(ArchiveError::OtherDigest { .. })));
     // A blob that is called so, and is another.
     let lie = tar(&[
         ("manifest.json", manifest(&[])),
         (&format!("blobs/{}", digest(b"other").replace(':', "/")), inner),
     ]);
     assert!(matches!(
-        read(lie.as_slice()).expect("reads").check(&other),
+        read(lie.as_slice()).expect("reads").check(std::slice::from_ref(&other)),
         Err(ArchiveError::OtherDigest { .. })
     ));
 }

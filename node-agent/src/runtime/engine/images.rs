@@ -211,7 +211,7 @@ async fn look_into(image: &str, place: &Path) -> Result<Option<BTreeSet<String>>
     let file = file.map_err(|cause| EngineError::Archive { path: path.clone(), cause })?.into_std().await;
     let looked = tokio::task::spawn_blocking(move || {
         let found = archive::read_file(file)?;
-        found.check(&wanted)?;
+        found.check(std::slice::from_ref(&wanted))?;
         found.pinned(&wanted)
     });
     let looked = looked.await.expect("looking into an archive does not panic");
