@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::digest::Digest;
 
+pub mod archive;
+pub mod platform;
+
 /// Where an image without a registry comes from.
 pub const DOCKER_HUB: &str = "docker.io";
 

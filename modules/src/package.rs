@@ -12,6 +12,7 @@ use tempfile::SpooledTempFile;
 
 use crate::compose::module::ComposeFiles;
 use crate::digest::{Digest, Hasher};
+use crate::image::archive::ArchiveError;
 use crate::release::Release;
 use crate::spec::ModuleSpec;
 use crate::spec::error::{Report, SpecErrors};
@@ -20,12 +21,13 @@ use crate::unpack::{MANIFEST, UnpackError};
 mod check;
 mod collect;
 mod contents;
+mod image;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use collect::{Content, Found};
-pub use contents::{ContentFile, contents};
+pub use contents::{ContentFile, Contents, contents};
 pub use verify::{Verified, verify};
 
 /// Like `.gitignore`, for what does not belong in the package.
@@ -93,6 +95,14 @@ pub enum PackageError {
         #[source]
         cause: UnpackError,
     },
+    #[error("the image in {path} cannot be used")]
+    Image {
+        path: String,
+        #[source]
+        cause: ArchiveError,
+    },
+    #[error("the image {image} in {path} is for {is_for}, and the module for {asked}")]
+    ImageArch { image: String, path: String, is_for: String, asked: String },
     #[error("could not write the package")]
     Write {
         #[source]
@@ -117,7 +127,11 @@ impl PackageError {
                 cause.hint().map(str::to_owned)
             }
             PackageError::Changed { .. } => Some("try again".to_owned()),
+            PackageError::ImageArch { .. } => {
+                Some("save the image for the processor of the nodes, or change requires.arch".to_owned())
+            }
             PackageError::NoManifest { .. }
+            | PackageError::Image { .. }
             | PackageError::Spec(_)
             | PackageError::Read { .. }
             | PackageError::Walk { .. }
@@ -155,9 +169,10 @@ impl Package {
 /// # Errors
 /// When MODULE.yaml is missing or wrong, a file cannot be read, or something cannot be in a package.
 pub fn pack(folder: &Path) -> Result<Package, PackageError> {
-    let (spec, report) = read(folder)?;
+    let (mut spec, report) = read(folder)?;
     let found = collect::collect(folder)?;
     let compose = check::check(&spec, report, &found)?;
+    image::fit(&mut spec, compose.as_ref(), |path| image::in_folder(folder, path))?;
     let failed = |cause| PackageError::Write { cause };
     let output = Digesting { inner: SpooledTempFile::new(IN_MEMORY), hasher: Hasher::default(), size: 0 };
     let gzip = GzBuilder::new().mtime(0).operating_system(255).write(output, LEVEL);

@@ -3,10 +3,13 @@
 //! Pure, and nothing is searched for in text: commands are parsed, so that a mention in a comment or an `echo` is no
 //! finding, and a command put together from variables is one.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::compose::module::ComposeFiles;
 use crate::spec::error::SpecErrors;
+use findings::Findings;
 use flow::Lines;
 
 mod code;
@@ -14,18 +17,22 @@ mod commands;
 mod compose;
 mod containers;
 pub(crate) mod dockerfile;
+mod findings;
 mod flow;
 mod manifest;
 mod paths;
 mod permissions;
 mod printed;
 mod programs;
+pub(crate) mod reached;
+mod run;
 mod script;
 pub mod shell;
 mod system;
 #[cfg(test)]
 mod tests;
 pub(crate) mod unit;
+mod whole;
 
 /// What a person should know before they deploy a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +91,18 @@ pub struct SourceFile<'f> {
 }
 
 /// The most of one file that is looked at.
-const MAX_BYTES: usize = 1 << 20;
-const MAX_FINDINGS: usize = 500;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
+/// So many files of code that were not looked at are named one by one.
+const NAMED: usize = 10;
+
+/// What is known of the files of a package beside their bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Files whose bytes are not all there.
+    pub cut: BTreeSet<String>,
+    /// Links, and where they lead to as they say it.
+    pub links: BTreeMap<String, String>,
+}
 
 /// Checks a module: its MODULE.yaml, the files of its package, and its compose project as it is deployed.
 ///
@@ -98,11 +115,29 @@ pub fn check(
     files: &[SourceFile<'_>],
     compose: Option<&ComposeFiles>,
 ) -> Result<Vec<Finding>, SpecErrors> {
+    check_package(manifest, files, &Beside::default(), compose)
+}
+
+/// The same, where some files are there in part, or under another name too.
+///
+/// # Errors
+/// When the MODULE.yaml is wrong.
+pub fn check_package(
+    manifest: SourceFile<'_>,
+    files: &[SourceFile<'_>],
+    beside: &Beside,
+    compose: Option<&ComposeFiles>,
+) -> Result<Vec<Finding>, SpecErrors> {
     let mut findings = Findings::default();
     manifest::check(manifest, files, compose, &mut findings)?;
+    if let Some(compose) = manifest::compose_file(manifest).filter(|file| beside.cut.contains(file)) {
+        findings.not_looked_at(Severity::High, &compose, "it is too long");
+    }
     for file in files {
         check_file(*file, &mut findings);
     }
+    whole::check(files, beside, &mut findings);
+    run::check(files, beside, &mut findings);
     Ok(findings.finish())
 }
 
@@ -134,74 +169,64 @@ pub fn unknown<'f>(findings: &'f [Finding], accepted: &[String]) -> Vec<(String,
     accepted.iter().filter(is_unknown).map(suggest).collect()
 }
 
+/// What a file is by its name and its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dockerfile,
+    Unit,
+    Compose,
+    Shell,
+    Code(&'static str),
+    Other,
+}
+
+impl Kind {
+    fn of(path: &str, interpreter: Option<&str>) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        if dockerfile::is_dockerfile(&name) {
+            Kind::Dockerfile
+        } else if unit::is_unit(&name) {
+            Kind::Unit
+        } else if compose::is_compose(&name) {
+            Kind::Compose
+        } else if programs::is_shell(interpreter.unwrap_or_default())
+            || interpreter.is_none() && [".sh", ".bash"].iter().any(|end| name.ends_with(end))
+        {
+            Kind::Shell
+        } else {
+            code::language(interpreter, &name).map_or(Kind::Other, Kind::Code)
+        }
+    }
+}
+
+/// Whether a file that begins so has commands, which are looked at before everything else.
+pub(crate) fn has_commands(path: &str, begin: &[u8]) -> bool {
+    match Kind::of(path, None) {
+        Kind::Dockerfile | Kind::Unit | Kind::Compose | Kind::Shell => true,
+        Kind::Code(_) | Kind::Other => begin.starts_with(b"#!"),
+    }
+}
+
+fn kind_of(file: SourceFile<'_>) -> Kind {
+    let begin = String::from_utf8_lossy(&file.bytes[..file.bytes.len().min(512)]);
+    Kind::of(file.path, programs::shebang(&begin).as_deref())
+}
+
 fn check_file(file: SourceFile<'_>, findings: &mut Findings) {
     permissions::check(file, findings);
-    let bytes = &file.bytes[..file.bytes.len().min(MAX_BYTES)];
-    let text = String::from_utf8_lossy(bytes);
-    let name = file.path.rsplit('/').next().unwrap_or_default();
-    let interpreter = programs::shebang(&text);
-    if bytes.contains(&0) && interpreter.is_none() {
-        return;
-    }
-    let lower = name.to_ascii_lowercase();
-    if dockerfile::is_dockerfile(&lower) {
-        dockerfile::check(&text, file.path, findings);
-    } else if unit::is_unit(&lower) {
-        unit::check(&text, file.path, findings);
-    } else if compose::is_compose(&lower) {
-        compose::check(file, findings);
-    } else if programs::is_shell(interpreter.as_deref().unwrap_or_default())
-        || interpreter.is_none() && [".sh", ".bash"].iter().any(|end| lower.ends_with(end))
-    {
-        script::check(&text, file.path, Lines::From(1), findings);
-    } else if let Some(language) = code::language(interpreter.as_deref(), &lower) {
-        code::check(&text, language, file.path, Lines::From(1), findings);
+    let text = text_of(file);
+    match kind_of(file) {
+        Kind::Dockerfile => dockerfile::check(&text, file.path, findings),
+        Kind::Unit => unit::check(&text, file.path, findings),
+        Kind::Compose => compose::check(file, findings),
+        Kind::Shell => script::check(&text, file.path, Lines::From(1), findings),
+        Kind::Code(language) => code::check(&text, language, file.path, Lines::From(1), findings),
+        Kind::Other => {}
     }
 }
 
-/// Collects findings.
-#[derive(Default)]
-pub(crate) struct Findings {
-    found: Vec<Finding>,
-    /// Where everything is that is found in a text which does not stand in the file as it is.
-    only_line: Option<usize>,
-}
-
-impl Findings {
-    pub fn add(
-        &mut self,
-        severity: Severity,
-        id: impl Into<String>,
-        (file, line): (&str, usize),
-        text: impl Into<String>,
-        hint: Option<&str>,
-    ) {
-        let (id, text, file) = (id.into(), text.into(), file.to_owned());
-        let line = self.only_line.unwrap_or(line);
-        let is_known = |known: &Finding| known.id == id && known.file == file && known.line == line;
-        if self.found.len() < MAX_FINDINGS && !self.found.iter().any(is_known) {
-            let hint = hint.map(str::to_owned);
-            self.found.push(Finding { id, severity, file, line, text, hint });
-        }
-    }
-
-    /// Goes into a text; what this gives is for [`Findings::leave`].
-    fn enter(&mut self, lines: Lines) -> Option<usize> {
-        let outer = self.only_line;
-        if let Lines::In(line) = lines {
-            self.only_line.get_or_insert(line);
-        }
-        outer
-    }
-
-    fn leave(&mut self, outer: Option<usize>) {
-        self.only_line = outer;
-    }
-
-    fn finish(mut self) -> Vec<Finding> {
-        self.found.sort_by(|a, b| (&a.file, a.line, &a.id).cmp(&(&b.file, b.line, &b.id)));
-        self.found
-    }
+fn text_of(file: SourceFile<'_>) -> Cow<'_, str> {
+    String::from_utf8_lossy(&file.bytes[..file.bytes.len().min(MAX_BYTES)])
 }
 
 /// A text as a person reads it in a finding.

@@ -90,6 +90,8 @@ fn code(error: &PackageError) -> Code {
         | PackageError::SpecialMode { .. }
         | PackageError::NotUtf8 { .. }
         | PackageError::TooBig { .. }
+        | PackageError::Image { .. }
+        | PackageError::ImageArch { .. }
         | PackageError::Refused { .. }
         | PackageError::Bad { .. } => Code::InvalidInput,
     }
@@ -114,8 +116,8 @@ pub fn findings(packed: &Packed) -> Result<Vec<Finding>, Failure> {
     let failed = |cause| Failure::io("could not write a temporary file", &cause);
     let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
     std::io::Write::write_all(&mut file, &packed.bytes).map_err(failed)?;
-    let files = modules::package::contents(file.path())?;
-    look_over(&files, packed.compose.as_ref()).map_err(|mistakes| PackageError::from(mistakes).into())
+    let contents = modules::package::contents(file.path())?;
+    look_over(&contents, packed.compose.as_ref()).map_err(|mistakes| PackageError::from(mistakes).into())
 }
 
 /// The signature beside a package or a folder, where there is one: `web-1.0.0.tar.gz.minisig`.

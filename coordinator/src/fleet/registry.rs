@@ -67,6 +67,29 @@ struct ModuleRecord {
     /// The key that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
+    /// What it was signed with, as in a .minisig file, so that it can be taken to another registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+}
+
+impl ModuleRecord {
+    /// Keeps what is known of the same package from before, where this says nothing of it.
+    fn learn(&mut self, known: &ModuleRecord) {
+        if self.signed_by.is_none() {
+            self.signed_by.clone_from(&known.signed_by);
+            self.signature.clone_from(&known.signature);
+        }
+        if self.signature.is_none() && self.signed_by == known.signed_by {
+            self.signature.clone_from(&known.signature);
+        }
+        if self.origin.is_none() {
+            self.origin.clone_from(&known.origin);
+        }
+        let accepted = known.accepted.iter().filter(|id| !self.accepted.contains(id));
+        let accepted: Vec<String> = accepted.cloned().collect();
+        self.accepted.extend(accepted);
+        self.accepted.sort();
+    }
 }
 
 /// What for a module is looked up.
@@ -191,10 +214,11 @@ impl Fleet {
             origin: options.origin.map(Origin::from),
             accepted: vetted.accepted,
             signed_by: vetted.signed_by,
+            signature: vetted.signature,
             ..self.record_of(verified.spec, containers, verified.digest, verified.size, false)
         };
         match options.staged {
-            true => self.stage(&record).await?,
+            true => drop(self.stage(&record).await?),
             false => self.register(&record).await?,
         }
         Ok(wire::release(&record.release))
@@ -224,28 +248,44 @@ impl Fleet {
             origin: None,
             accepted: Vec::new(),
             signed_by: None,
+            signature: None,
         }
     }
 
-    /// Keeps a release under its digest, by which alone it is known then.
-    async fn stage(&self, record: &ModuleRecord) -> Result<(), FleetError> {
-        let by_digest = put_json(keys::release(&record.release.digest), record)?;
+    /// Keeps a release under its digest, by which alone it is known then; gives all that is known of it.
+    async fn stage(&self, record: &ModuleRecord) -> Result<ModuleRecord, FleetError> {
+        let key = keys::release(&record.release.digest);
+        let mut record = record.clone();
+        if let Some(known) = get_json::<ModuleRecord>(self.store.as_ref(), &key).await? {
+            record.learn(&known.value);
+        }
+        let by_digest = put_json(key, &record)?;
         self.store.commit(Txn { preconditions: Vec::new(), ops: vec![by_digest] }).await?;
         fault::point("package.registered");
-        Ok(())
+        Ok(record)
     }
 
     async fn register(&self, record: &ModuleRecord) -> Result<(), FleetError> {
-        self.stage(record).await?;
+        let mut record = self.stage(record).await?;
         let key = keys::module_version(&record.release.module, &record.release.version);
         let kept = get_json::<ModuleRecord>(self.store.as_ref(), &key).await?;
         // What is built in follows the program; what was added never changes.
         let precondition = match kept {
             Some(kept) if kept.value.is_builtin && kept.value.release != record.release => kept.unchanged(),
+            // But who signed it may have become known.
+            Some(kept) if kept.value.release == record.release => {
+                let ModuleRecord { signed_by, signature, .. } = record;
+                record = ModuleRecord { signed_by, signature, ..kept.value.clone() };
+                record.learn(&kept.value);
+                if record == kept.value {
+                    return Ok(());
+                }
+                kept.unchanged()
+            }
             Some(_) => return Ok(()),
             None => Precondition::Absent { key: key.clone() },
         };
-        let txn = Txn { preconditions: vec![precondition], ops: vec![put_json(key, record)?] };
+        let txn = Txn { preconditions: vec![precondition], ops: vec![put_json(key, &record)?] };
         match self.store.commit(txn).await {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error.into()),

@@ -41,6 +41,54 @@ fn a_sync_brings_signatures_along_so_that_a_policy_can_ask_for_them() {
     assert_eq!(program.json(&["registry", "sync"])["updated"], json!(["tea@1.1.0"]));
 }
 
+#[test]
+fn an_archive_carries_signatures_to_a_registry_that_asks_for_them() {
+    let (here, there) = (Program::new(), Program::new());
+    here.json(&["module", "key", "my.key"]);
+    here.json(&["module", "trust", "add", "my.key.pub"]);
+    let tea = here.module("tea", "tea", "1.0.0", "");
+    here.json(&["module", "sign", &tea, "--key", "my.key"]);
+    here.json(&["module", "add", &tea]);
+    here.json(&["module", "pin", "tea@1.0.0"]);
+    assert_eq!(here.run(&["module", "export", "all.tar.gz"]).status, 0);
+    let archive = here.home().join("all.tar.gz");
+    let archive = archive.to_str().expect("UTF-8");
+
+    let stranger = there.run(&["module", "load", archive]);
+    assert_eq!(
+        (stranger.status, stranger.stderr.contains("is not trusted here")),
+        (0, true),
+        "{}",
+        stranger.stderr
+    );
+    refuse_unsigned(&there);
+    there.run(&["module", "load", archive]).fails(1, "signature");
+    let key = here.home().join("my.key.pub");
+    there.json(&["module", "trust", "add", key.to_str().expect("UTF-8")]);
+    there.json(&["module", "load", archive]);
+    let signer = |program: &Program| program.json(&["module", "show", "tea"])["signed_by"].clone();
+    assert_eq!(signer(&there), signer(&here));
+    assert!(signer(&here).is_string());
+
+    // From there, too, and loading it without a signature again takes nothing away.
+    assert_eq!(there.run(&["module", "export", "again.tar.gz"]).status, 0);
+    let again = there.home().join("again.tar.gz");
+    here.json(&["module", "load", again.to_str().expect("UTF-8")]);
+    here.run(&[
+        "module",
+        "trust",
+        "remove",
+        signer(&here).as_str().and_then(|key| key.split(' ').next()).expect("a key"),
+    ]);
+    assert_eq!(here.run(&["module", "load", archive]).status, 0);
+    assert!(signer(&here).is_string());
+    here.run(&["module", "unpin", "tea"]);
+    here.run(&["module", "deprecate", "tea@1.0.0", "--reason", "cold"]);
+    let loaded = here.run(&["module", "load", archive]);
+    assert!(loaded.stderr.contains("keeps the pin"), "{}", loaded.stderr);
+    assert_eq!(here.json(&["module", "versions", "tea"])[0]["pinned"], false);
+}
+
 fn sign(program: &Program, repository: &Repository, folder: &str) {
     let place = repository.work().join(folder);
     program.json(&["module", "sign", place.to_str().expect("UTF-8"), "--key", "my.key"]);

@@ -197,6 +197,51 @@ proptest! {
     }
 }
 
+#[test]
+fn the_image_in_a_package_says_on_which_nodes_it_runs() {
+    let check = |requires: &str, names: &str, expected: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spec = format!(
+            "name: m\nversion: 1.0.0\n{requires}runtime: {{container: {{image: 'box:1', load: image.tar}}}}\n"
+        );
+        write(folder.path(), MANIFEST, spec.as_bytes());
+        write(folder.path(), "image.tar", &saved(names));
+        let arches = |spec: &ModuleSpec| {
+            spec.requires.arch.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let found = match pack(folder.path()) {
+            Ok(package) => {
+                let place = folder.path().join("package");
+                let packed = arches(&package.spec);
+                fs::write(&place, package.into_bytes().expect("bytes")).expect("writes");
+                assert_eq!(arches(&verify(&place).expect("is good").spec), packed);
+                packed
+            }
+            Err(error) => std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string),
+        };
+        assert!(found.contains(expected), "{requires}{names}: {found}");
+    };
+    check("", "\"box:1\"", "aarch64 armv7");
+    check("requires: {arch: [armv7, armv6]}\n", "\"box:1\"", "armv7");
+    let other = "the image box:1 in image.tar is for linux/arm/v7, and the module for x86_64";
+    check("requires: {arch: [x86_64]}\n", "\"box:1\"", other);
+    check("", "\"box:1\", \"postgres:16\"", "would also set postgres:16");
+}
+
+/// As `docker save` writes it, for ARMv7.
+fn saved(names: &str) -> Vec<u8> {
+    let config = r#"{"os":"linux","architecture":"arm","variant":"v7"}"#;
+    let manifest = format!(r#"[{{"Config":"config.json","RepoTags":[{names}]}}]"#);
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, text) in [("config.json", config), ("manifest.json", &manifest)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text.as_bytes()).expect("appends");
+    }
+    archive.into_inner().expect("ends")
+}
+
 fn module() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), MANIFEST, SPEC.as_bytes());

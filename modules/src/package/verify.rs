@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::{PackageError, PackedFile};
+use super::{PackageError, PackedFile, image};
 use crate::compose::module::ComposeFiles;
 use crate::digest::Digest;
 use crate::release::Release;
@@ -40,11 +40,12 @@ pub fn verify(path: &Path) -> Result<Verified, PackageError> {
     let read = archive::read(file, None, &Limits::default(), &mut contents);
     let (size, digest) = read.map_err(|cause| PackageError::Bad { path: path.to_owned(), cause })?;
     let name = format!("{}:{MANIFEST}", path.display());
-    let spec = ModuleSpec::parse_bytes(&name, &contents.manifest)?;
+    let mut spec = ModuleSpec::parse_bytes(&name, &contents.manifest)?;
     let texts = contents.texts;
     let paths = contents.files.keys().cloned().collect();
     let compose = ComposeFiles::gather(&spec, paths, &|path| texts.get(path).cloned())?;
     let files = contents.files.into_values().collect();
+    image::fit(&mut spec, compose.as_ref(), |archive| image::in_package(path, archive))?;
     Ok(Verified { spec, digest, size, files, compose })
 }
 

@@ -131,7 +131,8 @@ fn tokens(text: &str, language: &str, line: usize) -> Vec<(usize, Token)> {
     let characters: Vec<char> = text.chars().collect();
     let (mut found, mut at, mut line) = (Vec::new(), 0, line);
     let has_slashes = matches!(language, "node" | "php");
-    while at < characters.len() && found.len() < 200_000 {
+    // The text is no longer than is looked at of a file.
+    while at < characters.len() {
         let c = characters[at];
         let next = characters.get(at + 1).copied();
         match c {

@@ -45,6 +45,9 @@ impl Shell<'_> {
     fn run_from_elsewhere(&mut self, words: &[Value], line: usize) {
         let Some(program) = words.first() else { return };
         self.executed(program.taint, line);
+        if program.text.contains('/') {
+            self.runs(&program.text, None);
+        }
         if self.taint_of(&program.text).downloaded {
             let text =
                 format!("runs {}, a program from the network that nothing verifies", shown(&program.text));
@@ -52,8 +55,24 @@ impl Shell<'_> {
         }
     }
 
+    /// Remembers that a file is run, so that it is looked at, whatever its name.
+    fn runs(&mut self, path: &str, by: Option<&str>) {
+        self.findings.runs(self.file, path, by);
+    }
+
+    /// A text that is not known is executed: it may be that of a file that was read.
+    fn runs_what_was_read(&mut self, by: &str) {
+        for path in self.read.clone() {
+            self.runs(&path, Some(by));
+        }
+    }
+
     /// Reports that a text of this kind is executed.
     fn executed(&mut self, taint: Taint, line: usize) {
+        if taint.cut {
+            let why = "it executes a text that is too long to follow";
+            self.findings.not_looked_at(Severity::High, self.file, why);
+        }
         if taint.remote {
             let text = "executes what somebody sends over a connection";
             self.find(Severity::High, "suspicious-command:reverse-shell", line, text, None);
@@ -73,6 +92,9 @@ impl Shell<'_> {
         let scripts = operands(arguments, if is_shell(name) { "oO" } else { "mWXIE" });
         if let Some(code) = self.code_argument(name, arguments) {
             self.executed(code.taint, line);
+            if !code.is_known() {
+                self.runs_what_was_read(name);
+            }
             if is_shell(name) {
                 return self.source(&code.text, code.lines(line));
             }
@@ -83,10 +105,14 @@ impl Shell<'_> {
         match scripts.first().filter(|_| !reads_input) {
             Some(script) if !matches!(script.text.as_str(), "-" | "/dev/stdin") => {
                 self.executed(script.taint.and(self.taint_of(&script.text)), line);
+                self.runs(&script.text, Some(name));
                 Value::unknown()
             }
             _ => {
                 self.executed(input.taint, line);
+                if !input.is_known() {
+                    self.runs_what_was_read(name);
+                }
                 if is_shell(name) && input.is_known() && !input.text.is_empty() {
                     return self.source(&input.text, input.lines(line));
                 }
@@ -128,6 +154,7 @@ impl Shell<'_> {
             "echo" | "printf" => Some(printed(name, arguments)),
             "cat" | "head" | "tail" | "tac" | "less" | "more" => {
                 let files = operands(arguments, "nc");
+                self.read.extend(files.iter().map(|file| file.text.clone()));
                 let taint = files.iter().fold(Taint::default(), |taint, file| {
                     taint.and(file.taint).and(self.taint_of(&file.text))
                 });
@@ -230,6 +257,9 @@ impl Shell<'_> {
                     code.text.push(' ');
                 }
                 self.executed(code.taint, line);
+                if !code.is_known() {
+                    self.runs_what_was_read("sh");
+                }
                 self.source(&code.text, code.lines(line));
             }
             "source" | "." => {
@@ -237,6 +267,10 @@ impl Shell<'_> {
                     let taint = file.taint.and(self.taint_of(&file.text));
                     let is_input = matches!(file.text.as_str(), "-" | "/dev/stdin");
                     self.executed(if is_input { taint.and(input.taint) } else { taint }, line);
+                    match is_input {
+                        true => self.runs_what_was_read("sh"),
+                        false => self.runs(&file.text, Some("sh")),
+                    }
                 }
             }
             "trap" | "watch" => {
@@ -281,8 +315,9 @@ impl Shell<'_> {
     }
 
     fn found_files(&mut self, arguments: &[Value], line: usize) {
-        let roots = arguments.iter().take_while(|word| !word.text.starts_with(['-', '(', '!']));
-        let is_system = roots.into_iter().any(|root| paths::is_system_root(&root.text) && root.text != "~");
+        let is_root = |word: &&Value| !word.text.starts_with(['-', '(', '!']);
+        let roots: Vec<&Value> = arguments.iter().take_while(is_root).collect();
+        let is_system = roots.iter().any(|root| paths::is_system_root(&root.text) && root.text != "~");
         let has_filter = arguments.iter().any(|word| {
             matches!(
                 word.text.as_str(),
@@ -299,8 +334,17 @@ impl Shell<'_> {
                     .iter()
                     .position(|word| matches!(word.text.as_str(), ";" | "+"))
                     .unwrap_or(rest.len());
+                // Where it is run, `{}` is each file in the folders.
+                let file = roots.first().map_or("*".to_owned(), |root| format!("{}/*", root.text));
+                let starts = unwrapped(&rest[..end]).first().map_or("", |word| base_name(&word.text));
+                let is_run = is_interpreter(starts) || starts == "{}";
+                let put = |word: &Value| match word.text.as_str() {
+                    "{}" if is_run => Value { text: file.clone(), ..word.clone() },
+                    _ => word.clone(),
+                };
+                let words: Vec<Value> = rest[..end].iter().map(put).collect();
                 if end > 0 {
-                    self.command(&rest[..end], &Value::default(), line);
+                    self.command(&words, &Value::default(), line);
                 }
             }
         }

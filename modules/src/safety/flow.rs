@@ -12,6 +12,8 @@ pub struct Taint {
     pub decoded: bool,
     /// From a connection that somebody else ends.
     pub remote: bool,
+    /// Of more than is followed, so that a part of it is lost.
+    pub cut: bool,
 }
 
 impl Taint {
@@ -20,6 +22,7 @@ impl Taint {
             downloaded: self.downloaded || other.downloaded,
             decoded: self.decoded || other.decoded,
             remote: self.remote || other.remote,
+            cut: self.cut || other.cut,
         }
     }
 }

@@ -29,6 +29,15 @@ pub fn check(
     Ok(())
 }
 
+/// The compose file that a MODULE.yaml names.
+pub fn compose_file(manifest: SourceFile<'_>) -> Option<String> {
+    let (spec, _) = ModuleSpec::parse_reporting(manifest.path, manifest.bytes).ok()?;
+    match spec.runtime {
+        Runtime::Compose(runtime) => Some(runtime.file),
+        Runtime::Process(_) | Runtime::Container(_) | Runtime::Systemd(_) => None,
+    }
+}
+
 struct Manifest<'m> {
     file: &'m str,
     spec: &'m ModuleSpec,

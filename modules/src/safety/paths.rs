@@ -46,14 +46,16 @@ pub fn sensitive_write(path: &str) -> Option<(Severity, &'static str, &'static s
 /// A whole disk or a part of one, or the memory.
 pub fn is_disk(path: &str) -> bool {
     let Some(name) = path.strip_prefix("/dev/") else { return false };
-    let is_numbered = |prefix: &str| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '*'))
+    let goes_on = |prefix: &str, fits: fn(char) -> bool| {
+        name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| fits(c) || c == '*'))
     };
-    ["sd", "hd", "vd", "xvd", "nvme", "mmcblk", "md", "dm-", "loop"].iter().any(|prefix| is_numbered(prefix))
-        || matches!(name, "mem" | "kmem" | "port")
-        || name.starts_with("mapper/")
-        || name.starts_with("disk/")
+    let folder = name.split('/').next().unwrap_or_default();
+    ["sd", "hd", "vd", "xvd", "nvme", "mmcblk", "md", "dm-", "loop", "mtd"]
+        .iter()
+        .any(|prefix| goes_on(prefix, |c| c.is_ascii_alphanumeric()))
+        || ["sg", "nbd", "ram", "ubi", "zram"].iter().any(|prefix| goes_on(prefix, |c| c.is_ascii_digit()))
+        || matches!(name, "mem" | "kmem" | "port" | "root")
+        || matches!(folder, "block" | "bsg" | "char" | "disk" | "mapper")
 }
 
 /// A folder without which the system is gone.
@@ -147,65 +149,204 @@ pub fn by_reference(path: &str) -> Known {
 
 /// What a container can do with a path of the node.
 pub fn host_path(path: &str, read_only: bool) -> Option<(Severity, String, &'static str)> {
-    let path = clean(path);
     if path.contains(UNKNOWN) {
         return None;
     }
-    let is = |prefixes: &[&str]| {
-        prefixes.iter().any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/")))
-    };
-    let lowered =
-        |severity| if read_only && severity == Severity::High { Severity::Medium } else { severity };
-    if let Some(name) = path.rsplit('/').next().filter(|name| name.ends_with(".sock")) {
-        let engines = ["docker.sock", "podman.sock", "containerd.sock", "crio.sock"];
-        if engines.contains(&name) {
-            return Some((
-                Severity::High,
-                "docker-socket".to_owned(),
-                "whoever has the engine's socket is root on the node",
-            ));
+    let path = real(path);
+    let id = format!("host-path:{path}");
+    let under = |folders: &[&str]| folders.iter().any(|folder| is_under(&path, folder));
+    if is_engine_socket(&path) {
+        let why = "whoever has the engine's socket is root on the node";
+        return Some((Severity::High, "docker-socket".to_owned(), why));
+    }
+    if SETTINGS.contains(&path.as_str()) {
+        return Some((Severity::Info, id, "the container reads a setting of the node"));
+    }
+    if under(&[AGENT]) || path.contains(AGENT_OF_USER) || is_under(AGENT, &path) && path != "/" {
+        return Some((Severity::High, id, "the keys and records of this node's agent are in it"));
+    }
+    // A socket is connected to through a folder that cannot be written, too.
+    let leads_to = |places: &[&str]| places.iter().any(|place| is_under(place, &path));
+    if leads_to(&SOCKETS) || under(&SOCKETS) || path == "/run/user" {
+        return Some((Severity::High, id, "the sockets of the node's services are in it"));
+    }
+    let is_metrics = matches!(path.as_str(), "/proc" | "/sys");
+    if is_metrics && read_only {
+        // Metrics need to see what runs, and cannot change it.
+        return Some((Severity::Low, id, "with it the container sees what runs on the node"));
+    }
+    if read_only && path.strip_prefix("/proc/").is_some_and(|name| NUMBERS.contains(&name)) {
+        return Some((Severity::Low, id, "with it the container sees how busy the node is"));
+    }
+    if under(&["/proc"]) {
+        return Some((Severity::High, id, "a process of the node leads to all of its files and memory"));
+    }
+    if path.starts_with("/dev/") {
+        return Some(match is_disk(&path) {
+            true => (Severity::High, id, "with it the container reads and writes past the file system"),
+            false => (Severity::Medium, id, "what it can do depends on the device"),
+        });
+    }
+    let why = "with it the container can read or change the node itself";
+    let lowered = if read_only { Severity::Medium } else { Severity::High };
+    let is_home = path == "/home" || path.strip_prefix("/home/").is_some_and(|rest| !rest.contains('/'));
+    if is_home || path.contains("/.ssh") {
+        return Some((lowered, id, "who writes there can log in to the node"));
+    }
+    if under(&HOLDING_ROOT) || is_library(&path) || leads_to(&HOLDING_ROOT) {
+        return Some((lowered, id, why));
+    }
+    if under(&["/home", "/var", "/run"]) || matches!(path.as_str(), "/opt" | "/srv" | "/mnt") {
+        return Some((Severity::Medium, id, "other programs' files are in it"));
+    }
+    Some((Severity::Low, id, "it is outside the instance's own folder"))
+}
+
+/// Of the node, that everybody may know.
+const SETTINGS: [&str; 5] =
+    ["/etc/localtime", "/etc/timezone", "/etc/machine-id", "/etc/hostname", "/etc/os-release"];
+/// Folders with sockets whose other end is root.
+const SOCKETS: [&str; 7] = [
+    "/run/containerd",
+    "/run/crio",
+    "/run/dbus",
+    "/run/docker",
+    "/run/docker.sock",
+    "/run/podman",
+    "/run/systemd",
+];
+/// Where the agent keeps what only it may read: as root, and as somebody else in their home.
+const AGENT: &str = "/var/lib/orchestrator";
+const AGENT_OF_USER: &str = "/.local/share/orchestrator";
+/// Files of `/proc` that only count.
+const NUMBERS: [&str; 7] = ["cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "uptime", "version"];
+/// Who writes there is root, or becomes it.
+const HOLDING_ROOT: [&str; 13] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/root",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/spool/cron",
+];
+
+/// `/lib`, `/lib64`, `/lib32`: what every program loads.
+fn is_library(path: &str) -> bool {
+    matches!(path.split('/').nth(1), Some("lib" | "lib32" | "lib64" | "libexec" | "libx32"))
+}
+
+fn is_engine_socket(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    matches!(name, "docker.sock" | "podman.sock" | "containerd.sock" | "crio.sock")
+}
+
+fn is_under(path: &str, folder: &str) -> bool {
+    folder == "/" || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Without dots, and without the link that `/var/run` is everywhere.
+fn real(path: &str) -> String {
+    let path = clean(path);
+    match path.strip_prefix("/var/run") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("/run{rest}"),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_leads_to_root_is_high_from_wherever_it_leads_there() {
+        let check = |path: &str, read_only: bool, expected: &str| {
+            let (severity, ..) = host_path(path, read_only).expect("is a path of the node");
+            assert_eq!(severity.as_str(), expected, "{path} read only: {read_only}");
+        };
+        for path in [
+            "/",
+            "/proc/1/root",
+            "/proc/self/../1/root",
+            "/run",
+            "/run/docker.sock",
+            "/run/podman",
+            "/run/systemd",
+            "/run/systemd/private",
+            "/var",
+            "/var/lib",
+            "/var/lib/orchestrator",
+            "/var/lib/orchestrator/records",
+            "/var/run",
+            "/var/run/../run/docker",
+            "/var/run/podman",
+            "/dev/sda",
+            "/dev/block/8:0",
+        ] {
+            check(path, false, "high");
+            check(path, true, "high");
+        }
+        for path in [
+            "/etc",
+            "/etc/cron.d",
+            "/lib64",
+            "/lib/modules",
+            "/libx32",
+            "/var/spool",
+            "/var/spool/cron",
+            "/var/lib/docker",
+            "/dev",
+            "/usr/share",
+            "/home",
+            "/home/me",
+            "/home/me/.ssh",
+        ] {
+            check(path, false, "high");
+            check(path, true, "medium");
+        }
+        for path in ["/proc", "/sys"] {
+            check(path, false, "high");
+            check(path, true, "low");
+        }
+        check("/sys/class/thermal", true, "medium");
+        check("/etc/localtime", true, "info");
+        check("/var/lib/app", false, "medium");
+        check("/var/log", true, "medium");
+        check("/home/me/photos", false, "medium");
+        check("/proc/stat", true, "low");
+        check("/proc/kcore", true, "high");
+        check("/dev/ttyUSB0", false, "medium");
+        check("/srv/media", false, "low");
+        check("/library", false, "low");
+    }
+
+    #[test]
+    fn a_disk_is_a_disk_under_each_of_its_names() {
+        for path in [
+            "sda",
+            "sg0",
+            "mtd0",
+            "mtdblock1",
+            "block/8:0",
+            "bsg/0:0:0:0",
+            "nvme0",
+            "ubi0_0",
+            "zram0",
+            "disk/by-id/x",
+            "nbd0",
+            "mapper/root",
+            "mem",
+        ] {
+            assert!(is_disk(&format!("/dev/{path}")), "{path}");
+        }
+        for path in ["null", "stdout", "ttyUSB0", "sgx_enclave", "snd/seq", "loop-control"] {
+            assert!(!is_disk(&format!("/dev/{path}")), "{path}");
         }
     }
-    let small = ["/etc/localtime", "/etc/timezone", "/etc/machine-id", "/etc/hostname", "/etc/os-release"];
-    if small.contains(&path.as_str()) {
-        return Some((
-            Severity::Info,
-            format!("host-path:{path}"),
-            "the container reads a setting of the node",
-        ));
-    }
-    let holding_socket = ["/run", "/var/run", "/var/run/docker", "/run/docker", "/run/podman"];
-    if holding_socket.contains(&path.as_str()) {
-        return Some((
-            Severity::High,
-            format!("host-path:{path}"),
-            "the sockets of the node's services are in it",
-        ));
-    }
-    if path == "/"
-        || is(&[
-            "/etc",
-            "/root",
-            "/boot",
-            "/proc",
-            "/sys",
-            "/dev",
-            "/usr",
-            "/bin",
-            "/sbin",
-            "/lib",
-            "/var/lib/docker",
-        ])
-    {
-        let why = "with it the container can read or change the node itself";
-        let is_device = is(&["/dev"]) && path != "/dev";
-        let severity = if is_device { Severity::Medium } else { lowered(Severity::High) };
-        // Metrics need to see what runs, and cannot change it.
-        let severity = if read_only && is(&["/proc", "/sys"]) { Severity::Low } else { severity };
-        return Some((severity, format!("host-path:{path}"), why));
-    }
-    if is(&["/home", "/var", "/run", "/lib"]) || path == "/opt" || path == "/srv" || path == "/mnt" {
-        return Some((Severity::Medium, format!("host-path:{path}"), "other programs' files are in it"));
-    }
-    Some((Severity::Low, format!("host-path:{path}"), "it is outside the instance's own folder"))
 }

@@ -24,6 +24,8 @@ pub fn check_argv<S: AsRef<str>>(words: &[S], file: &str, line: usize, findings:
 const MAX_SOURCES: usize = 16;
 const MAX_STEPS: usize = 50_000;
 const MAX_TEXT: usize = 64 << 10;
+/// That a variable without quotes becomes.
+const MAX_WORDS: usize = 1000;
 /// What all expansions of one script may come to.
 const MAX_EXPANDED: usize = 8 << 20;
 
@@ -38,6 +40,8 @@ pub struct Shell<'f> {
     pub downloads: BTreeSet<String>,
     /// Whether a checksum or signature was verified.
     pub is_verified: bool,
+    /// Files that were read; what executes a text that is not known may execute theirs.
+    pub read: BTreeSet<String>,
     /// Descriptors that are connections.
     connections: BTreeSet<String>,
     sources: usize,
@@ -55,6 +59,7 @@ impl<'f> Shell<'f> {
             functions: BTreeMap::new(),
             downloads: BTreeSet::new(),
             is_verified: false,
+            read: BTreeSet::new(),
             connections: BTreeSet::new(),
             sources: 0,
             steps: 0,
@@ -65,6 +70,7 @@ impl<'f> Shell<'f> {
     /// Follows a text as a script.
     pub fn source(&mut self, text: &str, lines: Lines) -> Value {
         if self.sources == MAX_SOURCES {
+            self.findings.not_looked_at(Severity::High, self.file, "scripts are in scripts too deep");
             return Value::unknown();
         }
         self.sources += 1;
@@ -73,6 +79,9 @@ impl<'f> Shell<'f> {
         if let Some(unread) = script.unread {
             let text = "a part of this script could not be read, so what it does is not known";
             self.findings.add(Severity::Low, "unreadable-script", (self.file, unread), text, None);
+        }
+        if script.is_too_much {
+            self.findings.not_looked_at(Severity::High, self.file, "it is nested too deep, or too long");
         }
         let output = self.list(&script.pipelines, &Value::default());
         self.findings.leave(outer);
@@ -109,6 +118,11 @@ impl<'f> Shell<'f> {
     fn run(&mut self, command: &Command, input: Value) -> Value {
         self.steps += 1;
         if self.steps > MAX_STEPS || self.expanded > MAX_EXPANDED {
+            self.findings.not_looked_at(
+                Severity::High,
+                self.file,
+                "it has too many commands, or too much text",
+            );
             return Value::unknown();
         }
         if let Some(name) = &command.function {
@@ -174,6 +188,7 @@ impl<'f> Shell<'f> {
                 "<<<" | "<<" => input = target,
                 "<" => {
                     let taint = target.taint.and(self.taint_of(&target.text));
+                    self.read.insert(target.text);
                     input = Value::tainted(taint);
                 }
                 "<&" if self.connections.contains(&target.text) => input.taint.remote = true,
@@ -340,9 +355,11 @@ impl<'f> Shell<'f> {
             if value.text.starts_with(char::is_whitespace) {
                 fields.extend(current.take());
             }
-            for piece in value.text.split_whitespace().take(1000) {
+            let is_cut = value.text.split_whitespace().nth(MAX_WORDS).is_some();
+            let taint = Taint { cut: value.taint.cut || is_cut, ..value.taint };
+            for piece in value.text.split_whitespace().take(MAX_WORDS) {
                 let begun = current.take();
-                let mut piece = Value { text: piece.to_owned(), taint: value.taint, line: None };
+                let mut piece = Value { text: piece.to_owned(), taint, line: None };
                 if let Some(mut begun) = begun {
                     begun.push(&piece);
                     piece = begun;
@@ -362,5 +379,6 @@ impl<'f> Shell<'f> {
 fn limit(value: &mut Value) {
     if value.text.len() > MAX_TEXT {
         value.text = UNKNOWN.to_string();
+        value.taint.cut = true;
     }
 }

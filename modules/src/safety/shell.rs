@@ -73,6 +73,8 @@ pub struct Script {
     pub pipelines: Vec<Pipeline>,
     /// The first line that could not be read, if there is one.
     pub unread: Option<usize>,
+    /// It is longer or nested deeper than is followed.
+    pub is_too_much: bool,
 }
 
 const MAX_CHARACTERS: usize = 1 << 20;
@@ -91,7 +93,8 @@ fn parse_at_depth(text: &str, line: usize, depth: usize) -> Script {
         counted: 0,
         resume: None,
         depth,
-        unread: (text.len() > 4 * MAX_CHARACTERS || depth > MAX_DEPTH).then_some(line),
+        unread: (depth > MAX_DEPTH).then_some(line),
+        is_too_much: depth > MAX_DEPTH || text.chars().nth(MAX_CHARACTERS).is_some(),
         characters,
     };
     let mut pipelines = Vec::new();
@@ -103,7 +106,7 @@ fn parse_at_depth(text: &str, line: usize, depth: usize) -> Script {
             parser.at += 1;
         }
     }
-    Script { pipelines, unread: parser.unread }
+    Script { pipelines, unread: parser.unread, is_too_much: parser.is_too_much }
 }
 
 struct Parser {
@@ -116,6 +119,7 @@ struct Parser {
     resume: Option<usize>,
     depth: usize,
     unread: Option<usize>,
+    is_too_much: bool,
 }
 
 impl Parser {
@@ -207,6 +211,7 @@ impl Parser {
         let mut pipelines = Vec::new();
         self.depth += 1;
         if self.depth > MAX_DEPTH {
+            self.is_too_much = true;
             self.broken();
             self.at = self.characters.len();
         }

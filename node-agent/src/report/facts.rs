@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use plan::sandbox::{Offer, Probed, Tier};
@@ -67,6 +67,12 @@ pub fn probe(data: &Path) -> NodeFacts {
         sandbox: BTreeMap::new(),
         receipt_key: Vec::new(),
     }
+}
+
+/// What kind of processor this node has, as in its facts.
+pub fn processor() -> &'static str {
+    static PROCESSOR: OnceLock<String> = OnceLock::new();
+    PROCESSOR.get_or_init(|| arch(std::env::consts::ARCH, &uname().machine).to_owned())
 }
 
 /// As builds of the agent are called. One for 32-bit ARM runs on machines that differ in what else runs there.

@@ -23,8 +23,39 @@ struct Entry {
     engine: String,
     name: String,
     id: String,
-    /// Pulled or loaded by us.
-    is_ours: bool,
+    whose: Whose,
+}
+
+/// How an image came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// We pulled it.
+    Ours,
+    /// We loaded it out of the release's package: for that release it is what its name means, for no other.
+    Loaded,
+    Theirs,
+}
+
+impl Whose {
+    fn as_str(self) -> &'static str {
+        match self {
+            Whose::Ours => "ours",
+            Whose::Loaded => "loaded",
+            Whose::Theirs => "theirs",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "ours" => Whose::Ours,
+            "loaded" => Whose::Loaded,
+            _ => Whose::Theirs,
+        }
+    }
+
+    fn is_ours(self) -> bool {
+        matches!(self, Whose::Ours | Whose::Loaded)
+    }
 }
 
 /// The images of the releases on this node, kept in a file.
@@ -42,7 +73,7 @@ impl ImageBook {
             let words: Vec<&str> = line.split(' ').collect();
             let [release, engine, name, id, whose] = words[..] else { return None };
             let [release, engine, name, id] = [release, engine, name, id].map(str::to_owned);
-            Some(Entry { release, engine, name, id, is_ours: whose == "ours" })
+            Some(Entry { release, engine, name, id, whose: Whose::parse(whose) })
         });
         Self { entries: Mutex::new(entries.collect()), path, bringing: tokio::sync::Mutex::default() }
     }
@@ -69,13 +100,17 @@ impl ImageBook {
             return Ok(image);
         }
         let found = if wanted.archive.is_some() { None } else { engine.image(wanted.image).await? };
-        let (image, is_ours) = match found {
-            Some(image) if moves(wanted.image) => self.renewed(engine, wanted, image, tell, warn).await,
-            Some(image) => (image, self.brought(engine, wanted.image)),
-            None => (engine.bring(wanted, tell).await?, true),
+        let ours = if wanted.archive.is_some() { Whose::Loaded } else { Whose::Ours };
+        let (image, whose) = match found {
+            Some(image) => match self.not_meant(engine, &image, wanted) {
+                Some(why) => (instead(engine, wanted, &why, tell).await?, ours),
+                None if moves(wanted.image) => self.renewed(engine, wanted, image, tell, warn).await,
+                None => (image, self.brought(engine, wanted.image)),
+            },
+            None => (engine.bring(wanted, tell).await?, ours),
         };
         if let Some(why) = unfit(&image, wanted.platform) {
-            if is_ours {
+            if whose.is_ours() {
                 engine.forget_image(wanted.image).await;
             }
             return Err(EngineError::Image(format!("image {}: {why}", wanted.image)));
@@ -85,9 +120,21 @@ impl ImageBook {
             engine: engine.kind.to_string(),
             name: wanted.image.to_owned(),
             id: image.id.clone(),
-            is_ours,
+            whose,
         });
         Ok(image)
+    }
+
+    /// Why an image that is here under the wanted name is not what the name means.
+    fn not_meant(&self, engine: &Engine, here: &Image, wanted: Wanted<'_>) -> Option<String> {
+        let kind = engine.kind.to_string();
+        let is_it = |entry: &&Entry| entry.id == here.id && entry.engine == kind;
+        let entries = self.entries();
+        let mut known = entries.iter().filter(is_it).map(|entry| entry.whose).peekable();
+        if known.peek().is_some() && known.all(|whose| whose == Whose::Loaded) {
+            return Some("the one that is here was loaded out of another release's package".to_owned());
+        }
+        unfit(here, wanted.platform)
     }
 
     /// What a name means that may mean another image by now: that of its registry, else the one that is here.
@@ -98,20 +145,18 @@ impl ImageBook {
         here: Image,
         tell: &(dyn Fn(String) + Sync),
         warn: &(dyn Fn(String) + Sync),
-    ) -> (Image, bool) {
-        let was_ours = self.brought(engine, wanted.image);
+    ) -> (Image, Whose) {
+        let was = self.brought(engine, wanted.image);
         match attempt(engine, wanted, tell).await {
-            Ok(image) => {
-                let is_ours = was_ours || image.id != here.id;
-                (image, is_ours)
-            }
+            Ok(image) if image.id == here.id => (image, was),
+            Ok(image) => (image, Whose::Ours),
             Err(why) => {
                 warn(format!(
                     "image {} is taken as it is here, as it could not be pulled again: {why}",
                     wanted.image
                 ));
                 tracing::warn!(image = wanted.image, why, "image not pulled again");
-                (here, was_ours)
+                (here, was)
             }
         }
     }
@@ -130,9 +175,10 @@ impl ImageBook {
     }
 
     /// Whether an image of this name is here because we brought it for another release.
-    fn brought(&self, engine: &Engine, name: &str) -> bool {
+    fn brought(&self, engine: &Engine, name: &str) -> Whose {
         let kind = engine.kind.to_string();
-        self.entries().iter().any(|entry| entry.name == name && entry.engine == kind && entry.is_ours)
+        let is_ours = |entry: &Entry| entry.name == name && entry.engine == kind && entry.whose.is_ours();
+        if self.entries().iter().any(is_ours) { Whose::Ours } else { Whose::Theirs }
     }
 
     fn note(&self, entry: Entry) {
@@ -152,7 +198,7 @@ impl ImageBook {
             return;
         }
         let mut left = BTreeSet::new();
-        for entry in gone.iter().filter(|entry| entry.is_ours) {
+        for entry in gone.iter().filter(|entry| entry.whose.is_ours()) {
             let Some(engine) = Kind::parse(&entry.engine).and_then(|kind| engines.of(kind)) else {
                 left.insert(entry.release.clone());
                 continue;
@@ -176,9 +222,8 @@ impl ImageBook {
         let text: String = entries
             .iter()
             .map(|entry| {
-                let Entry { release, engine, name, id, is_ours } = entry;
-                let whose = if *is_ours { "ours" } else { "theirs" };
-                format!("{release} {engine} {name} {id} {whose}\n")
+                let Entry { release, engine, name, id, whose } = entry;
+                format!("{release} {engine} {name} {id} {}\n", whose.as_str())
             })
             .collect();
         if let Err(error) = disk::replace(&self.path, text.as_bytes(), 0o600, Durability::Crash) {
@@ -189,6 +234,18 @@ impl ImageBook {
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Brings an image although one of its name is here, which is not the one that is meant.
+async fn instead(
+    engine: &Engine,
+    wanted: Wanted<'_>,
+    why: &str,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<Image, EngineError> {
+    attempt(engine, wanted, tell).await.map_err(|cause| {
+        EngineError::Image(format!("image {}: {why}; and it could not be pulled: {cause}", wanted.image))
+    })
 }
 
 /// A registry that is not heard of for this long is away. One that sends is waited for.

@@ -1,5 +1,6 @@
 //! `module export|load`: modules with all their versions and pins as one file, for a registry that cannot be reached.
-//! It is a tar.gz of `modules.json` and the packages by their digests. Nobody vouches for what is loaded.
+//! It is a tar.gz of `modules.json` and the packages by their digests. Nobody vouches for what is loaded but the keys
+//! that signed the packages, whose signatures come along.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,6 +11,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use modules::digest::Digest;
+use modules::signature::Signature;
 use proto::code::Code;
 use proto::v1;
 use proto::v1::load_modules_request::Curation;
@@ -36,6 +38,9 @@ struct Contents {
     releases: Vec<Release>,
     #[serde(default)]
     curations: BTreeMap<String, Said>,
+    /// By the digests of what they sign, as in .minisig files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    signatures: BTreeMap<Digest, String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,18 +64,26 @@ pub async fn export(context: &Context, file: &Path, names: &[String]) -> Result<
         [] => not_built_in(context, &mut client).await?,
         names => names.to_vec(),
     };
-    let mut contents = Contents { format: FORMAT, releases: Vec::new(), curations: BTreeMap::new() };
+    let (curations, signatures) = Default::default();
+    let mut contents = Contents { format: FORMAT, releases: Vec::new(), curations, signatures };
     let folder =
         tempfile::tempdir().map_err(|cause| Failure::io("could not make a temporary folder", &cause))?;
     for name in names {
         let request = context.request(v1::ShowModuleRequest { module: name });
         let detail = client.show_module(request).await?.into_inner();
-        for version in &detail.versions {
-            let Some(release) = &version.release else { continue };
+        for entry in &detail.versions {
+            let Some(release) = &entry.release else { continue };
             let digest =
                 Digest::parse(&release.digest).map_err(|cause| Failure::new(Code::Internal, &cause))?;
             fetch(&mut client, release, &folder.path().join(digest.hex())).await?;
             let (module, version) = (release.module.clone(), release.version.clone());
+            if !entry.signature.is_empty() {
+                contents.signatures.insert(digest, entry.signature.clone());
+            } else if !entry.signed_by.is_empty() {
+                let said =
+                    "was signed, but its signature was not kept then: add it again to export it signed";
+                context.console.say(&format!("{module}@{version} {said}"));
+            }
             contents.releases.push(Release { module, version, digest });
         }
         let said = said(&detail);
@@ -154,12 +167,16 @@ pub async fn load(context: &Context, file: &Path, accept: &[String]) -> Result<u
         failure.beneath(format!("{} was not loaded; the registry is as it was", file.display()))
     })?;
     let mut client = context.connect().await?;
+    let trusted = client.trust(context.request(v1::TrustRequest { change: None })).await?.into_inner();
     for release in &contents.releases {
+        let text = contents.signatures.get(&release.digest);
+        let signature =
+            text.map_or(Ok(Vec::new()), |text| to_be_checked(context, release, text, &trusted))?;
         let packed = package::read(&folder.path().join(format!("{}.tar.gz", release.digest.hex())))?;
         package::send_with(
             &mut client,
             packed,
-            Options { staged: true, accept: accept.to_vec(), ..Options::default() },
+            Options { staged: true, accept: accept.to_vec(), signature, ..Options::default() },
         )
         .await?;
     }
@@ -171,6 +188,9 @@ pub async fn load(context: &Context, file: &Path, accept: &[String]) -> Result<u
     });
     let request = v1::LoadModulesRequest { releases, curations: curations.collect() };
     let reply = client.load_modules(context.request(request)).await?.into_inner();
+    for note in &reply.notes {
+        context.console.say(note);
+    }
     let shapes: Vec<json::Release<'_>> = reply.added.iter().map(Into::into).collect();
     context.print_or(&shapes, |_| {
         let line = |release: &v1::Release| format!("added {}@{}\n", release.module, release.version);
@@ -178,6 +198,24 @@ pub async fn load(context: &Context, file: &Path, accept: &[String]) -> Result<u
         format!("{added}{} added, {} were there already\n", reply.added.len(), reply.present.len())
     })?;
     Ok(0)
+}
+
+/// The signature, for the coordinator to check. One by a key that is not trusted counts as none, where none is asked for.
+fn to_be_checked(
+    context: &Context,
+    release: &Release,
+    text: &str,
+    trusted: &v1::TrustReply,
+) -> Result<Vec<u8>, Failure> {
+    let signer = Signature::parse(text)?.id.to_string();
+    if trusted.refuses_unsigned || trusted.keys.iter().any(|key| key.id == signer) {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let Release { module, version, .. } = release;
+    let said =
+        format!("{module}@{version} is signed by {signer}, which is not trusted here: taken as unsigned");
+    context.console.say(&said);
+    Ok(Vec::new())
 }
 
 fn wire(release: &Release) -> v1::Release {

@@ -92,6 +92,8 @@ impl Fleet {
             added_unix_ms: record.added_at,
             used_by: self.users_of(std::slice::from_ref(&record.release)).await?,
             package_bytes: record.package_bytes,
+            signed_by: record.signed_by.clone().unwrap_or_default(),
+            signature: record.signature.clone().unwrap_or_default(),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::domain::deployment::Release;
 use crate::fault;
 use crate::fleet::{Fleet, FleetError, keys, wire};
 use crate::store::json::{Stored, get_json, put_json};
-use crate::store::{Op, Precondition, StoreError, Txn};
+use crate::store::{Op, Precondition, Revision, StoreError, Txn};
 
 /// Kept while a change is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,10 +47,16 @@ impl Fleet {
                 }
             }
         }
-        for curation in &request.curations {
-            let pinned = Some(curation.pinned.clone()).filter(|pinned| !pinned.is_empty());
-            let deprecated = curation.deprecated.clone();
-            journal.curations.insert(curation.module.clone(), Curation { pinned, deprecated });
+        for said in &request.curations {
+            let pinned = Some(said.pinned.clone()).filter(|pinned| !pinned.is_empty());
+            let curation = Curation { pinned, deprecated: said.deprecated.clone() };
+            let is_loaded = request.releases.iter().any(|release| release.module == said.module);
+            let own = self.curation(&said.module).await?.value;
+            match taken(&said.module, is_loaded, &own, &curation) {
+                Ok(true) => drop(journal.curations.insert(said.module.clone(), curation)),
+                Ok(false) => {}
+                Err(note) => reply.notes.push(note),
+            }
         }
         self.decide(&journal).await?;
         fault::point("registry.decided");
@@ -95,7 +101,13 @@ impl Fleet {
         }
         let mut last = Txn::new().when(journal.unchanged());
         for (module, curation) in &journal.value.curations {
-            last = last.then(put_json(keys::curation(module), curation)?);
+            let own = self.curation(module).await?;
+            // What a person said meanwhile stays.
+            if own.value.is_empty() {
+                let seen = Some(own.revision).filter(|revision| *revision != Revision(0));
+                let key = keys::curation(module);
+                last = last.when(Precondition::as_seen(key.clone(), seen)).then(put_json(key, curation)?);
+            }
         }
         match self.store.commit(last.then(Op::delete(keys::REGISTRY_JOURNAL))).await {
             // Somebody else carried it out at the same time.
@@ -141,6 +153,43 @@ impl Fleet {
     }
 }
 
+/// Whether what an archive says of a module is taken; or why not, for the person who loads it.
+fn taken(module: &str, is_loaded: bool, own: &Curation, said: &Curation) -> Result<bool, String> {
+    if !is_loaded {
+        return Err(format!("what the archive says of {module} is left out: {module} is not in it"));
+    }
+    if own.is_empty() || own == said {
+        return Ok(own != said);
+    }
+    Err(format!(
+        "{module} keeps the pin and deprecations it has here; the archive has others \
+         (`orchestrator module versions {module}`)"
+    ))
+}
+
 fn other_content(release: &Release) -> FleetError {
     FleetError::OtherContent { module: release.module.clone(), version: release.version.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_says_something_of_its_own_modules_where_nobody_here_has() {
+        let pinned = |version: &str| Curation { pinned: Some(version.to_owned()), ..Curation::default() };
+        let nothing = Curation::default();
+        let check = |is_loaded, own: &Curation, expected: Result<bool, &str>| {
+            let found = taken("tea", is_loaded, own, &pinned("1.0.0"));
+            match (&found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
+                (Err(note), Err(words)) => assert!(note.contains(words), "{note}"),
+                _ => panic!("{found:?}"),
+            }
+        };
+        check(true, &nothing, Ok(true));
+        check(true, &pinned("1.0.0"), Ok(false));
+        check(true, &pinned("2.0.0"), Err("keeps the pin"));
+        check(false, &nothing, Err("is not in it"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use modules::compose::module::ComposeFiles;
-use modules::package::ContentFile;
+use modules::package::Contents;
 use modules::safety::{self, Finding, SourceFile};
 use modules::signature::{PublicKey, Signature, TrustedKeys};
 use modules::unpack::MANIFEST;
@@ -23,6 +23,8 @@ pub struct Vetted {
     pub accepted: Vec<String>,
     /// The id and comment of the key.
     pub signed_by: Option<String>,
+    /// The signature itself, as in a .minisig file.
+    pub signature: Option<String>,
 }
 
 impl Fleet {
@@ -35,7 +37,7 @@ impl Fleet {
         compose: Option<ComposeFiles>,
         options: &Options,
     ) -> Result<Vetted, FleetError> {
-        let signed_by = self.signer(package, &options.signature).await?;
+        let (signed_by, signature) = self.signer(package, &options.signature).await?.unzip();
         let path = package.to_owned();
         let findings = tokio::task::spawn_blocking(move || findings(&path, compose.as_ref())).await;
         let findings = findings.expect("looking it over does not panic")?;
@@ -51,7 +53,7 @@ impl Fleet {
         accepted.retain(|id| findings.iter().any(|finding| finding.id == *id));
         accepted.sort();
         accepted.dedup();
-        Ok(Vetted { accepted, signed_by })
+        Ok(Vetted { accepted, signed_by, signature })
     }
 
     /// For a dry run: whether what was found where the module lies would be refused here.
@@ -84,7 +86,8 @@ impl Fleet {
         Ok(kept.map(|kept| kept.value.accepted).unwrap_or_default())
     }
 
-    async fn signer(&self, package: &Path, signature: &[u8]) -> Result<Option<String>, FleetError> {
+    /// Who signed the package, and the signature, where there is one.
+    async fn signer(&self, package: &Path, signature: &[u8]) -> Result<Option<(String, String)>, FleetError> {
         if signature.is_empty() {
             return if self.refuses_unsigned { Err(FleetError::Unsigned) } else { Ok(None) };
         }
@@ -99,7 +102,8 @@ impl Fleet {
         let signature = Signature::parse(&text).map_err(refused)?;
         let keys = TrustedKeys::parse(&trusted).map_err(refused)?;
         let key = keys.verify(&signature, &bytes).map_err(refused)?;
-        Ok(Some(format!("{} {}", key.id, key.comment).trim_end().to_owned()))
+        let signer = format!("{} {}", key.id, key.comment).trim_end().to_owned();
+        Ok(Some((signer, signature.to_text())))
     }
 
     async fn trusted(&self) -> Result<Stored<String>, FleetError> {
@@ -155,8 +159,8 @@ impl Fleet {
 }
 
 fn findings(package: &Path, compose: Option<&ComposeFiles>) -> Result<Vec<Finding>, FleetError> {
-    let files = modules::package::contents(package).map_err(bad_package)?;
-    look_over(&files, compose).map_err(|mistakes| bad_package(mistakes.into()))
+    let contents = modules::package::contents(package).map_err(bad_package)?;
+    look_over(&contents, compose).map_err(|mistakes| bad_package(mistakes.into()))
 }
 
 /// What is to be said of the files of a package, and of the compose project in it.
@@ -164,15 +168,16 @@ fn findings(package: &Path, compose: Option<&ComposeFiles>) -> Result<Vec<Findin
 /// # Errors
 /// Where its MODULE.yaml is wrong.
 pub fn look_over(
-    files: &[ContentFile],
+    contents: &Contents,
     compose: Option<&ComposeFiles>,
 ) -> Result<Vec<Finding>, modules::spec::error::SpecErrors> {
-    let all: Vec<SourceFile<'_>> = files
+    let all: Vec<SourceFile<'_>> = contents
+        .files
         .iter()
         .map(|file| SourceFile { path: &file.path, bytes: &file.bytes, mode: file.mode })
         .collect();
     let nothing = SourceFile { path: MANIFEST, bytes: b"", mode: 0o644 };
     let manifest = all.iter().find(|file| file.path == MANIFEST).copied().unwrap_or(nothing);
     let others: Vec<SourceFile<'_>> = all.into_iter().filter(|file| file.path != MANIFEST).collect();
-    safety::check(manifest, &others, compose)
+    safety::check_package(manifest, &others, &contents.beside, compose)
 }

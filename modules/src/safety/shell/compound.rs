@@ -101,6 +101,7 @@ impl Parser {
         self.blanks_and_lines();
         command.function = Some(name);
         self.depth += 1;
+        self.is_too_much |= self.depth > MAX_DEPTH;
         if self.depth <= MAX_DEPTH
             && let Some(body) = self.command()
         {

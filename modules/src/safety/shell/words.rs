@@ -245,6 +245,7 @@ impl Parser {
         }
         self.at += 1;
         let script = parse_at_depth(&inside, line, self.depth + 1);
+        self.is_too_much |= script.is_too_much;
         if script.unread.is_some() {
             self.broken();
         }
@@ -293,6 +294,7 @@ impl Parser {
     pub(super) fn inner(&mut self, text: &str, line: usize) -> Word {
         let mut word = Word::default();
         if self.depth >= MAX_DEPTH {
+            self.is_too_much = true;
             self.broken();
             return word;
         }
@@ -304,6 +306,7 @@ impl Parser {
             resume: None,
             depth: self.depth + 1,
             unread: None,
+            is_too_much: false,
         };
         while let Some(c) = parser.peek() {
             match c {
@@ -320,6 +323,7 @@ impl Parser {
                 }
             }
         }
+        self.is_too_much |= parser.is_too_much;
         if parser.unread.is_some() {
             self.broken();
         }

@@ -1,10 +1,10 @@
 //! Images: pulled with progress or loaded from the release's folder, checked against this node's processor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use modules::image::ImageName;
+use modules::image::{ImageName, archive};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
@@ -35,6 +35,8 @@ pub struct Image {
     pub id: String,
     pub os: String,
     pub arch: String,
+    /// Of ARM: `v6`, `v7`; empty where the image does not say it.
+    pub variant: String,
     /// The image's own check: program and arguments, and its times in nanoseconds.
     pub healthcheck: Option<Value>,
     /// Where its containers keep what they write, if nothing else is mounted there.
@@ -50,6 +52,7 @@ impl Engine {
                 id: text(&found["Id"]),
                 os: text(&found["Os"]),
                 arch: text(&found["Architecture"]),
+                variant: text(&found["Variant"]),
                 healthcheck: found["Config"].get("Healthcheck").filter(|check| !check.is_null()).cloned(),
                 volumes: found["Config"]["Volumes"]
                     .as_object()
@@ -72,15 +75,27 @@ impl Engine {
         wanted: Wanted<'_>,
         tell: &(dyn Fn(String) + Sync),
     ) -> Result<Image, EngineError> {
-        let name = match wanted.archive {
-            Some(archive) => self.load(wanted, archive, tell).await?,
+        let (name, ids) = match wanted.archive {
+            Some(archive) => {
+                let ids = look_into(wanted, archive).await?;
+                (self.load(wanted, archive, tell).await?, ids)
+            }
             None => {
                 self.pull(wanted, tell).await?;
-                wanted.image.to_owned()
+                (wanted.image.to_owned(), None)
             }
         };
         let image = self.image(&name).await?;
-        image.ok_or_else(|| EngineError::Image(format!("image {name} is not there although it was brought")))
+        let image = image.ok_or_else(|| {
+            EngineError::Image(format!("image {name} is not there although it was brought"))
+        })?;
+        let digest = |id: &str| if id.contains(':') { id.to_owned() } else { format!("sha256:{id}") };
+        if ids.is_some_and(|ids| !ids.contains(&digest(&image.id))) {
+            self.forget_image(&name).await;
+            let message = format!("image {}: what was loaded is another one: {}", wanted.image, image.id);
+            return Err(EngineError::Image(message));
+        }
+        Ok(image)
     }
 
     async fn pull(&self, wanted: Wanted<'_>, tell: &(dyn Fn(String) + Sync)) -> Result<(), EngineError> {
@@ -202,6 +217,30 @@ fn choose(wanted: Wanted<'_>, loaded: &[String]) -> Option<String> {
     }
 }
 
+/// Whether loading an archive would set no name but those that are wanted of it; the ids that a pinned image may have.
+async fn look_into(wanted: Wanted<'_>, place: &Path) -> Result<Option<BTreeSet<String>>, EngineError> {
+    let parse = |image: &str| {
+        ImageName::parse(image).map_err(|error| EngineError::Image(format!("image {image:?}: {error}")))
+    };
+    let image = parse(wanted.image)?;
+    let mut names = wanted.archived.iter().map(|image| parse(image)).collect::<Result<Vec<_>, _>>()?;
+    if names.is_empty() {
+        names.push(image.clone());
+    }
+    let path = place.to_owned();
+    let file = tokio::fs::File::open(place).await;
+    let file = file.map_err(|cause| EngineError::Archive { path: path.clone(), cause })?.into_std().await;
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = archive::read_file(file)?;
+        found.check(&names)?;
+        found.pinned(&image)
+    });
+    let looked = looked.await.expect("looking into an archive does not panic");
+    looked.map_err(|error| {
+        EngineError::Image(format!("{} cannot be loaded: {}", path.display(), crate::log::chain(&error)))
+    })
+}
+
 /// Slashes part the name, and stay; so do the signs before tag and digest.
 fn escape_name(name: &str) -> String {
     escape(name).replace("%2F", "/").replace("%3A", ":").replace("%40", "@")
@@ -296,10 +335,15 @@ fn not_loaded(error: EngineError, archive: &Path) -> EngineError {
 
 /// Why an image cannot run here, if it is for another processor and nobody asked for that.
 pub fn unfit(image: &Image, platform: &str) -> Option<String> {
-    let here = std::env::consts::ARCH;
-    let (os, arch) = match platform.split('/').collect::<Vec<_>>()[..] {
-        [os, arch, ..] => (os, arch),
-        _ => ("linux", ""),
+    unfit_on(std::env::consts::ARCH, crate::report::facts::processor(), image, platform)
+}
+
+/// The same for a node with an agent built for `here`, whose processor is `processor`.
+fn unfit_on(here: &str, processor: &str, image: &Image, platform: &str) -> Option<String> {
+    let mut parts = platform.split('/');
+    let (os, arch, variant) = match (parts.next(), parts.next(), parts.next()) {
+        (Some(os), Some(arch), variant) => (os, arch, variant.unwrap_or_default()),
+        _ => ("linux", "", ""),
     };
     let fits_here = matches!(
         (here, image.arch.as_str()),
@@ -309,12 +353,17 @@ pub fn unfit(image: &Image, platform: &str) -> Option<String> {
             | ("riscv64", "riscv64")
             | ("x86", "386")
     );
-    let fits = image.os == os && (if arch.is_empty() { fits_here } else { image.arch == arch });
-    let named = |wanted: &str| {
-        if wanted.is_empty() { format!("this node is {here}") } else { format!("{platform} is wanted") }
-    };
+    // The instructions of ARMv7 are none of an ARMv6, though both are called arm.
+    let is_too_new = processor == "armv6" && image.arch == "arm" && matches!(&*image.variant, "v7" | "v8");
+    let is_other = !variant.is_empty() && !image.variant.is_empty() && image.variant != variant;
+    let fits = image.os == os
+        && (if arch.is_empty() { fits_here && !is_too_new } else { image.arch == arch && !is_other });
+    let node = if processor == "armv6" { processor } else { here };
+    let named =
+        if arch.is_empty() { format!("this node is {node}") } else { format!("{platform} is wanted") };
+    let variant = if image.variant.is_empty() { String::new() } else { format!("/{}", image.variant) };
     (!fits && !image.arch.is_empty())
-        .then(|| format!("the image is for {}/{}, {}", image.os, image.arch, named(arch)))
+        .then(|| format!("the image is for {}/{}{variant}, {named}", image.os, image.arch))
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -334,6 +383,28 @@ fn base64url(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_fits_the_processor_it_is_for() {
+        let check = |node: (&str, &str), image: &str, platform: &str, expected: &str| {
+            let mut parts = image.split('/').map(str::to_owned);
+            let mut next = || parts.next().unwrap_or_default();
+            let (os, arch, variant) = (next(), next(), next());
+            let image = Image { id: String::new(), os, arch, variant, healthcheck: None };
+            assert_eq!(unfit_on(node.0, node.1, &image, platform).unwrap_or_default(), expected);
+        };
+        let (zero, two, four) = (("arm", "armv6"), ("arm", "armv7"), ("aarch64", "aarch64"));
+        check(zero, "linux/arm/v7", "", "the image is for linux/arm/v7, this node is armv6");
+        check(zero, "linux/arm/v6", "", "");
+        check(zero, "linux/arm", "", "");
+        check(two, "linux/arm/v7", "", "");
+        check(four, "linux/arm/v7", "", "");
+        check(four, "linux/arm64/v8", "", "");
+        check(four, "linux/amd64", "", "the image is for linux/amd64, this node is aarch64");
+        check(four, "linux/amd64", "linux/amd64", "");
+        check(four, "linux/arm/v6", "linux/arm/v7", "the image is for linux/arm/v6, linux/arm/v7 is wanted");
+        check(four, "", "", "");
+    }
 
     #[test]
     fn a_login_is_written_as_engines_read_it() {
