@@ -40,7 +40,7 @@ fn a_port_that_is_not_published_is_told() {
     assert_eq!(
         group.notes,
         [
-            "compose.yaml:1:41: services.web.ports[0]: is not published on the node; to have it there, add {name: …, port: auto, target: 80, protocol: tcp, service: web} to ports of MODULE.yaml"
+            "compose.yaml:1:40: services.web.ports[0]: is not published on the node; to have it there, add {name: …, port: auto, target: 80, protocol: tcp, service: web} to ports of MODULE.yaml"
         ]
     );
 }
