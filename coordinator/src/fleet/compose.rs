@@ -234,21 +234,3 @@ fn health(check: &Healthcheck) -> Option<v1::Health> {
         start_period_ms: check.start_period.map_or(0, millis),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_that_others_wait_for_is_final_unless_the_file_says_otherwise() {
-        let on_failure = Restart::OnFailure { most: None };
-        for (given, is_one_shot, expected) in [
-            (Restart::No, false, RestartPolicy::OnFailure),
-            (Restart::No, true, RestartPolicy::Never),
-            (on_failure, true, RestartPolicy::OnFailure),
-            (Restart::Always, true, RestartPolicy::Always),
-        ] {
-            assert_eq!(restart(given, is_one_shot), expected, "{given:?} {is_one_shot}");
-        }
-    }
-}

@@ -124,6 +124,19 @@ fn an_alias_of_one_network_is_not_known_in_the_others() {
     assert_eq!(known.collect::<Vec<_>>(), [("store", &["back".to_owned()][..])]);
 }
 
+#[test]
+fn a_failure_that_others_wait_for_is_final_unless_the_file_says_otherwise() {
+    let on_failure = Restart::OnFailure { most: None };
+    for (given, is_one_shot, expected) in [
+        (Restart::No, false, RestartPolicy::OnFailure),
+        (Restart::No, true, RestartPolicy::Never),
+        (on_failure, true, RestartPolicy::OnFailure),
+        (Restart::Always, true, RestartPolicy::Always),
+    ] {
+        assert_eq!(restart(given, is_one_shot), expected, "{given:?} {is_one_shot}");
+    }
+}
+
 /// The module `m` with this in its MODULE.yaml, its compose file and these files besides.
 fn carried(fields: &str, runtime: &str, compose: &str, others: &[&str]) -> Carried {
     let spec = ModuleSpec::parse("MODULE.yaml", &format!("name: m\nversion: 1.0.0\n{fields}\n{runtime}\n"));

@@ -81,6 +81,7 @@ fn deployment(name: &str, instance: &str, place: &str) -> DeploymentRecord {
         unplaced: BTreeSet::new(),
         leaving: BTreeMap::new(),
         attempt: 1,
+        is_proven: false,
         explanation: Explanation::default(),
         footprint: Footprint::default(),
         carrier: Carrier::default(),

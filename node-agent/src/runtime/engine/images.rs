@@ -390,7 +390,8 @@ mod tests {
             let mut parts = image.split('/').map(str::to_owned);
             let mut next = || parts.next().unwrap_or_default();
             let (os, arch, variant) = (next(), next(), next());
-            let image = Image { id: String::new(), os, arch, variant, healthcheck: None };
+            let image =
+                Image { id: String::new(), os, arch, variant, healthcheck: None, volumes: Vec::new() };
             assert_eq!(unfit_on(node.0, node.1, &image, platform).unwrap_or_default(), expected);
         };
         let (zero, two, four) = (("arm", "armv6"), ("arm", "armv7"), ("aarch64", "aarch64"));
