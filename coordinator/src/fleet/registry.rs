@@ -9,6 +9,7 @@ mod load;
 mod origin;
 mod parts;
 mod propose;
+mod record;
 mod registries;
 mod suggest;
 pub mod vetting;
@@ -26,71 +27,22 @@ use modules::version::Version;
 use prost::Message as _;
 use proto::v1;
 use proto::v1::put_package_request::{Options, Part};
-use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tonic::Streaming;
 
 use super::spec::Resolved;
 use super::{Fleet, FleetError, compose, keys, wire};
 use crate::blobs::{Arrival, Fetched};
-use crate::clock::UnixMillis;
 use crate::domain::deployment::Release;
 use crate::fault;
 use crate::store::json::{get_json, list_json, put_json};
 use crate::store::{Precondition, StoreError, Txn};
 
 pub use origin::Origin;
+use record::ModuleRecord;
 
 /// Largest package that is taken, in bytes.
 const MAX_PACKAGE: u64 = 4 << 30;
-
-/// Kept in the store under `/releases/<digest>`, and under `/modules/<name>/<version>` for what a version means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct ModuleRecord {
-    release: Release,
-    spec: ModuleSpec,
-    /// What its compose file came to, as the agent's protocol encodes it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    containers: Vec<u8>,
-    /// What people should know of how that file is read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-    package_bytes: u64,
-    is_builtin: bool,
-    added_at: UnixMillis,
-    /// Where it was imported from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    origin: Option<Origin>,
-    /// High findings that a person accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    accepted: Vec<String>,
-    /// The key that signed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    signed_by: Option<String>,
-    /// What it was signed with, as in a .minisig file, so that it can be taken to another registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    signature: Option<String>,
-}
-
-impl ModuleRecord {
-    /// Keeps what is known of the same package from before, where this says nothing of it.
-    fn learn(&mut self, known: &ModuleRecord) {
-        if self.signed_by.is_none() {
-            self.signed_by.clone_from(&known.signed_by);
-            self.signature.clone_from(&known.signature);
-        }
-        if self.signature.is_none() && self.signed_by == known.signed_by {
-            self.signature.clone_from(&known.signature);
-        }
-        if self.origin.is_none() {
-            self.origin.clone_from(&known.origin);
-        }
-        let accepted = known.accepted.iter().filter(|id| !self.accepted.contains(id));
-        let accepted: Vec<String> = accepted.cloned().collect();
-        self.accepted.extend(accepted);
-        self.accepted.sort();
-    }
-}
 
 /// What for a module is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -172,6 +172,8 @@ fn deploy_helps_in_full() {
                                       later
           --set <KEY=VALUE>           Sets a config value of the module
           --secret <KEY=-|KEY=@FILE>  Sets a secret config value, read from stdin (-) or a file
+          --leave-data                Move instances that keep data, too: they start empty elsewhere,
+                                      and their data stays where it is
           --accept <FINDING>          Accept a high finding of the safety check of a folder or package;
                                       may be given several times
           --dry-run                   Only show what would change; nothing is changed, and a folder is

@@ -66,7 +66,7 @@ fn an_archive_carries_signatures_to_a_registry_that_asks_for_them() {
     let key = here.home().join("my.key.pub");
     there.json(&["module", "trust", "add", key.to_str().expect("UTF-8")]);
     there.json(&["module", "load", archive]);
-    let signer = |program: &Program| program.json(&["module", "show", "tea"])["signed_by"].clone();
+    let signer = |program: &Program| program.json(&["module", "show", "tea@1.0.0"])["signed_by"].clone();
     assert_eq!(signer(&there), signer(&here));
     assert!(signer(&here).is_string());
 

@@ -39,7 +39,11 @@ impl Fleet {
         for release in &request.releases {
             let record = self.staged(release).await?;
             match self.named(&record.release).await? {
-                Some(kept) if kept.digest == record.release.digest => reply.present.push(release.clone()),
+                Some(kept) if kept.digest == record.release.digest => {
+                    // Who signed it may be known only now.
+                    self.register(&record).await?;
+                    reply.present.push(release.clone());
+                }
                 Some(_) => return Err(other_content(&record.release)),
                 None => {
                     reply.added.push(release.clone());
