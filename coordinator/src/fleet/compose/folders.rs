@@ -87,9 +87,12 @@ fn distinct(path: &str, taken: &BTreeSet<String>) -> String {
 mod tests {
     use super::*;
 
+    /// Folders, and the names of their volumes.
+    type Named = &'static [(&'static str, &'static str)];
+
     #[test]
     fn no_two_folders_share_their_data_and_a_name_changes_only_where_it_must() {
-        let cases: [(&[&str], &[&str], &str, &[(&str, &str)]); 6] = [
+        let cases: [(&[&str], &[&str], &str, Named); 6] = [
             (&["data", "a/b"], &["db"], "", &[("a/b", "a_b"), ("data", "data")]),
             (&["data"], &["data"], "", &[("data", "folder.data")]),
             (&["a/b", "a_b"], &[], "", &[("a/b", "folder.a_sb"), ("a_b", "a_b")]),
