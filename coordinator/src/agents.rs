@@ -116,23 +116,6 @@ impl AgentError {
         }
     }
 
-    /// Whether nobody can speak to the agent of the node: what is wanted of it waits until somebody has repaired that.
-    pub fn is_out_of_reach(&self) -> bool {
-        match self {
-            AgentError::Start { .. }
-            | AgentError::CertificateExpired { .. }
-            | AgentError::Renewal { .. }
-            | AgentError::NotOurs { .. }
-            | AgentError::RefusedUs { .. } => true,
-            AgentError::Unreachable { .. }
-            | AgentError::NoWay { .. }
-            | AgentError::TimedOut { .. }
-            | AgentError::Call { .. }
-            | AgentError::Package { .. }
-            | AgentError::NoCredentials { .. } => self.is_absence(),
-        }
-    }
-
     /// Whether the agent itself said no.
     pub fn is_refusal(&self) -> bool {
         matches!(self, AgentError::Call { .. }) && !self.is_absence()

@@ -104,25 +104,14 @@ pub struct Beside {
     pub links: BTreeMap<String, String>,
 }
 
-/// Checks a module: its MODULE.yaml, the files of its package, and its compose project as it is deployed.
+/// Checks a module: its MODULE.yaml, the files of its package and what is known beside them, and its compose project as
+/// it is deployed.
 ///
 /// Findings come in the order of the files and lines, each only once.
 ///
 /// # Errors
 /// When the MODULE.yaml is wrong.
 pub fn check(
-    manifest: SourceFile<'_>,
-    files: &[SourceFile<'_>],
-    compose: Option<&ComposeFiles>,
-) -> Result<Vec<Finding>, SpecErrors> {
-    check_package(manifest, files, &Beside::default(), compose)
-}
-
-/// The same, where some files are there in part, or under another name too.
-///
-/// # Errors
-/// When the MODULE.yaml is wrong.
-pub fn check_package(
     manifest: SourceFile<'_>,
     files: &[SourceFile<'_>],
     beside: &Beside,

@@ -10,7 +10,7 @@ pub(crate) mod archive;
 mod disk;
 mod incoming;
 pub(crate) mod path;
-mod pax;
+pub(crate) mod pax;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -232,4 +232,44 @@ impl OutcomeWord {
 }
 
 #[cfg(test)]
+impl DeploymentRecord {
+    /// A deployment for tests that look at nothing but what they set themselves: one release of the module of its name,
+    /// settled where it is.
+    pub fn sample(name: &str, version: &str, places: &[(&str, &str)]) -> Self {
+        let release = Release {
+            module: name.to_owned(),
+            version: version.to_owned(),
+            digest: format!("sha256:{version}"),
+        };
+        let wish = Wish {
+            release,
+            replicas: Replicas::Count(1),
+            nodes: Vec::new(),
+            selector: String::new(),
+            config: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            restart: 0,
+        };
+        let place = |(id, node): &(&str, &str)| {
+            (InstanceId::parse(id).expect("an id"), NodeName::parse(node).expect("a name"))
+        };
+        let placements = places.iter().map(place).collect();
+        Self {
+            name: DeploymentName::parse(name).expect("a name"),
+            current: Placed { generation: Generation(1), wish, placements },
+            previous: None,
+            progress: Progress::Settled,
+            is_proven: false,
+            unplaced: BTreeSet::new(),
+            leaving: BTreeMap::new(),
+            attempt: 1,
+            explanation: Explanation::default(),
+            footprint: Footprint::default(),
+            carrier: Carrier::default(),
+            changed_at: 0,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ impl Fleet {
         held: u64,
     ) -> Result<(), FleetError> {
         let mut spec = wanted.value.clone();
-        spec.generation = held.max(spec.generation) + 1;
+        spec.generation = held.max(spec.generation).saturating_add(1);
         let txn = Txn { preconditions: vec![wanted.unchanged()], ops: vec![put_spec(name, &spec)] };
         match self.store.commit(txn).await {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),

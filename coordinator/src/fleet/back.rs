@@ -32,7 +32,7 @@ impl Fleet {
             // What depends on others is told where those listen.
             snapshot.observed = self.observe_all(snapshot.nodes.values().map(|kept| &kept.value)).await;
         }
-        let spec = self.spec_anew(&snapshot, node, report.generation + 1).await?;
+        let spec = self.spec_anew(&snapshot, node, report.generation.saturating_add(1)).await?;
         match self.store.commit(txn.then(put_spec(node, &spec))).await {
             // Where somebody was faster, theirs is offered next.
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(true),

@@ -220,7 +220,7 @@ impl FleetError {
                 "ask for less or make room; to give up what runs, `orchestrator remove {deployment}` first"
             )),
             FleetError::LeavesData { .. } => Some(
-                "nothing was changed; with `--leave-data` it moves all the same, and its data stays where it is".to_owned(),
+                "nothing was changed; `deploy`, `rollback` and `node drain` move it all the same with `--leave-data`, and its data stays where it is".to_owned(),
             ),
             FleetError::NothingToRollBackTo { deployment } => {
                 Some(format!("`orchestrator history {deployment}` shows what ran before"))

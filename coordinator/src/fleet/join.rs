@@ -52,7 +52,10 @@ impl Fleet {
         let removed = self.enrolment.remove(&name, request.force, &|note| tell(events, note)).await;
         if removed.is_err() && !kept.cordoned {
             let let_stay = |record: &mut NodeRecord| record.cordoned = false;
-            edit_record(self.store.as_ref(), &name, let_stay).await?;
+            if let Err(error) = edit_record(self.store.as_ref(), &name, let_stay).await {
+                let undo = format!("`orchestrator node uncordon {name}`");
+                tell(events, Note::Warning(format!("it is still cordoned ({error}): {undo}")));
+            }
         }
         removed?;
         Ok(v1::NodeEvent { event: Some(Event::Finished(leaving)) })

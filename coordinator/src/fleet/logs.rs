@@ -114,7 +114,7 @@ impl Source {
     }
 }
 
-/// The lines of all that can be read, and a word about each that cannot.
+/// The lines of all that can be read, and a word about each that cannot, which is the stream's error in the end.
 ///
 /// # Errors
 /// Where none can.
@@ -128,7 +128,8 @@ fn readable(opened: Vec<(Result<Lines, FleetError>, Source)>) -> Result<Vec<Line
             Ok(lines) if !follows => lines,
             Err(error) if !follows => {
                 let line = source.trouble(format!("no logs: {}", one_line(&error)));
-                futures::stream::iter([Ok(line)]).boxed()
+                // What is there is told, and then that it is not all.
+                futures::stream::iter([Ok(line), Err(error)]).boxed()
             }
             lines => followed(lines, source),
         });

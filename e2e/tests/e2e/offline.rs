@@ -11,6 +11,7 @@ use serde_json::Value;
 fn a_cut_node_waits_and_is_served_by_the_next_command() {
     let scene = with_one_of_three_cut();
     let cli = &scene.orchestrator;
+    cli.run("logs page").exits(1).says("page 2.0.0 starts").says("no logs: ");
     // What ran last where it could be reached is what a bad release goes back to.
     scene.deploy_page_everywhere(&Page::broken("3.0.0")).unwrap().exits(1).says("going back to 2.0.0");
     assert_eq!(states(&scene)[..2], ["a healthy 2.0.0", "b healthy 2.0.0"]);

@@ -7,11 +7,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use tar::{Archive, Entry};
+use tar::{Archive, Entries, Entry, EntryType};
 
 use super::ImageName;
 use super::platform::Platform;
 use crate::digest::Digest;
+use crate::unpack::UnpackError;
+use crate::unpack::archive::TEXT_LIMIT;
+use crate::unpack::pax::{self, Pax};
 
 /// Of one text in the archive, and of all of them.
 const TEXT_BYTES: u64 = 1 << 20;
@@ -35,6 +38,11 @@ pub enum ArchiveError {
         "it is compressed with {with}, which cannot be looked into: compress it with gzip, or not at all"
     )]
     Compression { with: &'static str },
+    #[error("one of its headers is no good")]
+    Header {
+        #[source]
+        cause: UnpackError,
+    },
     #[error("its {file} {reason}")]
     Bad { file: String, reason: &'static str },
     #[error("it is too large to be looked into: more than {limit} {what}")]
@@ -106,17 +114,25 @@ fn unreadable(cause: io::Error) -> ArchiveError {
     ArchiveError::Read { cause }
 }
 
-fn gather<'a, R: Read + 'a>(
-    entries: impl Iterator<Item = io::Result<Entry<'a, R>>>,
-) -> Result<ImageArchive, ArchiveError> {
+/// Long names and extended headers are read here, because `tar` would hold each in memory however long it is.
+fn gather<R: Read>(entries: Entries<'_, R>) -> Result<ImageArchive, ArchiveError> {
     let mut found = ImageArchive::default();
-    let mut sum = 0;
-    for (number, entry) in entries.enumerate() {
+    let (mut sum, mut named) = (0, None);
+    for (number, entry) in entries.raw(true).enumerate() {
         let mut entry = entry.map_err(unreadable)?;
         if number == ENTRIES {
             return Err(ArchiveError::TooMuch { limit: ENTRIES as u64, what: "files" });
         }
-        let Some(path) = plain(&String::from_utf8_lossy(&entry.path_bytes())) else { continue };
+        if let Some(said) = said_of_next(&mut entry)? {
+            let is_second = said.is_some() && named.is_some();
+            named = said.or(named);
+            if is_second {
+                return Err(header("two long names for one entry"));
+            }
+            continue;
+        }
+        let raw = named.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        let Some(path) = plain(&String::from_utf8_lossy(&raw)) else { continue };
         let bad = |reason| ArchiveError::Bad { file: path.clone(), reason };
         let is_contents = CONTENTS.contains(&path.as_str());
         if !entry.header().entry_type().is_file() {
@@ -147,6 +163,38 @@ fn gather<'a, R: Read + 'a>(
     }
     found.names = found.all_names()?;
     Ok(found)
+}
+
+/// Of an entry that is there only for the next one: the name of that, where it says one.
+fn said_of_next<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Option<Vec<u8>>>, ArchiveError> {
+    let kind = entry.header().entry_type();
+    match kind {
+        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader => {}
+        // It has more header than says how long it is.
+        EntryType::GNUSparse => return Err(header("a sparse file")),
+        _ => return Ok(None),
+    }
+    if entry.size() > TEXT_LIMIT {
+        return Err(header("an extended header or name of more than 64 KiB"));
+    }
+    let mut text = Vec::new();
+    entry.read_to_end(&mut text).map_err(unreadable)?;
+    let path = match kind {
+        EntryType::GNULongName => Some(pax::until_nul(text)),
+        EntryType::GNULongLink => None,
+        _ => {
+            let Pax { path, .. } = pax::read(&text).map_err(|cause| ArchiveError::Header { cause })?;
+            path
+        }
+    };
+    match path {
+        Some(_) if kind == EntryType::XGlobalHeader => Err(header("a path for all entries")),
+        path => Ok(Some(path)),
+    }
+}
+
+fn header(reason: &'static str) -> ArchiveError {
+    ArchiveError::Header { cause: UnpackError::Header { reason } }
 }
 
 /// A path in the archive without dots; nothing where it is the folder itself.

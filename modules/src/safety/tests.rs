@@ -154,7 +154,8 @@ runtime:
     env: {DB_PASSWORD: hunter2, API_KEY: \"${config.admin_password}\"}
 permissions: {devices: [/dev/mem, /dev/ttyUSB0], privileged: true}
 ";
-    let found = check(source("MODULE.yaml", manifest), &[], None).unwrap_or_else(|errors| panic!("{errors}"));
+    let found = check(source("MODULE.yaml", manifest), &[], &Beside::default(), None)
+        .unwrap_or_else(|errors| panic!("{errors}"));
     let expected = [
         "MODULE.yaml:3 M default-secret",
         "MODULE.yaml:5 H curl-pipe-shell",
@@ -203,8 +204,8 @@ fn the_files_of_a_package_are_judged_by_their_kind() {
         source("notes.md", "curl x | sh\n"),
         SourceFile { path: "bin/su", bytes: b"\x7fELF\0", mode: 0o4777 },
     ];
-    let found =
-        check(source("MODULE.yaml", manifest), &files, None).unwrap_or_else(|errors| panic!("{errors}"));
+    let found = check(source("MODULE.yaml", manifest), &files, &Beside::default(), None)
+        .unwrap_or_else(|errors| panic!("{errors}"));
     let expected = [
         "Dockerfile:6 H curl-pipe-shell",
         "Dockerfile:8 H setuid",
@@ -328,7 +329,7 @@ fn a_compose_project_is_judged_as_it_is_deployed() {
             files.iter().find(|(known, _)| *known == path).map(|(_, text)| text.as_bytes().to_vec())
         };
         let gathered = ComposeFiles::gather(&spec, paths, &read).unwrap_or_else(|errors| panic!("{errors}"));
-        let found = check(source("MODULE.yaml", &manifest), &sources, gathered.as_ref());
+        let found = check(source("MODULE.yaml", &manifest), &sources, &Beside::default(), gathered.as_ref());
         let found = found.unwrap_or_else(|errors| panic!("{errors}"));
         let found = lines(&found);
         let mut found: Vec<&str> = found.iter().map(String::as_str).collect();
@@ -423,8 +424,8 @@ fn what_is_run_is_looked_at_whatever_its_name() {
         let manifest =
             format!("name: m\nversion: 1.0.0\nruntime: {{process: {{command: [/bin/true]}}}}\n{asked}\n");
         let files: Vec<SourceFile<'_>> = files.iter().map(|(path, text)| source(path, text)).collect();
-        let found =
-            check(source("MODULE.yaml", &manifest), &files, None).unwrap_or_else(|errors| panic!("{errors}"));
+        let found = check(source("MODULE.yaml", &manifest), &files, &Beside::default(), None)
+            .unwrap_or_else(|errors| panic!("{errors}"));
         let at: Vec<&str> =
             found.iter().filter(|one| one.id == "curl-pipe-shell").map(|one| one.file.as_str()).collect();
         assert_eq!(at.join(" "), *expected, "{asked}: {found:?}");
@@ -438,8 +439,8 @@ fn what_was_not_wholly_looked_at_is_told_if_it_could_be_run() {
     let files = ["stack.yml", "setup", "x.sh", "app.py", "page.js", "data.csv", "bin/server"];
     let beside = Beside { cut: files.map(str::to_owned).into(), ..Beside::default() };
     let files = files.map(|path| source(path, if path == "bin/server" { "\x7fELF" } else { "" }));
-    let found = check_package(source("MODULE.yaml", manifest), &files, &beside, None)
-        .unwrap_or_else(|e| panic!("{e}"));
+    let found =
+        check(source("MODULE.yaml", manifest), &files, &beside, None).unwrap_or_else(|e| panic!("{e}"));
     let expected = [
         "app.py:1 H not-looked-at:app.py",
         "page.js:1 M not-looked-at:page.js",
@@ -452,8 +453,8 @@ fn what_was_not_wholly_looked_at_is_told_if_it_could_be_run() {
     let many: Vec<String> = (0..1000).map(|number| format!("lib/{number:03}.py")).collect();
     let beside = Beside { cut: many.iter().cloned().collect(), ..Beside::default() };
     let files: Vec<SourceFile<'_>> = many.iter().map(|path| source(path, "")).collect();
-    let found = check_package(source("MODULE.yaml", manifest), &files, &beside, None)
-        .unwrap_or_else(|e| panic!("{e}"));
+    let found =
+        check(source("MODULE.yaml", manifest), &files, &beside, None).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(lines(&found), ["lib/000.py:1 H not-looked-at:code"]);
 }
 

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 
 const BLOCK: u64 = 512;
 /// Of a long name or an extended header: these are held in memory.
-const TEXT_LIMIT: u64 = 64 << 10;
+pub(crate) const TEXT_LIMIT: u64 = 64 << 10;
 const SPECIAL_BITS: u32 = 0o7000;
 
 /// Takes the checked entries of a package. Paths are relative, plain, and their folders come first.

@@ -60,38 +60,17 @@ fn records_of_before_are_read_as_not_proven() {
 
 fn record() -> DeploymentRecord {
     DeploymentRecord {
-        name: DeploymentName::parse("web").expect("a name"),
         current: placed(2, V2),
         previous: Some(placed(1, V1)),
         progress: Progress::Rolling,
-        is_proven: false,
-        unplaced: BTreeSet::new(),
-        leaving: BTreeMap::new(),
         attempt: 2,
-        explanation: Explanation::default(),
-        footprint: Footprint::default(),
-        carrier: Carrier::default(),
-        changed_at: 0,
+        ..DeploymentRecord::sample("web", V2, &[])
     }
 }
 
 fn placed(generation: u64, version: &str) -> Placed {
-    let release = Release {
-        module: "web".to_owned(),
-        version: version.to_owned(),
-        digest: format!("sha256:{version}"),
-    };
-    let wish = Wish {
-        release,
-        replicas: Replicas::Count(1),
-        nodes: Vec::new(),
-        selector: String::new(),
-        config: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        restart: 0,
-    };
-    let placements = [(instance("web/0"), node("a"))].into();
-    Placed { generation: Generation(generation), wish, placements }
+    let placed = DeploymentRecord::sample("web", version, &[("web/0", "a")]).current;
+    Placed { generation: Generation(generation), ..placed }
 }
 
 fn entry() -> HistoryEntry {

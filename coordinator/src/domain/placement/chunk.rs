@@ -76,12 +76,8 @@ impl Chunk {
     }
 
     /// Scores every node as if none had an instance of the deployment; returns the best score.
-    pub fn score(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
-        self.score_lanes(need, eligible, package, scores)
-    }
-
     #[inline(always)]
-    fn score_lanes(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
+    pub fn score(&self, need: &Need, eligible: u32, package: u32, scores: &mut [f32; LANES]) -> f32 {
         for lane in 0..LANES {
             let row = self.row(lane);
             let fits = row.fits(need) & (eligible & BIT[lane] != 0);
@@ -116,7 +112,7 @@ fn scan_lanes(chunks: &[Chunk], need: &Need, eligible: &[u32], package: &[u32]) 
     let mut maxima = vec![INELIGIBLE; chunks.len()];
     for (((chunk, eligible), package), maximum) in chunks.iter().zip(eligible).zip(package).zip(&mut maxima) {
         if *eligible != 0 {
-            *maximum = chunk.score_lanes(need, *eligible, *package, &mut scores);
+            *maximum = chunk.score(need, *eligible, *package, &mut scores);
         }
     }
     maxima

@@ -3,13 +3,12 @@
 use std::io;
 
 use modules::digest::Digest;
-use proto::ids::{DeploymentName, Generation, InstanceId};
 
 use super::*;
 use crate::agents::AgentError;
 use crate::blobs::BlobError;
-use crate::domain::deployment::{Carrier, Footprint, Placed, Progress as State, Release, Wish};
-use crate::domain::placement::{Explanation, Replicas};
+use crate::domain::deployment::Progress as State;
+use crate::domain::placement::Replicas;
 use crate::fleet::keyring::KeyringError;
 use crate::ssh::HostError;
 use crate::store::StoreError;
@@ -83,33 +82,9 @@ fn healthy(id: &str) -> News {
 
 /// `web` on `a` and `b`.
 fn recorded() -> Recorded {
-    let release =
-        Release { module: "web".to_owned(), version: "2.0.0".to_owned(), digest: DIGEST.to_owned() };
-    let wish = Wish {
-        release,
-        replicas: Replicas::EveryNode,
-        nodes: Vec::new(),
-        selector: String::new(),
-        config: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        restart: 0,
-    };
-    let place = |(id, on): (&str, &str)| (InstanceId::parse(id).expect("an id"), node(on));
-    let placements = [("web/0", "a"), ("web/1", "b")].map(place).into();
-    let record = DeploymentRecord {
-        name: DeploymentName::parse("web").expect("a name"),
-        current: Placed { generation: Generation(1), wish, placements },
-        previous: None,
-        progress: State::Rolling,
-        is_proven: false,
-        unplaced: BTreeSet::new(),
-        leaving: BTreeMap::new(),
-        attempt: 1,
-        explanation: Explanation::default(),
-        footprint: Footprint::default(),
-        carrier: Carrier::default(),
-        changed_at: 0,
-    };
+    let mut record = DeploymentRecord::sample("web", "1", &[("web/0", "a"), ("web/1", "b")]);
+    record.current.wish.replicas = Replicas::EveryNode;
+    record.progress = State::Rolling;
     let touched = [node("a"), node("b")].into();
     Recorded { record, attempt: Some(1), touched, away: BTreeMap::new(), _hold: None }
 }

@@ -82,7 +82,11 @@ where
 
 fn words(trouble: &FleetError, is_the_end: bool) -> String {
     let why = one_line(trouble);
-    if is_the_end { format!("no logs: {why}") } else { format!("no logs for now: {why}") }
+    if is_the_end {
+        format!("no logs: {why}")
+    } else {
+        format!("no logs for now, and what is said meanwhile is left out: {why}")
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +108,10 @@ mod tests {
         };
         let first = futures::stream::iter([Ok(line("one")), Err(away())]).boxed();
         let told = through_trouble(Ok(first), open, |text| line(&text));
-        assert_eq!(texts(told).await, ["one", "no logs for now: the agent of attic", "back"]);
+        assert_eq!(
+            texts(told).await,
+            ["one", "no logs for now, and what is said meanwhile is left out: the agent of attic", "back"]
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -134,6 +141,6 @@ mod tests {
         let text = |line: Result<LogLine, FleetError>| {
             String::from_utf8_lossy(&line.expect("no error").text).into_owned()
         };
-        lines.into_iter().map(text).map(|text| text.chars().take(35).collect()).collect()
+        lines.into_iter().map(text).map(|text| text.chars().take(75).collect()).collect()
     }
 }

@@ -179,5 +179,5 @@ pub fn look_over(
     let nothing = SourceFile { path: MANIFEST, bytes: b"", mode: 0o644 };
     let manifest = all.iter().find(|file| file.path == MANIFEST).copied().unwrap_or(nothing);
     let others: Vec<SourceFile<'_>> = all.into_iter().filter(|file| file.path != MANIFEST).collect();
-    safety::check_package(manifest, &others, &contents.beside, compose)
+    safety::check(manifest, &others, &contents.beside, compose)
 }

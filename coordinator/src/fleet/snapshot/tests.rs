@@ -1,8 +1,4 @@
-use proto::ids::Generation;
-
 use super::*;
-use crate::domain::deployment::{Carrier, Footprint, Placed, Progress, Release, Wish};
-use crate::domain::placement::{Explanation, Replicas};
 use crate::store::Revision;
 
 /// Instances, the generation that the agent holds, and that of the spec in the store.
@@ -12,7 +8,7 @@ fn is_behind(placed: bool, told: Option<u64>, runs: &[&str], wanted: Option<u64>
     let kept = stored(keys::node(&attic), NodeRecord::sample("attic"));
     snapshot.nodes.insert(attic.clone(), kept);
     if placed {
-        let record = deployment("web", "web/0", "attic");
+        let record = DeploymentRecord::sample("web", "1.0.0", &[("web/0", "attic")]);
         snapshot.deployments.insert(record.name.clone(), stored("/deployments/web".to_owned(), record));
     }
     if let Some(generation) = wanted {
@@ -58,33 +54,4 @@ fn stored<T>(key: String, value: T) -> Stored<T> {
 
 fn node(name: &str) -> NodeName {
     NodeName::parse(name).expect("a name")
-}
-
-fn deployment(name: &str, instance: &str, place: &str) -> DeploymentRecord {
-    let release =
-        Release { module: name.to_owned(), version: "1.0.0".to_owned(), digest: "sha256:1".to_owned() };
-    let wish = Wish {
-        release,
-        replicas: Replicas::Count(1),
-        nodes: Vec::new(),
-        selector: String::new(),
-        config: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        restart: 0,
-    };
-    let placements = [(InstanceId::parse(instance).expect("an id"), node(place))].into();
-    DeploymentRecord {
-        name: DeploymentName::parse(name).expect("a name"),
-        current: Placed { generation: Generation(1), wish, placements },
-        previous: None,
-        progress: Progress::Settled,
-        unplaced: BTreeSet::new(),
-        leaving: BTreeMap::new(),
-        attempt: 1,
-        is_proven: false,
-        explanation: Explanation::default(),
-        footprint: Footprint::default(),
-        carrier: Carrier::default(),
-        changed_at: 0,
-    }
 }

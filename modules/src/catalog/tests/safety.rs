@@ -1,7 +1,7 @@
 //! What the safety check says of the built-in modules: nothing of weight that is not listed here with its reason.
 
 use super::*;
-use crate::safety::{Severity, SourceFile, check};
+use crate::safety::{Beside, Severity, SourceFile, check};
 
 /// Findings of high severity that a module cannot do without: module, finding, reason.
 const ACCEPTED: [(&str, &str, &str); 0] = [];
@@ -14,7 +14,7 @@ fn no_built_in_module_asks_for_more_than_is_known_here() {
         let (manifests, files): (Vec<_>, Vec<_>) =
             module.files.iter().map(source).partition(|file| file.path == MANIFEST);
         let compose = module.pack().unwrap_or_else(|error| panic!("{name}: {error}")).compose;
-        let findings = check(manifests[0], &files, compose.as_ref());
+        let findings = check(manifests[0], &files, &Beside::default(), compose.as_ref());
         let findings = findings.unwrap_or_else(|errors| panic!("{name}: {errors}"));
         found.extend(findings.into_iter().map(|finding| (name, finding)));
     }

@@ -90,6 +90,29 @@ fn the_processor_is_read_from_the_config_of_what_docker_saved() {
     }
 }
 
+#[test]
+fn a_long_name_is_one_that_counts_and_none_that_fills_the_memory() {
+    let reads = |kind: EntryType, said: Vec<u8>| {
+        let archive = tar_of(&[(kind, "x", said), (EntryType::Regular, "short", manifest(&["postgres:16"]))]);
+        let found = read(archive.as_slice()).and_then(|found| found.check(&[name("box:1")]));
+        let error = found.expect_err("it is refused");
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    let long = EntryType::GNULongName;
+    assert!(reads(long, b"manifest.json\0".to_vec()).contains("would also set postgres:16"));
+    assert!(
+        reads(EntryType::XHeader, b"22 path=manifest.json\n".to_vec()).contains("would also set postgres:16")
+    );
+    assert!(reads(EntryType::XGlobalHeader, b"22 path=manifest.json\n".to_vec()).contains("a path for all"));
+    assert!(reads(long, vec![b'a'; 65 << 10]).contains("more than 64 KiB"));
+    assert!(reads(EntryType::XHeader, vec![b'a'; 65 << 10]).contains("more than 64 KiB"));
+    assert!(reads(EntryType::XHeader, b"9 size=1\n".to_vec()).contains("size"));
+    assert!(reads(EntryType::GNUSparse, Vec::new()).contains("a sparse file"));
+}
+
 fn name(text: &str) -> ImageName {
     ImageName::parse(text).expect("a name")
 }
@@ -110,11 +133,18 @@ fn blob(bytes: &[u8]) -> String {
     format!("blobs/{}", digest(bytes).replace(':', "/"))
 }
 
-/// Paths as they are given, also such as `tar` itself would not write.
 fn tar(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let entries: Vec<(EntryType, &str, Vec<u8>)> =
+        files.iter().map(|(path, bytes)| (EntryType::Regular, *path, bytes.clone())).collect();
+    tar_of(&entries)
+}
+
+/// Paths as they are given, also such as `tar` itself would not write.
+fn tar_of(entries: &[(EntryType, &str, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    for (path, bytes) in files {
+    for (kind, path, bytes) in entries {
         let mut header = tar::Header::new_gnu();
+        header.set_entry_type(*kind);
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
