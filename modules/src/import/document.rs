@@ -89,7 +89,10 @@ impl Rich {
     /// The text in lower case with a blank where a line ends, made once: a place in it need not be the same place in
     /// the text.
     pub fn lower(&self) -> &str {
-        self.lower.get_or_init(|| self.text.to_lowercase().replace('\n', " "))
+        self.lower.get_or_init(|| {
+            let lower = self.text.to_lowercase();
+            if lower.contains('\n') { lower.replace('\n', " ") } else { lower }
+        })
     }
 
     /// The code in it, with where it begins.

@@ -12,6 +12,8 @@ pub struct Command {
     /// The whole logical line, runs of blanks joined.
     pub text: String,
     pub is_root: bool,
+    /// Where the name of the program begins in the first word.
+    program_at: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +27,7 @@ pub struct Word {
 impl Command {
     /// The program, without its folder.
     pub fn program(&self) -> &str {
-        let word = self.words.first().map_or("", |word| word.text.as_str());
-        word.rsplit('/').next().unwrap_or(word)
+        self.words.first().and_then(|word| word.text.get(self.program_at..)).unwrap_or_default()
     }
 
     pub fn word(&self, index: usize) -> &str {
@@ -256,6 +257,8 @@ fn command(words: Vec<Word>, line: u32, text: &str) -> Option<Command> {
         }
     }
     command.words = words.collect();
+    let folder = command.words.first().and_then(|word| word.text.rfind('/'));
+    command.program_at = folder.map_or(0, |slash| slash + 1);
     (!command.words.is_empty() || !command.assignments.is_empty()).then_some(command)
 }
 

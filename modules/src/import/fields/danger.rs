@@ -8,8 +8,9 @@ use crate::import::container::Container;
 use crate::import::document::{Block, Kind, Row};
 use crate::import::facts::{EnvFact, Found};
 use crate::import::names::squeeze;
-use crate::import::reading::Reading;
+use crate::import::reading::{Placed, Reading};
 use crate::import::routes::Route;
+use crate::import::shell::Command;
 use crate::import::words::{self, WordList};
 use crate::import::{Origin, routes};
 
@@ -28,12 +29,10 @@ pub fn find(
     for (container, file) in containers {
         of_container(container, file, &mut found);
     }
-    for placed in &reading.commands {
-        let Some(script) = routes::script(&placed.value) else { continue };
-        let is_route = routes
-            .iter()
-            .any(|route| route.method == routes::Method::Script && route.origin == placed.origin);
-        if is_route {
+    let scripts: Vec<&Route> = routes.iter().filter(|route| route.method == routes::Method::Script).collect();
+    let is_route = |placed: &&Placed<Command>| scripts.iter().any(|route| route.origin == placed.origin);
+    for placed in reading.commands.iter().filter(is_route) {
+        if let Some(script) = routes::script(&placed.value) {
             push(&mut found, script.shell, placed.origin.clone());
         }
     }

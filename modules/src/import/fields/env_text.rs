@@ -224,7 +224,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     }
     told_to_set(reading, block, variables);
     let lower = block.rich.lower();
-    if text.len() > 3000 || !words::speaks_of_environment(lower) || GIVEN.is_in(&lower.replace('\n', " ")) {
+    if text.len() > 3000 || !words::speaks_of_environment(lower) || GIVEN.is_in(lower) {
         return;
     }
     let mut add = |name: &str, at: usize, default: Option<String>| {

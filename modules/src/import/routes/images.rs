@@ -7,7 +7,7 @@ use crate::import::container::Container;
 use crate::import::document::Block;
 use crate::import::image::ImageName;
 use crate::import::reading::{Placed, Reading};
-use crate::import::shell::Command;
+use crate::import::shell::{Command, Word};
 use crate::import::words::{Topic, WordList};
 
 /// What the text tells about images: which are published, which are built on the spot.
@@ -32,12 +32,11 @@ impl Evidence {
         let mut evidence = Self::default();
         for command in &reading.commands {
             let command = &command.value;
-            let at = command
-                .words
-                .iter()
-                .position(|word| matches!(word.text.as_str(), "pull" | "build" | "buildx"));
-            let is_docker = matches!(command.program(), "docker" | "podman" | "nerdctl");
-            let Some(at) = at.filter(|at| is_docker && *at < 4) else { continue };
+            if !matches!(command.program(), "docker" | "podman" | "nerdctl") {
+                continue;
+            }
+            let is_verb = |word: &Word| matches!(word.text.as_str(), "pull" | "build" | "buildx");
+            let Some(at) = command.words.iter().take(4).position(is_verb) else { continue };
             let rest = command.rest(at + 1);
             if command.word(at) == "pull" {
                 let image = rest.iter().rev().find_map(|word| ImageName::parse(&word.text));

@@ -50,8 +50,7 @@ fn is_configured(reading: &Reading, placed: &Placed<Command>) -> bool {
     let end = reading.commands.partition_point(|other| other.origin.line <= placed.origin.line);
     let mut before = reading.commands[end.saturating_sub(REACH)..end].iter();
     placed.topic == Topic::Install
-        && before
-            .any(|other| matches!(other.value.program(), "./configure" | "configure" | "cmake" | "meson"))
+        && before.any(|other| matches!(other.value.program(), "configure" | "cmake" | "meson"))
         && releases::serves(reading)
 }
 
