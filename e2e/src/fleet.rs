@@ -172,12 +172,16 @@ impl Fleet {
         self.desk.carry_binaries(&binaries()?)
     }
 
+    /// Its MAC address is fixed: left to itself, a bridge takes the lowest one among its ports, so whenever a host
+    /// goes or comes the others could no longer reach this machine until their ARP caches forget the former one.
     fn make_bridge(&self) -> Result<()> {
         let (slot, gateway) = (self.slot(), self.gateway());
         ip(
             &[],
             &format!(
-                "link add oe{slot} type bridge\naddress add {gateway}/24 dev oe{slot}\nlink set oe{slot} up\n"
+                "link add oe{slot} address 02:e2:00:00:{slot:02x}:ff type bridge\n\
+                 address add {gateway}/24 dev oe{slot}\n\
+                 link set oe{slot} up\n"
             ),
         )
     }

@@ -60,9 +60,13 @@ fn power_loss_ends_processes_and_keeps_files() {
     a.run("setsid sleep 1000 >/dev/null 2>&1 &").unwrap();
     a.write("/etc/rc.local", "#!/bin/sh\ntouch /run/started-by-rc-local\n").unwrap();
     a.run("chmod +x /etc/rc.local").unwrap();
+    let gateway = || std::fs::read_to_string(format!("/sys/class/net/oe{}/address", fleet.slot())).unwrap();
+    let address = gateway();
     a.power_off().unwrap();
     assert!(!a.is_on() && !connects(a, 22));
+    assert_eq!(gateway(), address, "the other hosts still reach this machine");
     a.power_on().unwrap();
+    assert_eq!(gateway(), address);
     assert_eq!(a.read("/var/lib/kept").unwrap(), "kept\n");
     assert!(!a.exists("/run/lost"));
     assert!(!a.processes().unwrap().iter().any(|(_, command)| command.contains("sleep")));

@@ -27,7 +27,7 @@ pub struct Meter {
 struct Sample {
     at: Instant,
     busy_ticks: u64,
-    load: NodeLoad,
+    cpu_busy_cores: f64,
     /// By instance: its processes, their CPU ticks, and what was reported.
     instances: BTreeMap<String, Usage>,
 }
@@ -41,7 +41,8 @@ struct Usage {
 }
 
 impl Meter {
-    /// The node's load; also fills in what each instance uses.
+    /// The node's load; also fills in what each instance uses. What is free is looked at anew each time: right after
+    /// an instance was removed, another is placed where that one was.
     pub fn read(
         &self,
         data: &Path,
@@ -51,7 +52,7 @@ impl Meter {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = last.as_ref().is_some_and(|last| clock::now() - last.at < SHORTEST);
         if !is_fresh {
-            *last = Some(sample(data, pids, last.as_ref()));
+            *last = Some(sample(pids, last.as_ref()));
         }
         let Some(sample) = last.as_mut() else { return NodeLoad::default() };
         for report in instances.iter_mut() {
@@ -63,11 +64,17 @@ impl Meter {
             report.memory_bytes = usage.memory_bytes;
             report.cpu_cores = usage.cpu_cores;
         }
-        sample.load.clone()
+        NodeLoad {
+            cpu_busy_cores: sample.cpu_busy_cores,
+            load1: load1(),
+            memory_available_bytes: memory("MemAvailable:"),
+            disk_free_bytes: disk(data).0,
+            listening_ports: listening(),
+        }
     }
 }
 
-fn sample(data: &Path, pids: &BTreeMap<String, Vec<i32>>, last: Option<&Sample>) -> Sample {
+fn sample(pids: &BTreeMap<String, Vec<i32>>, last: Option<&Sample>) -> Sample {
     let at = clock::now();
     let seconds = last.map_or(0.0, |last| (at - last.at).as_secs_f64());
     let busy_ticks = busy_ticks();
@@ -76,14 +83,8 @@ fn sample(data: &Path, pids: &BTreeMap<String, Vec<i32>>, last: Option<&Sample>)
         let before = last.and_then(|last| last.instances.get(id));
         (id.clone(), measure(pids, before.filter(|usage| usage.pids == *pids), seconds))
     };
-    let load = NodeLoad {
-        cpu_busy_cores: last.map_or(0.0, |last| cores(busy_ticks, last.busy_ticks, seconds)),
-        load1: load1(),
-        memory_available_bytes: memory("MemAvailable:"),
-        disk_free_bytes: disk(data).0,
-        listening_ports: listening(),
-    };
-    Sample { at, busy_ticks, load, instances: running.map(usage).collect() }
+    let cpu_busy_cores = last.map_or(0.0, |last| cores(busy_ticks, last.busy_ticks, seconds));
+    Sample { at, busy_ticks, cpu_busy_cores, instances: running.map(usage).collect() }
 }
 
 /// All of them together: an instance may be several containers.
@@ -156,9 +157,21 @@ fn listening() -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_port_is_free_in_the_report_as_soon_as_nobody_listens_on_it() {
+        let meter = Meter::default();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = u32::from(listener.local_addr().expect("bound").port());
+        let told = || meter.read(Path::new("/"), &mut [], &BTreeMap::new()).listening_ports;
+        assert!(told().contains(&port));
+        drop(listener);
+        assert!(!told().contains(&port));
+    }
 
     #[test]
     fn what_an_instance_uses_is_the_sum_over_its_processes() {
