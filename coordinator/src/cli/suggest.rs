@@ -1,12 +1,12 @@
 //! `suggest`: from what is needed, in plain words, to modules that fit this fleet.
 
+use modules::units::ByteSize;
 use proto::v1::{self, suggest_reply};
 use serde::Serialize;
 
 use super::Context;
 use super::console::{Look, Style};
 use super::problem::Failure;
-use super::units::bytes;
 
 /// Nothing of what was asked for can be had.
 const NOTHING_FITS: u8 = 1;
@@ -135,8 +135,11 @@ fn push(text: &mut String, one: &suggest_reply::Suggestion, look: &Look) {
         (false, true, true) => (" ", Style::Plain),
         (false, true, false) => ("-", Style::Dim),
     };
-    let memory =
-        if one.memory_bytes > 0 { format!(", {} of memory", bytes(one.memory_bytes)) } else { String::new() };
+    let memory = if one.memory_bytes > 0 {
+        format!(", {} of memory", ByteSize(one.memory_bytes))
+    } else {
+        String::new()
+    };
     text.push_str(&format!("  {mark} {}{memory}: {}\n", look.paint(style, &one.module), one.description));
     for reason in &one.reasons {
         text.push_str(&format!("      {reason}\n"));
@@ -190,14 +193,14 @@ mod tests {
         for: Raspberry Pi 4, arch=aarch64
 
         ad blocking dns
-          + pihole, 64.0 MiB of memory: What pihole does
+          + pihole, 64MiB of memory: What pihole does
               has ad, dns in its tags
               fits on attic
-          - unbound, 64.0 MiB of memory: What unbound does
+          - unbound, 64MiB of memory: What unbound does
               no: runs on x86_64, not on aarch64
 
         cache
-          = redis, 64.0 MiB of memory: What redis does
+          = redis, 64MiB of memory: What redis does
               is deployed already as cache
 
         flight simulator
