@@ -58,6 +58,19 @@ pub struct Placed {
     pub placements: BTreeMap<InstanceId, NodeName>,
 }
 
+impl Placed {
+    /// Instances that are wanted and found no place.
+    pub fn unplaced(&self) -> BTreeSet<InstanceId> {
+        let (Some(first), Replicas::Count(count)) = (self.placements.keys().next(), self.wish.replicas)
+        else {
+            return BTreeSet::new();
+        };
+        let missing = (count as usize).saturating_sub(self.placements.len());
+        let ids = (0..).map(|index| InstanceId { deployment: first.deployment.clone(), index });
+        ids.filter(|id| !self.placements.contains_key(id)).take(missing).collect()
+    }
+}
+
 /// How the last change of a deployment went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -124,9 +137,13 @@ impl DeploymentRecord {
         if is_waited_for && is_the_same { self.previous.as_ref() } else { self.last_good() }
     }
 
-    /// Whether what it is now is what it is to be.
+    /// Whether what it is now is what it is to be, wherever it can be reached.
     pub fn is_calm(&self) -> bool {
-        !self.is_under_way() && !matches!(self.progress, Progress::Failed { .. })
+        match self.progress {
+            Progress::Rolling => self.is_proven,
+            Progress::Settled | Progress::RolledBack { .. } => !self.is_under_way(),
+            Progress::Failed { .. } => false,
+        }
     }
 }
 

@@ -30,9 +30,7 @@ impl Fleet {
                 return Ok(());
             };
             self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
-            if report.generation == wanted.value.generation {
-                return Ok(());
-            }
+            // Also where it has this generation: after a store was restored it may be another of that number.
             fault::point("apply.before");
             let reply = agent.apply(self.with_secret_values(wanted.value.clone()).await?).await?;
             fault::point("apply.after");

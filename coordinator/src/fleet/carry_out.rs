@@ -72,11 +72,11 @@ impl Fleet {
         timeout: Duration,
         progress: &Progress,
     ) -> Verdict {
-        let deadline = Instant::now() + timeout;
+        let limit = Limit { timeout, began: Instant::now() };
         let (sender, receiver) = mpsc::channel(QUEUE);
         let drives = join_all(recorded.touched.iter().map(|node| self.drive(node, sender.clone(), progress)));
         tokio::select! {
-            verdict = await_verdict(recorded, receiver, deadline, progress) => verdict,
+            verdict = await_verdict(recorded, receiver, limit, progress) => verdict,
             () = self.until_superseded(recorded) => Verdict::Superseded,
             // Without a node to drive there is nothing to wait for.
             _ = drives => Verdict::Done,
@@ -150,10 +150,25 @@ fn trouble(error: &FleetError) -> News {
     }
 }
 
+/// How long a change may take to become healthy.
+#[derive(Clone, Copy)]
+struct Limit {
+    timeout: Duration,
+    began: Instant,
+}
+
+impl Limit {
+    /// A slow line is no fault of the release: the time counts from when the last piece of a package has arrived.
+    fn end(self, progress: &Progress) -> Instant {
+        let from = progress.last_moved().filter(|_| !self.timeout.is_zero());
+        from.map_or(self.began, |moved| moved.max(self.began)) + self.timeout
+    }
+}
+
 async fn await_verdict(
     recorded: &Recorded,
     mut news: mpsc::Receiver<(NodeName, News)>,
-    deadline: Instant,
+    limit: Limit,
     progress: &Progress,
 ) -> Verdict {
     let away =
@@ -165,11 +180,12 @@ async fn await_verdict(
             Verdict::Progressing { message } => message,
             verdict => return verdict,
         };
-        match timeout_at(deadline, news.recv()).await {
+        match timeout_at(limit.end(progress), news.recv()).await {
             Ok(Some((node, latest))) => {
                 tell_changes(&recorded.record, &node, &latest, &mut told, progress);
                 seen.insert(node, latest);
             }
+            Err(_) if limit.end(progress) > Instant::now() => {}
             Ok(None) | Err(_) => return Verdict::Progressing { message },
         }
     }

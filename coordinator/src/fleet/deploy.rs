@@ -85,11 +85,15 @@ impl Fleet {
             .map(|kept| &kept.value.current.wish)
             .filter(|wish| wish.release.module == module.release.module);
         let mut config = before.map(|wish| wish.config.clone()).unwrap_or_default();
-        config.retain(|key, _| module.spec.config.iter().any(|known| known.name.as_str() == key));
+        // What a release no longer asks for, or asks for in the other way, is given anew or not at all.
+        let asks_for = |key: &str, secret: bool| {
+            module.spec.config.iter().any(|item| item.name.as_str() == key && item.secret == secret)
+        };
+        config.retain(|key, _| asks_for(key, false));
         config.extend(request.config.clone());
         let mut secrets = before.map(|wish| wish.secrets.clone()).unwrap_or_default();
         // One that is given anew need not be there any more.
-        secrets.retain(|key, _| !request.secrets.contains_key(key));
+        secrets.retain(|key, _| asks_for(key, true) && !request.secrets.contains_key(key));
         let mut values = self.open_secrets(&secrets).await?;
         values.extend(request.secrets.iter().map(|(key, value)| (key.clone(), Secret::new(value))));
         spec::check(name, module, &config, &values)?;

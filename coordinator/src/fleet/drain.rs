@@ -25,7 +25,8 @@ impl Fleet {
         self.cordon(&v1::CordonRequest { node: node.to_string(), cordoned: true }).await?;
         fault::point("drain.cordoned");
         let is_away = matches!(self.observe(&self.node(&node).await?).await, Observed::Unreachable(_));
-        let (mut stuck, mut lingering, mut holds_data) = (BTreeSet::new(), BTreeSet::new(), false);
+        let (mut stuck, mut lingering) = (BTreeSet::new(), BTreeSet::new());
+        let (mut holds_data, mut has_failed) = (false, false);
         for name in self.living_on(&node).await? {
             match self.move_away(&name, &node, request, progress).await {
                 Ok(finished) if finished.outcome() == v1::Outcome::Done => {}
@@ -33,23 +34,27 @@ impl Fleet {
                     lingering.insert(name.to_string());
                 }
                 Ok(finished) => {
+                    has_failed |= finished.outcome() == v1::Outcome::Failed;
                     stuck.insert(format!("{name} ({})", finished.message));
                 }
-                Err(error @ FleetError::NoPlaceInstead { .. }) => {
+                // Somebody has removed it meanwhile.
+                Err(FleetError::NoSuchDeployment { .. }) => {}
+                Err(error @ FleetError::Store(_)) => return Err(error),
+                // One deployment's trouble does not keep the others here.
+                Err(error) => {
+                    holds_data |= matches!(error, FleetError::LeavesData { .. });
                     stuck.insert(format!("{name} ({error})"));
                 }
-                Err(error @ FleetError::LeavesData { .. }) => {
-                    stuck.insert(format!("{name} ({error})"));
-                    holds_data = true;
-                }
-                Err(error) => return Err(error),
             }
         }
         let (outcome, message, hint) = match (stuck.is_empty(), lingering.is_empty()) {
             (true, true) => (v1::Outcome::Done, format!("{node} is drained"), String::new()),
             (true, false) => (
                 v1::Outcome::Waiting,
-                format!("{} moved away, but may go on on {node} until it can be reached", listed(&lingering)),
+                format!(
+                    "{} moved away, but may go on on {node} until it can be reached",
+                    listed(&lingering, ", ")
+                ),
                 format!("if it never comes back: `orchestrator node remove {node} --force`"),
             ),
             (false, _) => {
@@ -58,8 +63,8 @@ impl Fleet {
                     true => format!("`--leave-data` moves them without what they keep on {node}; {undo}"),
                     false => undo,
                 };
-                let stuck: Vec<_> = stuck.into_iter().collect();
-                (v1::Outcome::Waiting, format!("not moved: {}", stuck.join("; ")), hint)
+                let outcome = if has_failed { v1::Outcome::Failed } else { v1::Outcome::Waiting };
+                (outcome, format!("not moved: {}", listed(&stuck, "; ")), hint)
             }
         };
         Ok(Finished { outcome: outcome.into(), deployment: None, message, hint })
@@ -88,6 +93,7 @@ impl Fleet {
             let module = self.release(&wish.release).await?;
             let proposal = Proposal::away_from(&snapshot, name, wish, &module, node)?;
             proposal.check_replaces(&snapshot)?;
+            proposal.check_leaves_a_place()?;
             proposal.check_keeps_data(request.leave_data)?;
             progress.plan(proposal.plan(&snapshot));
             if let Some(recorded) = self.record(&snapshot, proposal, Action::Move).await? {
@@ -98,6 +104,6 @@ impl Fleet {
     }
 }
 
-fn listed(names: &BTreeSet<String>) -> String {
-    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+fn listed(names: &BTreeSet<String>, between: &str) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(between)
 }

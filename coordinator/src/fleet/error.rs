@@ -72,6 +72,8 @@ pub enum FleetError {
     DependencyUnseen { deployment: DeploymentName, module: String, provider: DeploymentName },
     #[error("others keep changing {deployment}")]
     Busy { deployment: DeploymentName },
+    #[error("somebody else has changed {deployment} meanwhile, so it was left as it is")]
+    Overtaken { deployment: DeploymentName },
     #[error("the fleet has changed since the dry run")]
     StateMoved,
     #[error("no node fits {}, so nothing was changed and what runs goes on", instances.join(", "))]
@@ -159,6 +161,7 @@ impl FleetError {
             }
             FleetError::DependencyUnseen { .. } => Code::Unreachable,
             FleetError::Busy { .. }
+            | FleetError::Overtaken { .. }
             | FleetError::AccessExists { .. }
             | FleetError::StateMoved
             | FleetError::ModuleInUse { .. }
@@ -215,6 +218,9 @@ impl FleetError {
                 Some(format!("try again once `orchestrator status {provider}` shows it running"))
             }
             FleetError::Busy { .. } => Some("try again".to_owned()),
+            FleetError::Overtaken { deployment } => {
+                Some(format!("`orchestrator history {deployment}` shows by whom; go back again if you still want to"))
+            }
             FleetError::StateMoved => Some("look at a new dry run, then deploy again".to_owned()),
             FleetError::NoPlaceInstead { deployment, .. } => Some(format!(
                 "ask for less or make room; to give up what runs, `orchestrator remove {deployment}` first"

@@ -52,7 +52,7 @@ impl Fleet {
             record.previous = None;
             record.is_proven = false;
             record.leaving = leaving(&snapshot, Some(failed), &record.current.placements);
-            record.unplaced.clear();
+            record.unplaced = previous.unplaced();
             if module.spec.exclusive {
                 stop_before_start(&mut record, &previous);
             }
@@ -93,7 +93,7 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<(Recorded, Verdict), FleetError> {
         let verdict = self.carry_out(&recorded, timeout, progress).await;
-        if verdict != Verdict::Done || recorded.record.unplaced.is_empty() {
+        if verdict != Verdict::Done || !has_to_start(&recorded.record) {
             return Ok((recorded, verdict));
         }
         let Some(second) = self.start_stopped(&recorded.record).await? else {
@@ -114,11 +114,11 @@ impl Fleet {
                 return Ok(None);
             }
             let mut record = stopped.clone();
+            record.unplaced = previous.unplaced();
             record.current.placements = previous.placements;
             record.current.generation = stopped.current.generation.next();
             record.attempt = next_attempt(&snapshot, Some(stopped));
             record.previous = None;
-            record.unplaced.clear();
             record.leaving = leaving(&snapshot, Some(stopped), &record.current.placements);
             if !record.leaving.is_empty() {
                 return Ok(None);
@@ -157,13 +157,13 @@ impl Fleet {
     ) -> Result<Finished, FleetError> {
         let version = &recorded.record.current.wish.release.version;
         let (word, message) = match verdict {
-            Verdict::Done if recorded.record.unplaced.is_empty() => {
+            Verdict::Done if !has_to_start(&recorded.record) => {
                 (OutcomeWord::Healthy, format!("{reason}; {version} runs again"))
             }
             Verdict::Done => {
                 (OutcomeWord::Waiting, format!("{reason}; {version} starts again once the other has stopped"))
             }
-            Verdict::Waiting { nodes, .. } if !recorded.record.unplaced.is_empty() => {
+            Verdict::Waiting { nodes, .. } if has_to_start(&recorded.record) => {
                 let nodes: Vec<_> = nodes.keys().map(ToString::to_string).collect();
                 let message = format!(
                     "{reason}; {version} starts again once it is known to have stopped on {}",
@@ -213,6 +213,11 @@ impl Fleet {
         self.amend(&kept, &after, outcome.map(|(_, op)| op)).await?;
         Ok(())
     }
+}
+
+/// Whether instances start where they were once they have stopped where they are.
+fn has_to_start(record: &DeploymentRecord) -> bool {
+    record.previous.is_some()
 }
 
 /// Of an exclusive module nothing starts where it was before it has stopped where it is.

@@ -35,6 +35,12 @@ impl Holds {
         Hold { holds: self.clone(), key }
     }
 
+    /// Whether a deployment is being changed.
+    pub fn is_changing(&self) -> bool {
+        let held = self.held.lock().expect("no panic while held");
+        held.keys().any(|key| key.starts_with(keys::DEPLOYMENTS))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.held.lock().expect("no panic while held").is_empty()
     }

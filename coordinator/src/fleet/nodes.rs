@@ -65,7 +65,7 @@ impl Fleet {
 
     /// The nodes that are named or selected, at least one.
     pub(super) async fn chosen(&self, names: &[String], on: &str) -> Result<Vec<NodeRecord>, FleetError> {
-        let snapshot = self.recall().await?;
+        let mut snapshot = self.recall().await?;
         if let Some(unknown) =
             names.iter().find(|name| !snapshot.nodes.keys().any(|node| node.as_str() == *name))
         {
@@ -76,6 +76,10 @@ impl Fleet {
         if names.is_empty() && selector.is_empty() {
             let hint = "name nodes, or choose them with --on".to_owned();
             return Err(FleetError::Invalid { message: "no node is named".to_owned(), hint: Some(hint) });
+        }
+        // What a node offers may have changed since it joined.
+        if !selector.is_empty() {
+            snapshot.observed = self.observe_all(snapshot.nodes.values().map(|kept| &kept.value)).await;
         }
         let matching = super::views::placement_snapshot(&snapshot).chosen(&selector);
         let records = snapshot.nodes.into_values().map(|kept| kept.value);

@@ -1,8 +1,11 @@
 //! Tells whoever asked how a change is coming along. Nobody listening never stops the work.
 
+use std::sync::{Arc, Mutex};
+
 use proto::v1;
 use proto::v1::deploy_event::{Event, InstanceChange, Note, Transfer};
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 use super::FleetError;
 
@@ -10,11 +13,12 @@ use super::FleetError;
 #[derive(Clone, Default)]
 pub struct Progress {
     listener: Option<Sender<Result<v1::DeployEvent, FleetError>>>,
+    moved: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Progress {
     pub fn to(listener: Sender<Result<v1::DeployEvent, FleetError>>) -> Self {
-        Self { listener: Some(listener) }
+        Self { listener: Some(listener), moved: Arc::default() }
     }
 
     /// For the reconcile loop, which nobody watches.
@@ -27,7 +31,15 @@ impl Progress {
     }
 
     pub fn transfer(&self, node: &str, sent_bytes: u64, total_bytes: u64) {
+        if total_bytes > 0 && self.listener.is_some() {
+            *self.moved.lock().expect("no panic while held") = Some(Instant::now());
+        }
         self.tell(Event::Transfer(Transfer { node: node.to_owned(), sent_bytes, total_bytes }));
+    }
+
+    /// When a node last took a piece of a package for this change, that somebody waits for.
+    pub fn last_moved(&self) -> Option<Instant> {
+        *self.moved.lock().expect("no panic while held")
     }
 
     pub fn instance(&self, node: &str, report: &v1::InstanceReport) {

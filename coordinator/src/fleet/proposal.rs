@@ -117,6 +117,27 @@ impl Proposal {
         })
     }
 
+    /// What is wanted on certain nodes alone does not end because none of them is left for it.
+    ///
+    /// # Errors
+    /// Where it has instances and would have none, nor look for a place for any.
+    pub fn check_leaves_a_place(&self) -> Result<(), FleetError> {
+        let before = self.before.as_ref().map(|before| &before.current.placements);
+        let Some(before) = before.filter(|before| !before.is_empty()) else { return Ok(()) };
+        if !self.record.current.placements.is_empty() || !self.record.unplaced.is_empty() {
+            return Ok(());
+        }
+        Err(self.no_place_instead(before.keys()))
+    }
+
+    fn no_place_instead<'i>(&self, instances: impl Iterator<Item = &'i InstanceId>) -> FleetError {
+        FleetError::NoPlaceInstead {
+            deployment: self.record.name.clone(),
+            instances: instances.map(ToString::to_string).collect(),
+            explanation: Box::new(self.record.explanation.clone()),
+        }
+    }
+
     /// What runs is not given up for a wish that fits nowhere.
     ///
     /// # Errors
@@ -132,11 +153,7 @@ impl Proposal {
         if displaced.is_empty() {
             return Ok(());
         }
-        Err(FleetError::NoPlaceInstead {
-            deployment: self.record.name.clone(),
-            instances: displaced.into_iter().map(ToString::to_string).collect(),
-            explanation: Box::new(self.record.explanation.clone()),
-        })
+        Err(self.no_place_instead(displaced.into_iter()))
     }
 }
 

@@ -12,11 +12,15 @@ use crate::fault;
 use crate::store::json::list_json;
 
 /// What is wanted instead.
-struct Change {
-    wish: Wish,
-    action: Action,
-    /// Also where instances are moved away from their data for it.
-    leave_data: bool,
+#[derive(Clone, Copy)]
+enum Change {
+    Rollback {
+        /// 0: the newest earlier wish that was healthy.
+        to: u64,
+        /// Also where instances are moved away from their data for it.
+        leave_data: bool,
+    },
+    Restart,
 }
 
 impl Fleet {
@@ -27,10 +31,7 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         let name = DeploymentName::parse(&request.deployment)?;
-        let current = self.deployment(&name).await?.value.current.wish;
-        let wish = self.earlier_wish(&name, request.to_generation, &current).await?;
-        let wish = Wish { restart: current.restart, ..wish };
-        let change = Change { wish, action: Action::Rollback, leave_data: request.leave_data };
+        let change = Change::Rollback { to: request.to_generation, leave_data: request.leave_data };
         self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
@@ -41,29 +42,45 @@ impl Fleet {
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
         let name = DeploymentName::parse(&request.deployment)?;
-        let mut wish = self.deployment(&name).await?.value.current.wish;
-        wish.restart += 1;
-        let change = Change { wish, action: Action::Restart, leave_data: false };
-        self.change_wish(&name, change, wait(request.timeout_ms, request.no_wait), progress).await
+        self.change_wish(&name, Change::Restart, wait(request.timeout_ms, request.no_wait), progress).await
     }
 
     async fn change_wish(
         &self,
         name: &DeploymentName,
-        Change { wish, action, leave_data }: Change,
+        change: Change,
         timeout: std::time::Duration,
         progress: &Progress,
     ) -> Result<Finished, FleetError> {
-        let module = self.release(&wish.release).await?;
+        let meant = self.deployment(name).await?.value.current.wish;
         fault::point("rollback.resolved");
         for _ in 0..super::deploy::TRIES {
             let snapshot = self.snapshot().await?;
-            if !snapshot.deployments.contains_key(name) {
+            let Some(kept) = snapshot.deployments.get(name) else {
                 // Removed by somebody else meanwhile.
                 return Err(self.no_such_deployment(name, &snapshot));
-            }
+            };
+            let current = &kept.value.current;
+            let (wish, action, leave_data) = match change {
+                Change::Restart => {
+                    let restart = current.wish.restart + 1;
+                    (Wish { restart, ..current.wish.clone() }, Action::Restart, false)
+                }
+                Change::Rollback { to, leave_data } => {
+                    // Whoever goes back means what they saw, not what somebody has put in its place since.
+                    if current.wish != meant {
+                        return Err(FleetError::Overtaken { deployment: name.clone() });
+                    }
+                    let earlier = self.earlier_wish(name, to, &current.wish).await?;
+                    let wish = Wish { restart: current.wish.restart, ..earlier };
+                    (wish, Action::Rollback, leave_data)
+                }
+            };
+            let module = self.release(&wish.release).await?;
+            // What it needs may have been removed or replaced since.
+            self.open_secrets(&wish.secrets).await?;
             note_if_it_stops_first(&snapshot, name, &module, &wish, progress)?;
-            let proposal = Proposal::new(&snapshot, name, wish.clone(), &module)?;
+            let proposal = Proposal::new(&snapshot, name, wish, &module)?;
             fault::point("rollback.placed");
             progress.plan(proposal.plan(&snapshot));
             proposal.check_replaces(&snapshot)?;

@@ -9,7 +9,7 @@ use super::keyring::{Keyring, Sealed, Secret};
 use super::record::still;
 use super::{Fleet, FleetError, keys};
 use crate::clock::UnixMillis;
-use crate::domain::deployment::SecretRef;
+use crate::domain::deployment::{DeploymentRecord, SecretRef, Wish};
 use crate::store::json::{get_json, list_json, put_json};
 use crate::store::{Op, Store, StoreError, Txn};
 
@@ -110,14 +110,17 @@ impl Fleet {
 
     pub async fn list_secrets(&self) -> Result<Vec<v1::list_secrets_reply::Secret>, FleetError> {
         let deployments = self.recall().await?.deployments;
+        // Also what it would go back to.
+        let wishes = |record: &DeploymentRecord| {
+            let placed = [Some(&record.current), record.previous.as_ref()].into_iter().flatten();
+            placed.map(|placed| placed.wish.clone()).collect::<Vec<_>>()
+        };
         let mut secrets = Vec::new();
         for kept in list_json::<SecretRecord>(self.store.as_ref(), keys::SECRETS).await?.entries {
             let record = kept.value;
             let Some(last) = record.versions.last() else { continue };
-            let uses = |wish: &crate::domain::deployment::Wish| {
-                wish.secrets.values().any(|secret| secret.name == record.name)
-            };
-            let used_by = deployments.values().filter(|kept| uses(&kept.value.current.wish));
+            let uses = |wish: &Wish| wish.secrets.values().any(|secret| secret.name == record.name);
+            let used_by = deployments.values().filter(|kept| wishes(&kept.value).iter().any(uses));
             secrets.push(v1::list_secrets_reply::Secret {
                 name: record.name.clone(),
                 version: last.version,

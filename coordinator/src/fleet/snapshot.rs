@@ -111,12 +111,13 @@ pub(super) fn lacks_package(report: &v1::Report) -> bool {
 }
 
 impl Fleet {
-    /// The wish alone, without asking any node.
+    /// The wish alone, without asking any node. What each node is to run is read first: who wrote something in between
+    /// changed that, and a change that rests on the older one is refused.
     pub(super) async fn recall(&self) -> Result<Snapshot, FleetError> {
+        let desired = self.store.list(keys::DESIRED).await?.entries;
         let nodes = list_json::<NodeRecord>(self.store.as_ref(), keys::NODES).await?.entries;
         let deployments =
             list_json::<DeploymentRecord>(self.store.as_ref(), keys::DEPLOYMENTS).await?.entries;
-        let desired = self.store.list(keys::DESIRED).await?.entries;
         let carriers = self.store.list(keys::CARRIERS).await?.entries;
         Ok(Snapshot {
             nodes: nodes.into_iter().map(|node| (node.value.name.clone(), node)).collect(),

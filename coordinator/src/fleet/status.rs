@@ -1,6 +1,6 @@
 //! `orchestrator status`: the wish beside what the agents say, and nothing that was not seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
@@ -63,6 +63,12 @@ pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::De
     let observed = snapshot.nodes.keys().map(|node| (node.clone(), seen(node))).collect();
     let so_far = rollout::assess(&wanted, &[], &observed);
     let (state, message) = amounts_to(record, so_far.state, so_far.message);
+    let (state, message) = match lingering(snapshot, record) {
+        Some(lingering) if state == State::Starting && so_far.state == State::Healthy => {
+            (State::Healthy, lingering)
+        }
+        _ => (state, message),
+    };
     v1::Deployment {
         name: record.name.to_string(),
         release: Some(wire::release(&record.current.wish.release)),
@@ -73,6 +79,16 @@ pub(super) fn describe(snapshot: &Snapshot, record: &DeploymentRecord) -> v1::De
         replicas: Some(wire::replicas(record.current.wish.replicas)),
         explanation: Some(wire::explanation(&record.explanation)),
     }
+}
+
+/// Where what ran before may still run, when that is all that a change waits for.
+fn lingering(snapshot: &Snapshot, record: &DeploymentRecord) -> Option<String> {
+    let is_away = |node: &&NodeName| matches!(snapshot.observed.get(*node), Some(Observed::Unreachable(_)));
+    let nodes: BTreeSet<&str> = record.leaving.values().filter(is_away).map(NodeName::as_str).collect();
+    let nodes: Vec<&str> = nodes.into_iter().collect();
+    let is_all = record.is_proven && record.leaving.values().all(|node| is_away(&node));
+    (is_all && !nodes.is_empty())
+        .then(|| format!("an instance may still run on {} until it can be reached", nodes.join(", ")))
 }
 
 /// What every node had reported when the change was settled: none of it waits for a node that has gone since.

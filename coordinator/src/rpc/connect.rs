@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use proto::code::Code;
@@ -21,6 +22,7 @@ use super::remote;
 use super::service::{bind_private, routes, serve_unix};
 use crate::app::{self, StartError};
 use crate::config::Settings;
+use crate::fleet::Fleet;
 
 /// A way to a coordinator, for each of the services it speaks.
 pub type Client = CoordinatorClient<Channel>;
@@ -197,19 +199,43 @@ pub async fn serve(
     let (served, reached, (), ()) = tokio::join!(
         async {
             let _last = stop.clone().drop_guard();
-            serve_unix(routes, unix, socket, stop.clone()).await
+            until_stopped(&fleet, &stop, serve_unix(routes, unix, stop.clone())).await
         },
         async {
             let Some(listener) = network else { return Ok(()) };
             let _last = stop.clone().drop_guard();
             let address = listener.local_addr()?;
             info!(%address, "listening; `orchestrator access add` lets somebody in");
-            serve_network(Arc::clone(&fleet), listener, stop.clone()).await
+            until_stopped(&fleet, &stop, serve_network(Arc::clone(&fleet), listener, stop.clone())).await
         },
         fleet.keep(stop.clone()),
         fleet.keep_runs(stop.clone())
     );
+    std::fs::remove_file(socket).ok();
     info!("stopped");
     served.map_err(failed(place))?;
     reached.map_err(failed("the network".to_owned()))
+}
+
+/// How long those who listen have to leave by themselves.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until the end, or until a moment after `stop`: who follows a log would hold it up for ever. Changes that are
+/// being carried out are seen through.
+async fn until_stopped(
+    fleet: &Fleet,
+    stop: &CancellationToken,
+    serving: impl Future<Output = std::io::Result<()>>,
+) -> std::io::Result<()> {
+    let all_is_done = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+        while fleet.holds.is_changing() {
+            tokio::time::sleep(GRACE).await;
+        }
+    };
+    tokio::select! {
+        served = serving => served,
+        () = all_is_done => Ok(()),
+    }
 }

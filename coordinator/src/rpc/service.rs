@@ -53,20 +53,17 @@ pub fn routes(fleet: &Arc<Fleet>) -> Routes {
         .add_service(AssistantServer::new(AssistantService::new(Arc::clone(fleet))))
 }
 
-/// Serves on the socket until `stop`, then takes it away.
+/// Serves on the socket until `stop` and the end of its connections.
 pub async fn serve_unix(
     routes: Routes,
     listener: UnixListener,
-    socket: &Path,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     tonic::transport::Server::builder()
         .add_routes(routes)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled_owned())
         .await
-        .map_err(std::io::Error::other)?;
-    std::fs::remove_file(socket).ok();
-    Ok(())
+        .map_err(std::io::Error::other)
 }
 
 /// A Unix socket that only its owner may use. One left by a dead daemon is replaced; one that answers is not.

@@ -7,6 +7,7 @@ mod ask_again;
 mod bad_input;
 mod catalog;
 mod catalog_servers;
+mod changes;
 mod compose;
 mod containers;
 mod depends;
