@@ -40,6 +40,31 @@ pub fn parse(text: &str, outer: &BTreeMap<String, String>) -> (Vec<(String, Opti
     (found, bad)
 }
 
+/// Reads an env file of the format "raw": each line as it is, quotes and dollars too.
+///
+/// Values are templates: a literal `${` in them is written `$${`.
+pub fn parse_raw(text: &str) -> (Vec<(String, Option<String>)>, Vec<BadLine>) {
+    let mut found: Vec<(String, Option<String>)> = Vec::new();
+    let mut bad = Vec::new();
+    for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) = match line.split_once('=') {
+            Some((key, value)) => (key, Some(literal(value))),
+            None => (line.trim_end(), None),
+        };
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            bad.push(BadLine { line: index + 1, text: line.chars().take(60).collect() });
+            continue;
+        }
+        found.retain(|(known, _)| known != key);
+        found.push((key.to_owned(), value));
+    }
+    (found, bad)
+}
+
 struct Reader<'t> {
     rest: &'t str,
     line: usize,

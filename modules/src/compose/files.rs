@@ -26,7 +26,7 @@ impl<'s> Files<'s> {
         let path = resolve(log.folder(file), ".env").unwrap_or_default();
         if let Some(bytes) = (source.files)(&path) {
             let at = At { file: log.file(&path), place: crate::spec::error::START };
-            for (key, value) in files.env(&bytes, at, log) {
+            for (key, value) in files.env(&bytes, false, at, log) {
                 if let Some(value) = value {
                     files.values.entry(key).or_insert(value);
                 }
@@ -75,26 +75,30 @@ impl<'s> Files<'s> {
         Some(node)
     }
 
-    /// The variables of an env file.
+    /// The variables of an env file; in a raw one each line stands for itself.
     pub fn env_file(
         &mut self,
         path: &str,
+        is_raw: bool,
         at: At,
         field: &str,
         log: &mut Log,
     ) -> Vec<(String, Option<String>)> {
         let Some((resolved, bytes)) = self.bytes(path, at, field, log) else { return Vec::new() };
         let at = At { file: log.file(&resolved), place: crate::spec::error::START };
-        self.env(&bytes, at, log)
+        self.env(&bytes, is_raw, at, log)
     }
 
     pub fn exists(&self, path: &str, at: At, log: &Log) -> bool {
         resolve(log.folder(at.file), path).is_some_and(|path| (self.source.files)(&path).is_some())
     }
 
-    fn env(&self, bytes: &[u8], at: At, log: &mut Log) -> Vec<(String, Option<String>)> {
+    fn env(&self, bytes: &[u8], is_raw: bool, at: At, log: &mut Log) -> Vec<(String, Option<String>)> {
         let Some(text) = text(at.file, bytes, log) else { return Vec::new() };
-        let (found, bad) = dotenv::parse(&text, &self.values);
+        let (found, bad) = match is_raw {
+            true => dotenv::parse_raw(&text),
+            false => dotenv::parse(&text, &self.values),
+        };
         for line in bad {
             let place = crate::spec::error::Place { line: line.line, column: 1 };
             let at = At { file: at.file, place };

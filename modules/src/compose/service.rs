@@ -135,11 +135,11 @@ pub fn texts(spot: &Spot<'_>, key: &str, log: &mut Log) -> Vec<String> {
 fn environment(spot: &Spot<'_>, files: &mut Files<'_>, log: &mut Log) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     if let Some(spot) = spot.get("env_file", log) {
-        for (path, at, required) in env_files(&spot, log) {
-            if !required && !files.exists(&path, at.at(), log) {
+        for EnvFile { path, spot: at, is_required, is_raw } in env_files(&spot, log) {
+            if !is_required && !files.exists(&path, at.at(), log) {
                 continue;
             }
-            for (key, value) in files.env_file(&path, at.at(), &at.path, log) {
+            for (key, value) in files.env_file(&path, is_raw, at.at(), &at.path, log) {
                 let value = value.or_else(|| files.values.get(&key).cloned());
                 env.extend(value.map(|value| (key, value)));
             }
@@ -166,21 +166,35 @@ fn environment(spot: &Spot<'_>, files: &mut Files<'_>, log: &mut Log) -> BTreeMa
     env
 }
 
-/// The paths, where they are written, and whether the files must be there.
-fn env_files<'n>(spot: &Spot<'n>, log: &mut Log) -> Vec<(String, Spot<'n>, bool)> {
+/// A file of variables, as a service names it.
+struct EnvFile<'n> {
+    path: String,
+    spot: Spot<'n>,
+    is_required: bool,
+    is_raw: bool,
+}
+
+fn env_files<'n>(spot: &Spot<'n>, log: &mut Log) -> Vec<EnvFile<'n>> {
+    let plain = |path: String, spot| EnvFile { path, spot, is_required: true, is_raw: false };
     if let Some(text) = spot.node.text() {
-        return vec![(text.to_owned(), spot.clone(), true)];
+        return vec![plain(text.to_owned(), spot.clone())];
     }
     let mut files = Vec::new();
     for item in log.list(spot) {
         if item.node.entries().is_none() {
-            files.extend(log.filled(&item).map(|path| (path, item, true)));
+            files.extend(log.filled(&item).map(|path| plain(path, item)));
             continue;
         }
         log.map(&item, &["path", "required", "format"]);
-        let required = item.get("required", log).and_then(|spot| log.flag(&spot)).unwrap_or(true);
+        let is_required = item.get("required", log).and_then(|spot| log.flag(&spot)).unwrap_or(true);
+        let format = item.get("format", log);
+        let format = format.and_then(|spot| log.filled(&spot).map(|text| (text, spot)));
+        let is_raw = format.as_ref().is_some_and(|(text, _)| text == "raw");
+        if let Some((text, spot)) = format.filter(|_| !is_raw) {
+            log.wrong(spot.at(), &spot.path, format!("{:?}", shortened(&text)), "raw", None);
+        }
         match item.get("path", log).and_then(|spot| log.filled(&spot)) {
-            Some(path) => files.push((path, item, required)),
+            Some(path) => files.push(EnvFile { path, spot: item, is_required, is_raw }),
             None => log.wrong(item.at(), &join(&item.path, "path"), "nothing", "a file", None),
         }
     }

@@ -176,6 +176,10 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
             "services: {a: {image: i, env_file: /etc/passwd}}",
             "expected a file in the folder of the compose file",
         ),
+        (
+            "services: {a: {image: i, env_file: [{path: x, format: dotenv}]}}",
+            "services.a.env_file[0].format: found \"dotenv\", expected raw",
+        ),
         ("services: {a: {image: i, gpus: all}}", "found a reserved GPU"),
         ("services: {a: {image: i, deploy: {replicas: 0}}}", "found 0 replicas, expected at least 1"),
         ("services: {a: {image: i, scale: 99}}", "at most 32; more of all services"),
@@ -451,7 +455,10 @@ services:
             "base.yaml" => {
                 "services: {common: {image: i, command: x, environment: {A: '1', B: '1'}, ports: ['80:80'], volumes: ['./d:/d']}}"
             }
-            "more/compose.yaml" => "services: {db: {image: p, env_file: db.env, volumes: [./data:/data]}}",
+            "more/compose.yaml" => {
+                "services: {db: {image: p, env_file: [db.env, {path: raw.env, format: raw}], volumes: [./data:/data]}}"
+            }
+            "more/raw.env" => "# no\nHASH=$2a$10$abc${x}\nQ=\"q\" # said\n",
             "more/db.env" => "export A=\"x\ny\"\nB='$A'\nC=${A:-z}\n# no\nD=1 # one\nE=",
             _ => return None,
         };
@@ -464,7 +471,9 @@ services:
     assert_eq!(web.env, values(&[("A", "1"), ("B", "2")]));
     assert_eq!(web.ports.iter().map(port_text).collect::<Vec<_>>(), ["*:80 -> 80/tcp", "*:81 -> 81/tcp"]);
     let db = project.service("db").expect("there");
-    assert_eq!(db.env, values(&[("A", "x\ny"), ("B", "$A"), ("C", "x\ny"), ("D", "1"), ("E", "")]));
+    let raw = [("HASH", "$2a$10$abc$${x}"), ("Q", "\"q\" # said")];
+    let read = [("A", "x\ny"), ("B", "$A"), ("C", "x\ny"), ("D", "1"), ("E", "")];
+    assert_eq!(db.env, values(&[&read[..], &raw[..]].concat()));
     assert_eq!(db.mounts[0].source, model::MountSource::Relative("more/data".to_owned()));
 }
 

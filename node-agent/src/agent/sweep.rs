@@ -13,7 +13,7 @@ use proto::ids::InstanceId;
 use crate::agent::Agent;
 use crate::clock;
 use crate::config::DataDir;
-use crate::disk::{self, DiskError, Durability};
+use crate::disk::{self, DiskError, Durability, discard};
 use crate::install;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
@@ -27,7 +27,6 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 const LEASE: Duration = Duration::from_secs(600);
 const ROUND: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_secs(2);
-const REMOVING: &str = ".removing-";
 
 impl Agent {
     /// Runs as long as the agent: when something changed, and now and then.
@@ -54,10 +53,8 @@ impl Agent {
                 }
             }
         }
-        for path in entries(&self.data.releases()) {
-            if name(&path).starts_with(REMOVING) {
-                let _ = disk::remove_tree(&path);
-            }
+        for dir in [self.data.0.clone(), self.data.releases(), self.data.volumes()] {
+            discard::sweep(&dir);
         }
         self.sweep_uploads();
     }
@@ -100,7 +97,7 @@ impl Agent {
         let dirs = Lane::BOTH.map(|lane| lane.dir(&self.data, id));
         let records = Lane::BOTH.map(|lane| lane.records(&self.data, id));
         for dir in dirs.into_iter().chain(records) {
-            if let Err(error) = disk::remove_tree(&dir) {
+            if let Err(error) = discard::discard(&dir, &self.data.0) {
                 tracing::warn!(instance = %id, error = log::chain(&error), "instance folder stays");
             }
         }
@@ -137,12 +134,9 @@ impl Agent {
         }
     }
 
-    /// Renames it away first: a release's folder is whole or not there.
+    /// In one step: a release's folder is whole or not there.
     fn remove_release(&self, path: &Path) -> bool {
-        let aside = self.data.releases().join(format!("{REMOVING}{}", name(path)));
-        let removed = fs::rename(path, &aside)
-            .map_err(|cause| DiskError::new("remove", path, cause))
-            .and_then(|()| disk::remove_tree(&aside));
+        let removed = discard::discard(path, &self.data.releases());
         if let Err(error) = &removed {
             tracing::warn!(error = log::chain(error), "release could not be removed");
         }
@@ -157,7 +151,7 @@ impl Agent {
             let name = name(&path);
             let Some((deployment, _)) = name.rsplit_once('.') else { continue };
             if purged.iter().any(|purged| purged == deployment) && !busy.contains(deployment) {
-                match disk::remove_tree(&path) {
+                match discard::discard(&path, &self.data.volumes()) {
                     Ok(()) => tracing::info!(volumes = name, "volumes purged"),
                     Err(error) => tracing::warn!(error = log::chain(&error), "volumes stay"),
                 }

@@ -71,6 +71,27 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Like `enter_all`, but does not enter the last one, which somebody else may have closed.
+    ///
+    /// # Errors
+    /// When one cannot be made, or something else has its name.
+    pub fn make_all(self, path: &Path, mode: u32) -> Result<(), DiskError> {
+        let (Some(above), Some(last)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        let folder = self.enter_all(above, 0o755)?;
+        let path = folder.path.join(last);
+        match rustix::fs::mkdirat(&folder.dir, last, Mode::from_raw_mode(mode)) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(cause) => return Err(failed("make or enter", &path)(cause)),
+        }
+        let stat = rustix::fs::statat(&folder.dir, last, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = stat.map_err(failed("make or enter", &path))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Ok(()),
+            _ => Err(failed("make or enter", &path)(Errno::NOTDIR)),
+        }
+    }
+
     /// Gives a file in it this content and owner, in one step. One that has the content already is left as it is, so
     /// that a full disk does not stop a restart.
     ///

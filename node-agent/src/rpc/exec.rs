@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub fn exec(request: &ExecRequest) -> Result<Stream<ExecOutput>, SpawnError> {
     let launch = |stdout, stderr| Launch {
         argv: request.argv.clone(),
-        env: std::env::vars().filter(|(name, _)| !name.starts_with("ORCHESTRATOR_")).collect(),
+        env: environment(),
         cwd: std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
         stdout,
         stderr,
@@ -44,6 +44,15 @@ pub fn exec(request: &ExecRequest) -> Result<Stream<ExecOutput>, SpawnError> {
         ms => Duration::from_millis(u64::from(ms)),
     };
     stream(launch, limit)
+}
+
+/// Our own, but for what is meant for us alone; what is no text cannot be passed on.
+fn environment() -> Vec<(String, String)> {
+    let texts = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        (!name.starts_with("ORCHESTRATOR_")).then_some((name, value))
+    });
+    texts.collect()
 }
 
 /// What a command writes, as it comes, and how it ends.

@@ -53,6 +53,9 @@ pub struct Shared {
     is_stopping: AtomicBool,
     /// Held by the task that makes networks and volumes, which several services may share.
     making: tokio::sync::Mutex<()>,
+    /// Held by each task that makes or starts a container: what is on its way when the group is to stop can be seen
+    /// once all of them are done.
+    starting: tokio::sync::RwLock<()>,
 }
 
 impl Shared {
@@ -133,9 +136,21 @@ impl Group {
         };
         let Setting { kind, engines, images, dir, log, agent_log } = setting;
         let is_stopping = AtomicBool::new(false);
-        let making = tokio::sync::Mutex::default();
-        let shared =
-            Shared { plan, kind, engines, images, dir, log, agent_log, states, end, is_stopping, making };
+        let (making, starting) = Default::default();
+        let shared = Shared {
+            plan,
+            kind,
+            engines,
+            images,
+            dir,
+            log,
+            agent_log,
+            states,
+            end,
+            is_stopping,
+            making,
+            starting,
+        };
         let shared = Arc::new(shared);
         group.tasks.spawn(service::run_all(shared.clone()));
         group.shared = Some(shared);
@@ -220,6 +235,11 @@ impl Group {
     }
 
     async fn end(&mut self, engine: &Engine, grace: Option<Duration>, fate: Fate) -> Result<(), EngineError> {
+        let shared = self.shared.clone();
+        let _all_started = match &shared {
+            Some(shared) => timeout(AWAY, shared.starting.write()).await.ok(),
+            None => None,
+        };
         let containers = engine.list(&self.owner.filters()).await?;
         let services: Vec<(String, Duration)> = match &self.shared {
             Some(shared) => shared.plan.services.iter().map(|s| (s.name.clone(), s.stop_timeout)).collect(),

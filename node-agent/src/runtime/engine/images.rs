@@ -123,8 +123,10 @@ impl Engine {
         };
         tell(format!("pulling {}", wanted.image));
         let request = Request { method: "POST", path: &path, headers, body: Body::Nothing };
-        let response =
-            self.open(request).await.map_err(|error| refused(error, wanted.image, name.registry_or_hub()))?;
+        // Nothing comes before the registry has answered.
+        let slow = |_| EngineError::Slow { kind: self.kind, limit: SILENCE };
+        let opened = timeout(SILENCE, self.open(request)).await.map_err(slow)?;
+        let response = opened.map_err(|error| refused(error, wanted.image, name.registry_or_hub()))?;
         let mut layers = Layers::default();
         let pulled = self.follow(response, |event| {
             if let Some(said) = layers.take(event) {

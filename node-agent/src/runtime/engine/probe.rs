@@ -138,8 +138,11 @@ fn mark(socket: &Path) -> Option<Mark> {
 fn sockets() -> Vec<PathBuf> {
     let named = std::env::var("DOCKER_HOST").ok();
     let named = named.as_deref().and_then(|host| host.strip_prefix("unix://")).map(PathBuf::from);
-    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let own = own.iter().flat_map(|dir| [dir.join("docker.sock"), dir.join("podman/podman.sock")]);
+    // Told by a session; whoever starts the agent after a reboot, such as cron, may not.
+    let told = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let usual_own = PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()));
+    let own = [told, Some(usual_own)];
+    let own = own.iter().flatten().flat_map(|dir| [dir.join("docker.sock"), dir.join("podman/podman.sock")]);
     let usual = ["/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
     let mut sockets = Vec::new();
     for socket in named.into_iter().chain(usual).chain(own.collect::<Vec<_>>()) {

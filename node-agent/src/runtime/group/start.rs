@@ -59,6 +59,10 @@ impl Shared {
             self.say(&format!("adopted container {} of service {}", short(&id), service.name));
             return Ok(Container { id, pid: pid(&inspected["State"]), has_ended, image_health });
         }
+        let _starting = self.starting.read().await;
+        if self.is_stopping() {
+            return Err(EngineError::Image("it is to stop".to_owned()));
+        }
         self.make_surroundings(engine, service).await?;
         let body = self.body(engine, service, &image.id).await?;
         let started = match &ended {
@@ -220,8 +224,15 @@ fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
     for (folder, path) in &service.subfolders {
         make_volume(&service.volume_root, folder)?.enter_all(Path::new(path), 0o755)?;
     }
+    // Not entered: the container may have closed it to others.
     for (_, folder) in &service.volumes {
-        make_volume(&service.volume_root, folder)?;
+        match folder.strip_prefix(&service.volume_root) {
+            Ok(inner) => {
+                disk::make_dir(&service.volume_root, 0o711)?;
+                Folder::open(&service.volume_root)?.make_all(inner, 0o755)?;
+            }
+            Err(_) => disk::make_dir(folder, 0o755)?,
+        }
     }
     for text in &service.texts {
         if let Some(folder) = text.path.parent() {
@@ -229,8 +240,11 @@ fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
         }
         let TextFile { path, content, mode, uid, gid } = text;
         disk::replace(path, content.as_bytes(), 0o600, Durability::Crash)?;
-        let owned = std::os::unix::fs::chown(path, Some(*uid), Some(*gid));
-        owned.map_err(|cause| DiskError::new("hand over", path, cause))?;
+        // What is root's there is the agent's own where the agent is not root.
+        if (*uid, *gid) != (0, 0) || rustix::process::geteuid().is_root() {
+            let owned = std::os::unix::fs::chown(path, Some(*uid), Some(*gid));
+            owned.map_err(|cause| DiskError::new("hand over", path, cause))?;
+        }
         let permitted = std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode));
         permitted.map_err(|cause| DiskError::new("open to readers", path, cause))?;
     }
