@@ -3,7 +3,7 @@
 use super::compose_file::{self, ComposeFile};
 use super::container::Container;
 use super::docker_run;
-use super::document::{Block, Document, Kind, Section};
+use super::document::{Block, Document, Kind, Section, Style};
 use super::fields::name;
 use super::names::Identity;
 use super::shell::{self, Command};
@@ -123,7 +123,13 @@ impl Reading {
             Kind::Heading(_) | Kind::Paragraph | Kind::Item | Kind::Quote => {
                 let codes = block.rich.code().filter(|(_, code)| looks_like_command(code));
                 let codes = codes.map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
+                let typed = typed(block);
                 self.read_inline(index, codes, topic);
+                for (line, text) in typed {
+                    for command in shell::commands(&text, line) {
+                        self.push(command, topic, Some(index), false);
+                    }
+                }
             }
         }
     }
@@ -230,6 +236,29 @@ fn follows_text(document: &Document, index: usize) -> bool {
     has_equals
         && section.title.split_whitespace().count() == 1
         && document.blocks.iter().take_while(|block| block.line < section.line).any(|block| is_text(&block))
+}
+
+/// Lines of a text that are commands though nothing marks them as code: `curl … | sh`.
+fn typed(block: &Block) -> Vec<(u32, String)> {
+    let text = &block.rich.text;
+    if !text.contains('|') || !text.contains("http") {
+        return Vec::new();
+    }
+    let is_marked =
+        |at: usize| block.rich.spans.iter().any(|span| span.style == Style::Code && span.range.contains(&at));
+    let is_shell = |word: &str| matches!(word, "sh" | "bash");
+    let mut at = 0;
+    let mut found = Vec::new();
+    for line in text.split('\n') {
+        let begins = ["curl ", "wget ", "sudo curl ", "sudo wget "].iter().any(|word| line.starts_with(word));
+        let pipe = line.rsplit_once('|').map_or("", |(_, rest)| rest.trim_start());
+        let shell = pipe.strip_prefix("sudo ").unwrap_or(pipe).split_whitespace().next().unwrap_or_default();
+        if begins && is_shell(shell) && !is_marked(at) {
+            found.push((block.line_at(at), line.to_owned()));
+        }
+        at += line.len() + 1;
+    }
+    found
 }
 
 const PROGRAMS: [&str; 34] = [

@@ -120,7 +120,8 @@ pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
         let text = texts.get(&run.origin.line).copied().unwrap_or_default();
         routes.extend(container_route(reading, evidence, run, text));
     }
-    let up = reading.commands.iter().find(|command| is_up(&command.value));
+    let ups = || reading.commands.iter().filter(|command| is_up(&command.value));
+    let up = ups().find(|up| up.topic != Topic::Development).or_else(|| ups().next());
     for (index, file) in reading.composes.iter().enumerate() {
         routes.extend(compose_route(reading, evidence, (index, file), up));
     }

@@ -9,7 +9,7 @@ use crate::compose::NoteKind;
 use crate::compose::module::ComposeFiles;
 use crate::import::container::Container;
 use crate::import::document::Kind;
-use crate::import::facts::EnvFact;
+use crate::import::facts::{EnvFact, Found};
 use crate::import::fields::danger::{is_ready, is_secret};
 use crate::import::supplement;
 use crate::spec::ModuleSpec;
@@ -77,12 +77,41 @@ fn env_files(drafting: &mut Drafting<'_>, service: &Container) {
                     format!("{example} stands for .env, without its secrets: look at each value in it"),
                 );
             }
-            None => drafting.warn(
-                "runtime.compose",
-                format!("the service {} reads {path}, which has to come along", service.name),
-            ),
+            None if is_inside(&path) && !drafting.package.contains_key(&path) => {
+                let text = env_file(&drafting.facts.env, service);
+                drafting.package.insert(path.clone(), text.into_bytes());
+                let service = &service.name;
+                let text = format!(
+                    "the service {service} reads {path}, which is not at hand: one of what the text tells stands for it"
+                );
+                drafting.warn("runtime.compose", text);
+            }
+            None => {}
         }
     }
+}
+
+/// Whether a path stays within the module.
+fn is_inside(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with(['/', '~'])
+        && !path.contains(['$', '\\'])
+        && path.split('/').all(|part| !part.is_empty() && part != "..")
+}
+
+/// The variables that the text tells and the file of services does not set: with their defaults, or as gaps.
+fn env_file(env: &[Found<EnvFact>], service: &Container) -> String {
+    let mut text = "# One NAME=value a line.\n".to_owned();
+    let is_set = |name: &str| service.env.iter().any(|entry| entry.name == name && !entry.is_commented);
+    for fact in env.iter().map(|found| &found.value).filter(|fact| !is_set(&fact.name)) {
+        let default =
+            fact.default.as_deref().filter(|default| !is_secret(&fact.name) && !default.contains('\n'));
+        text.push_str(&match default {
+            Some(default) => format!("{}={default}\n", fact.name),
+            None => format!("# {}=\n", fact.name),
+        });
+    }
+    text
 }
 
 /// An env file without the values of what is secret.

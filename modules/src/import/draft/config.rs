@@ -119,7 +119,9 @@ impl Drafting<'_> {
             }
             return name;
         }
-        let example = fact.example.clone().filter(|example| !is_gap(example));
+        // What must be set is for a person to say; an example is no answer.
+        let is_asked = fact.required == Some(true);
+        let example = fact.example.clone().filter(|example| !is_asked && !is_gap(example));
         let (default, is_stated) = (fact.default.clone().or(example), fact.default.is_some());
         let mut item = json!({"name": name, "required": fact.required == Some(true) && default.is_none(), "description": description});
         if let Some(default) = default.filter(|default| !default.contains('\0')) {

@@ -101,6 +101,7 @@ pub fn binary(drafting: &mut Drafting<'_>, route: &Route) {
             let text =
                 format!("the text names no address for the binary: put it into the package as ./{program}");
             drafting.warnings.push(Warning::at("install", text, &route.origin));
+            install(drafting, vec![brought_along(&program)]);
         }
     }
     run(drafting, &format!("./{program}"));
@@ -142,8 +143,15 @@ pub fn source(drafting: &mut Drafting<'_>, route: Option<&Route>) {
         Some(route) => drafting.warnings.push(Warning::at("install", text, &route.origin)),
         None => drafting.warn("install", text),
     }
-    let program = format!("./{}", item_name(&drafting.facts.name.value));
-    run(drafting, &program);
+    let program = item_name(&drafting.facts.name.value);
+    install(drafting, vec![brought_along(&program)]);
+    run(drafting, &format!("./{program}"));
+}
+
+/// A step that ends with what is to be done, where the program has not been put into the package.
+fn brought_along(program: &str) -> Value {
+    let told = format!("{program} is not in the module: put the program into its folder as {program}");
+    json!({"run": format!("test -x ./{program} || {{ echo '{told}' >&2; exit 1; }}")})
 }
 
 fn bare(package: &str) -> &str {
@@ -203,7 +211,20 @@ fn run(drafting: &mut Drafting<'_>, program: &str) {
         let asks = command
             .words
             .iter()
-            .any(|word| matches!(word.text.as_str(), "--help" | "-h" | "--version" | "-V"));
+            .any(|word| matches!(word.text.as_str(), "--help" | "-h" | "--version" | "-V"))
+            || matches!(
+                command.word(1),
+                "log"
+                    | "logs"
+                    | "status"
+                    | "config"
+                    | "version"
+                    | "help"
+                    | "stop"
+                    | "restart"
+                    | "list"
+                    | "update"
+            );
         is_it
             && !has_gap
             && !asks

@@ -9,7 +9,7 @@ use crate::import::document::Rich;
 use crate::import::words::WordList;
 
 static DEFAULT: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|\bdefault(?:\s+[a-z]+){1,3}\s+is|\bstandardwert(?:\s+ist)?|\bstandard:|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|\bstandard(?:wert)?:|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.$-][A-Za-z0-9/._:@+-]*))"#;
+    let pattern = r#"(?i)(?:(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+is)?(?:\s+(?:to|is|are|at|set to))?|\bdefault(?:\s+[a-z]+){1,3}\s+is|\bstandardwert(?:\s+ist)?|\bstandardmäßig(?:\s+(?:ist|auf))?|[(]standard:?|\bstandard:|\bvorgabe(?:wert)?(?:\s+ist)?|默认值?(?:为|是)?|預設(?:值)?(?:為)?|デフォルト(?:値)?(?:は)?|初期値(?:は)?|по умолчанию|défaut|por defecto|padrão|기본값(?:은|는)?)\s*[:：=]?\s*(?:\*\*)?(?:`([^`\n]*)`|"([^"\n]*)"|'([^'\n]*)'|“([^”]*)”)|(?:\bdefault(?:s|ed)?(?:\s+if\s+(?:left\s+)?(?:unset|empty|blank|not\s+set))?(?:\s+value)?(?:\s+(?:to|is|are|set to)|\s*[:=])|[(\[]default(?::|\s)(?:\s*(?:is|to|are)\s)?|默认值?(?:为|是|[:：])|預設(?:值)?(?:為|[:：])|デフォルト(?:値)?(?:は|[:：])|初期値[:：]|\bstandard(?:wert)?:|\bvorgabe(?:wert)?:|по умолчанию[:—-]?|défaut\s*[:=]|por defecto\s*[:=]|padrão\s*[:=]|기본값[:：]?)\s*([A-Za-z0-9/.$-][A-Za-z0-9/._:@+-]*))"#;
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
@@ -108,15 +108,24 @@ static DEFAULT_WORDS: WordList = WordList::new(&[
     "defecto",
     "padrão",
     "기본값",
+    "vorgabe",
 ]);
+
+/// A number after the word, where the word alone would take any word that follows.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern =
+        r"(?i)\b(?:por defecto|par défaut|padrão|standardmäßig)\s+(?:(?:es|est|é|ist|auf)\s+)?(\d[\w.:/-]*)";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
 
 /// Whether a text of lower case has a word for defaults.
 pub fn speaks_of_default(text: &str) -> bool {
     DEFAULT_WORDS.is_in(text)
 }
 
+/// The value before the word.
 static CALLED: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?i)`([^`\n]{1,60})` ?[(（](?:the |is )?(?:default|默认|預設|デフォルト)[)）]";
+    let pattern = r"(?i)`([^`\n]{1,60})`(?: ?[(（](?:the |is )?(?:default|默认|預設|デフォルト|standard|par défaut|por defecto|по умолчанию)[)）]| (?:par défaut|por defecto|по умолчанию|ist (?:der )?standard|als standard)\b|がデフォルト)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
@@ -133,7 +142,9 @@ pub fn default_in(text: &str) -> Option<String> {
     if let Some(called) = CALLED.captures(text) {
         return value(&called[1]);
     }
-    let found = DEFAULT.captures(text)?;
+    let Some(found) = DEFAULT.captures(text) else {
+        return NUMBER.captures(text).and_then(|found| value(found[1].trim_end_matches(['.', ','])));
+    };
     let start = found.get(0)?.start();
     if text[..start].to_lowercase().trim_end().ends_with("by") && found.get(5).is_some() {
         return None;

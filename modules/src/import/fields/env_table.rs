@@ -40,6 +40,12 @@ static NAME: WordList = WordList::new(&[
     "변수",
     "이름",
     "bezeichnung",
+    "schlüssel",
+    "clave",
+    "clé",
+    "chave",
+    "ключ",
+    "キー",
     "config",
 ]);
 static DEFAULT: WordList = WordList::new(&[
@@ -141,6 +147,9 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     if !in_context && (long * 2 < fitting || !is_titled) {
         return;
     }
+    // Where no column is headed as the description, the next one that is of no other kind.
+    let others = [columns.default, columns.required, columns.optional];
+    let next = (column + 1..width).find(|at| !others.contains(&Some(*at)));
     // There, a name in code is one whatever its case.
     let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
     for row in &table.rows {
@@ -152,16 +161,11 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
         {
             continue;
         }
-        let description = cell(columns.description)
-            .or_else(|| row.cells.get(column + 1))
-            .map_or("", |cell| cell.text.trim());
+        let described = cell(columns.description).or_else(|| next.and_then(|at| row.cells.get(at)));
+        let description = described.map_or("", |cell| cell.text.trim());
         let stated = columns.default.map(|at| row.cells.get(at).and_then(env_default::default_of_cell));
         let stated = stated.or_else(|| env_default::default_in_words(name_cell).map(Some));
-        let default = stated.unwrap_or_else(|| {
-            cell(columns.description)
-                .or_else(|| row.cells.get(column + 1))
-                .and_then(env_default::default_in_words)
-        });
+        let default = stated.unwrap_or_else(|| described.and_then(env_default::default_in_words));
         let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
         let spared = cell(columns.optional).map(|cell| is_yes(&cell.text).map(|is_optional| !is_optional));
         let required =

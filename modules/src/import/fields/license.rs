@@ -246,7 +246,10 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         .iter()
         .filter(|block| !block.is_code() && !matches!(block.kind, Kind::Heading(_) | Kind::Table(_)));
     for block in blocks {
-        let is_of_others = || words::any(&reading.section(block).lower, &["attribution", "third part"]);
+        let is_of_others = || {
+            words::any(&reading.section(block).lower, &["attribution", "third part"])
+                || reading.topic_of(block) == words::Topic::Elsewhere && !is_of_itself(block)
+        };
         if !WORDS.is_in(block.rich.lower()) || is_of_others() || tells_of_another(reading, block) {
             continue;
         }
@@ -263,6 +266,9 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
                         "icons",
                         "includes parts",
                         "includes code",
+                        "uses libraries",
+                        "uses code",
+                        "libraries from",
                     ],
                 )
                 && let Some(name) = expression(changed_to(sentence))
@@ -273,6 +279,13 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
         }
     }
     None
+}
+
+/// "Licensed under …": nobody else is named.
+fn is_of_itself(block: &Block) -> bool {
+    let sentences = super::description::sentences(&block.rich.text);
+    let begins = |sentence: &str| sentence.to_lowercase().starts_with("licen");
+    sentences.into_iter().any(begins) || block.rich.lower().contains("this project")
 }
 
 /// An item that begins with a link to another project, "a part of [Wick], which is licensed under …".

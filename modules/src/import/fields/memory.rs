@@ -24,6 +24,7 @@ static MEMORY: WordList = WordList::new(&[
     "mémoire",
     "memoria",
     "памят",
+    "메모리",
 ]);
 static NEED: WordList = WordList::new(&[
     "minimum",
@@ -68,8 +69,20 @@ static TYPICAL: WordList = WordList::new(&[
     "占用",
 ]);
 
-static LEAST: WordList =
-    WordList::new(&["minimum", "min.", "at least", "最低", "至少", "mindestens", "au moins", "minimal"]);
+static LEAST: WordList = WordList::new(&[
+    "minimum",
+    "min.",
+    "at least",
+    "最低",
+    "至少",
+    "最小",
+    "mindestens",
+    "au moins",
+    "minimal",
+    "mínim",
+    "минимальн",
+    "최소",
+]);
 
 /// In MiB: what is called the minimum before what is recommended.
 pub fn find(reading: &Reading) -> Option<Found<u64>> {
@@ -109,8 +122,9 @@ fn amounts(reading: &Reading) -> Vec<(Found<u64>, bool)> {
                     continue;
                 }
                 let text = row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");
+                let heads = table.header.iter().any(|cell| LEAST.is_in(cell.lower()));
                 if let Some(amount) = stated(reading, block, &text) {
-                    found.push((Found::read(amount, reading.origin(row.line)), is_least(&text)));
+                    found.push((Found::read(amount, reading.origin(row.line)), heads || is_least(&text)));
                 }
             }
             continue;
@@ -146,6 +160,8 @@ fn stated(reading: &Reading, block: &Block, text: &str) -> Option<u64> {
                         "prérequis",
                         "requisitos",
                         "требован",
+                        "요구",
+                        "사양",
                     ],
                 )
             })

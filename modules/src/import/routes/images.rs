@@ -165,6 +165,9 @@ pub fn registry_link(url: &str) -> Option<String> {
         ("hub.docker.com", ["r", owner, name, ..]) => format!("{owner}/{name}"),
         ("quay.io", ["repository", owner, name, ..]) => format!("quay.io/{owner}/{name}"),
         ("hub.docker.com", ["_", name, ..]) => (*name).to_owned(),
+        ("microbadger.com" | "images.microbadger.com", [_, owner, name, ..]) => {
+            format!("{owner}/{}", name.split(':').next().unwrap_or(name))
+        }
         ("ghcr.io", [owner, name, ..]) => format!("ghcr.io/{owner}/{name}"),
         ("github.com", [owner, _, "pkgs", "container", name, ..]) => {
             format!("ghcr.io/{}/{}", owner.to_lowercase(), name.replace("%2F", "/").to_lowercase())

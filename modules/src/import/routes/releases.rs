@@ -35,6 +35,9 @@ static OFFERS: WordList = WordList::new(&[
     "baixe",
     "скачать",
     "скачайте",
+    "загрузить",
+    "загрузите",
+    "распак",
     "다운로드",
     "get the latest release",
 ]);

@@ -119,6 +119,14 @@ pub static NOT: WordList = WordList::new(&[
     "default login",
     "default user",
     "default password",
+    "to learn more",
+    "点赞",
+    "点个",
+    "欢迎 star",
+    "如果你觉得",
+    "如果觉得",
+    "关注",
+    "this image is buil",
 ]);
 
 /// What headings call that is urgent to know, which is not what the project is.

@@ -1,0 +1,114 @@
+//! What further projects showed: one rule, one text.
+
+use super::{Import, read, readme, reason, report, with};
+use crate::import::Kind;
+
+const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+
+fn told(part: &str) -> Import {
+    readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{RUN}\n{part}"))
+}
+
+fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
+    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
+    fact.value.default.as_deref()
+}
+
+#[test]
+fn a_whole_command_goes_before_a_release_without_an_address() {
+    let release = "## Installation\n\nDownload the binary from the [releases](https://github.com/owner/lantern/releases).\n\n";
+    let both = with(&format!("{release}{RUN}"));
+    assert_eq!(both.facts.kind.value, Kind::Container);
+    let alone = with(release);
+    assert_eq!(alone.facts.kind.value, Kind::Binary);
+    let report = report(&alone);
+    assert!(
+        report.contains("test -x ./lantern") && report.contains("put the program into its folder"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_env_file_that_is_not_at_hand_is_made_of_what_the_text_tells() {
+    let compose = "services:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n    env_file: ./conf/lamp.env\n";
+    let text = "# Lantern\n\nA lamp server.\n\n```sh\ndocker compose up -d\n```\n\n## Environment variables\n\n| Variable | Default |\n|---|---|\n| `LAMP_COLOR` | `red` |\n| `LAMP_PASSWORD` | |\n";
+    let import = read(&[("README.md", text.as_bytes()), ("compose.yaml", compose.as_bytes())]).expect("text");
+    let report = report(&import);
+    assert!(report.contains("--- conf/lamp.env\n"), "{report}");
+    assert!(report.contains("LAMP_COLOR=red\n# LAMP_PASSWORD=\n"), "{report}");
+    assert!(report.contains("reads conf/lamp.env, which is not at hand"), "{report}");
+}
+
+#[test]
+fn a_line_that_pipes_into_a_shell_is_a_command_without_any_mark() {
+    let line = |line: &str| with(&format!("## Install\n\n{line}\n"));
+    let dangers = |import: &Import| {
+        import.facts.danger.iter().map(|found| found.value.clone()).collect::<Vec<_>>().join(", ")
+    };
+    let url = "https://github.com/owner/lantern/raw/main/install.sh";
+    let plain = line(&format!("curl -s {url} | sudo bash"));
+    assert_eq!((reason(&plain), dangers(&plain).as_str()), (None, "curl | sudo bash"));
+    let words = line(&format!("Never curl {url} | bash what you have not read"));
+    assert_eq!(dangers(&words), "");
+}
+
+#[test]
+fn the_column_beside_the_names_may_say_whether_they_must_be_set() {
+    let table = "## Configuración\n\n| CLAVE | OBLIGATORIO | VALOR |\n|---|:-:|---|\n| LAMP_TOKEN | ✅ | Token de la lámpara |\n| LAMP_HOURS | ❌ | Horas de luz. Por defecto 4 |\n";
+    let import = told(table);
+    let required = |name: &str| {
+        import.facts.env.iter().find(|found| found.value.name == name).and_then(|found| found.value.required)
+    };
+    assert_eq!((required("LAMP_TOKEN"), required("LAMP_HOURS")), (Some(true), Some(false)));
+    assert_eq!(default(&import, "LAMP_HOURS"), Some("4"));
+}
+
+#[test]
+fn the_word_for_a_default_may_come_after_it_and_in_more_languages() {
+    for said in [
+        "`7` par défaut",
+        "`7` por defecto",
+        "(`7` по умолчанию)",
+        "`7` (Standard)",
+        "(Standard `7`)",
+        "standardmäßig `7`",
+        "Vorgabe: 7",
+        "기본값은 `7`",
+    ] {
+        let import = told(&format!("## Environment variables\n\n- `LAMP_PORT`: {said}\n- `LAMP_X`: x\n"));
+        assert_eq!(default(&import, "LAMP_PORT"), Some("7"), "{said}");
+    }
+}
+
+#[test]
+fn the_licence_of_what_a_project_uses_is_not_its_own() {
+    let license = |part: &str| told(part).facts.license.map(|found| found.value);
+    let uses =
+        "## Credits\n\nThis software uses libraries from the Wick project under the LGPLv2.1 license.\n";
+    assert_eq!(license(uses), None);
+    assert_eq!(
+        license("## Acknowledgements\n\nMade by Owner. Licensed under the MIT license.\n").as_deref(),
+        Some("MIT")
+    );
+}
+
+#[test]
+fn a_table_may_head_a_column_as_the_least() {
+    let text = "## 서버 요구 사양\n\n| | 최소 | 권장 |\n|---|---|---|\n| RAM | 4GB | 8GB |\n";
+    assert_eq!(told(text).facts.memory.map(|found| found.value), Some(4096));
+}
+
+#[test]
+fn a_badge_of_an_image_service_shows_that_the_image_is_published() {
+    let badge = "[![](https://images.microbadger.com/badges/image/owner/lantern:latest.svg)](https://microbadger.com/images/owner/lantern:latest)\n\n";
+    let build = "## Build image\n\n```sh\ndocker build -t owner/lantern .\n```\n\n## Usage\n\n";
+    assert_eq!(reason(&with(&format!("{badge}{build}{RUN}"))), None);
+}
+
+#[test]
+fn what_must_be_set_has_no_example_for_a_default() {
+    let text = "## Environment variables\n\n- `LAMP_HOST`: Required. The host\n";
+    let run = "```sh\ndocker run -p 80:80 -e LAMP_HOST=lamps -e LAMP_NAME=desk owner/lantern\n```\n";
+    let report = report(&readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{run}\n{text}")));
+    assert!(report.contains("default: desk") && !report.contains("default: lamps"), "{report}");
+}
