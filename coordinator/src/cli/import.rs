@@ -144,7 +144,11 @@ async fn add_asking(
     let added = format!("{}@{}", release.module, release.version);
     shown.added = Some(added.clone());
     context.print_or(&shown, |_| format!("added {added} {}\n", release.digest))?;
-    context.console.say(&format!("`orchestrator deploy {}` runs it", release.module));
+    let deploy = format!("`orchestrator deploy {}`", release.module);
+    context.console.say(&match made.warnings.is_empty() {
+        true => format!("{deploy} runs it"),
+        false => format!("look at what is said above before {deploy}"),
+    });
     Ok(0)
 }
 
