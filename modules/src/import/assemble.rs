@@ -85,7 +85,8 @@ fn primary(routes: &[Route]) -> Option<usize> {
         let is_weak =
             matches!(route.method, Method::Brew | Method::Package | Method::GoInstall | Method::ImageName)
                 || route.is_partial
-                || route.method == Method::BinaryDownload && !route.command.contains("://");
+                || route.method == Method::BinaryDownload && !route.command.contains("://")
+                || route.method == Method::Script && route.is_root;
         let is_library = route.is_library_like && matches!(route.method, Method::Npm);
         let is_file = route.compose.is_some() && route.method == Method::ComposeFileOnly;
         let is_recommended = route.is_recommended && !asks_for_more(route, routes);

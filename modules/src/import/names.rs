@@ -67,7 +67,7 @@ const GENERIC: [&str; 40] = [
 ];
 
 /// What many projects bring along and none of them is, unless it says so.
-const SUPPORT: [&str; 52] = [
+const SUPPORT: [&str; 55] = [
     "postgres",
     "postgresql",
     "mysql",
@@ -120,6 +120,9 @@ const SUPPORT: [&str; 52] = [
     "cloudflared",
     "chrome",
     "meilisearch",
+    "prometheus",
+    "grafana",
+    "alertmanager",
 ];
 
 pub fn squeeze(text: &str) -> String {
@@ -182,8 +185,7 @@ impl Identity {
         // `lantern/docker` is where the image `lantern` comes from.
         let is_of_owner =
             || squeeze(&short) == squeeze(&self.owner) && tokens(&self.repository).next().is_none();
-        let is_owner =
-            if namespace.is_empty() { is_of_owner() } else { squeeze(namespace) == squeeze(&self.owner) };
+        let is_owner = if namespace.is_empty() { is_of_owner() } else { self.is_namespace(namespace) };
         let named = self.owns(&short);
         // An exporter for a database is not that database, though its name has the other's in it.
         let is_support = SUPPORT.contains(&short.as_str());
@@ -196,6 +198,14 @@ impl Identity {
             (false, true) => 2,
             (false, false) => 1,
         }
+    }
+
+    /// Of the owner, or called like the project itself.
+    fn is_namespace(&self, namespace: &str) -> bool {
+        let namespace = squeeze(namespace);
+        let is_project = || namespace.len() > 3 && !SUPPORT.contains(&namespace.as_str());
+        namespace == squeeze(&self.owner)
+            || is_project() && self.known().iter().any(|known| known.squeezed == namespace)
     }
 
     /// Whether an address is within the project's own site or repository.

@@ -10,10 +10,27 @@ use crate::import::words::Topic;
 
 pub fn python(drafting: &mut Drafting<'_>, route: &Route) {
     let package = route.package.clone().unwrap_or_default();
-    install(drafting, vec![json!({"pip": [package]})]);
+    let mut packages = vec![package.clone()];
+    if route.method == Method::Pip {
+        packages.extend(beside(&route.command, &package));
+    }
+    install(drafting, vec![json!({"pip": packages})]);
     capability(drafting, "python3");
     pin(drafting, &package, &["==", "~=", ">="]);
     run(drafting, bare(&package));
+}
+
+/// What `pip install` names behind the project's own package: what it runs with.
+fn beside(command: &str, package: &str) -> Vec<String> {
+    let is_name = |word: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-[],=<>~!".contains(c);
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(plain)
+            && ![".txt", ".whl", ".gz", ".zip"].iter().any(|end| word.ends_with(end))
+    };
+    let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    let after = words.skip_while(|word| *word != package).skip(1);
+    after.take_while(is_name).map(str::to_owned).collect()
 }
 
 pub fn node(drafting: &mut Drafting<'_>, route: &Route) {
@@ -190,6 +207,16 @@ fn unit(drafting: &Drafting<'_>, wanted: &str) -> Option<Unit> {
     })
 }
 
+/// Whether a first word is one of a program that stays, not of a sentence, an address or an installer.
+fn is_program_name(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/~-".contains(c);
+    name.len() > 2
+        && word.chars().all(is_plain)
+        && !name.starts_with(|c: char| c.is_ascii_uppercase())
+        && ![".sh", ".exe", ".bat", ".ps1", ".app", ".dmg"].iter().any(|end| name.ends_with(end))
+}
+
 /// The command that starts it: of a unit, as the text shows it, else the bare program.
 fn run(drafting: &mut Drafting<'_>, program: &str) {
     let wanted = program.trim_start_matches("./");
@@ -203,7 +230,7 @@ fn run(drafting: &mut Drafting<'_>, program: &str) {
     let shown = drafting.reading.commands.iter().find(|placed| {
         let command = &placed.value;
         let is_it = command.program() == wanted
-            || drafting.reading.identity.owns(command.program()) && command.program().len() > 2;
+            || drafting.reading.identity.owns(command.program()) && is_program_name(command.word(0));
         let has_gap = command
             .words
             .iter()

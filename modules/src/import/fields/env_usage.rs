@@ -20,6 +20,8 @@ fn regex(pattern: &str) -> Regex {
 /// In the usage text of a program: `[env: NAME=]`, `[$NAME]`, `(env NAME)`.
 static USAGE: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?:\benv(?:ironment)?(?: var(?:iable)?)?[:=]? ?\$?|\[\$)([A-Z][A-Z0-9_]{2,})"));
+/// Of several words, up to what names the variable: `(default Lantern Light, env TITLE)`.
+static USAGE_WORDS: LazyLock<Regex> = LazyLock::new(|| regex(r"\(default:? ([^,()\[\]]{1,60}), env\b"));
 static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:? "?([^\],")\s]+)"?"#));
 
 /// `-e NAME=value` on a line by itself: a piece of a `docker run` to add.
@@ -194,8 +196,9 @@ pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
             // The default stands on the line, or in brackets of its own on the next.
             let next = lines.get(offset + 1).map(|next| next.trim());
             let next = next.filter(|next| next.starts_with("[default") || next.starts_with("(default"));
-            let default = USAGE_DEFAULT
+            let default = USAGE_WORDS
                 .captures(line)
+                .or_else(|| USAGE_DEFAULT.captures(line))
                 .or_else(|| next.and_then(|next| USAGE_DEFAULT.captures(next)))
                 .and_then(|found| value(&found[1]));
             let words =

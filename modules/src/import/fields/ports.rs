@@ -1,5 +1,6 @@
 //! The port that the project listens on, where no container says it.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -106,6 +107,8 @@ fn beside(reading: &Reading, port: u16, line: u32) -> Vec<u16> {
             r"(?i)\b(?:start|listen|run|serve|available)[^.]{0,60}?\bon (?:the )?(?:tcp )?port (\d{2,5})\b|\b0\.0\.0\.0:(\d{2,5})\b",
         )
     });
+    /// "Ports 1025 (SMTP), 1143 (IMAP) and 8080 (CardDAV)".
+    static LISTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(\d{2,5}) ?\([A-Za-z]"));
     let blocks = &reading.document.blocks;
     let end = blocks.partition_point(|block| block.line <= line);
     let Some(block) = blocks[..end].last().filter(|block| !block.is_code() && block.rich.text.len() < 1000)
@@ -115,6 +118,11 @@ fn beside(reading: &Reading, port: u16, line: u32) -> Vec<u16> {
     let told = |sentence: &&str| words::has_word(sentence, &port.to_string());
     let sentences = super::sentences::sentences(&block.rich.text);
     let Some(sentence) = sentences.into_iter().find(told) else { return Vec::new() };
+    let listed: BTreeSet<u16> =
+        LISTED.captures_iter(sentence).filter_map(|found| found[1].parse().ok()).take(MAX_PORTS).collect();
+    if sentence.to_lowercase().contains("ports ") && listed.len() > 1 && listed.contains(&port) {
+        return listed.into_iter().filter(|other| *other != port).collect();
+    }
     let numbers = EACH.captures_iter(sentence).filter_map(|found| found.get(1).or_else(|| found.get(2)));
     let ports: Vec<u16> = numbers.filter_map(|number| number.as_str().parse().ok()).collect();
     // "Or on port …", "instead": one of them is enough.
@@ -207,6 +215,8 @@ fn is_example(text: &str, at: usize) -> bool {
     let sentence = text[start..].split(". ").next().unwrap_or_default().to_lowercase();
     sentence.starts_with("for example") && sentence.contains("would")
         || sentence.contains("-p ") && sentence.contains("would expose")
+        || sentence.contains("you can override")
+        || sentence.contains("(example)")
 }
 
 /// Languages of programs, whose ports are those of whoever writes them.

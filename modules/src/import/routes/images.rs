@@ -66,6 +66,12 @@ impl Evidence {
                 let is_badge = text.trim().is_empty();
                 self.linked.push(Linked { repository, block: index, is_badge });
             }
+            let is_marked = || block.rich.links().next().is_some();
+            let text = block.rich.text.as_str();
+            let bare = super::releases::addresses(text).filter(|_| !block.is_code() && !is_marked());
+            for repository in bare.filter_map(registry_link) {
+                self.linked.push(Linked { repository, block: index, is_badge: false });
+            }
             for (_, url) in block.rich.images() {
                 let Some(repository) = badge_image(url) else { continue };
                 self.linked.push(Linked { repository, block: index, is_badge: true });
@@ -107,10 +113,7 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) ->
     let owner = reading.identity.owner.to_lowercase();
     let mut parts = image.repository.split('/').map(str::to_lowercase).filter(|part| *part != owner);
     let is_gap = parts.any(|part| {
-        PLACEHOLDERS.contains(&part.as_str())
-            || part.starts_with("your")
-            || part.starts_with("my-")
-            || part.starts_with("yourname")
+        PLACEHOLDERS.contains(&part.as_str()) || is_of_the_reader(&part) || part.starts_with("my-")
     });
     if is_gap || image.repository.starts_with("localhost") {
         return false;
@@ -134,6 +137,19 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) ->
         return is_said_official || !is_built_anywhere;
     }
     true
+}
+
+/// "your-registry", "yourname": to be replaced, unlike a name that happens to begin so.
+fn is_of_the_reader(part: &str) -> bool {
+    let Some(rest) = part.strip_prefix("your") else { return false };
+    let what = rest.trim_start_matches(['-', '_', '.']);
+    what.len() < rest.len()
+        || [
+            "", "name", "user", "org", "company", "app", "image", "repo", "domain", "account", "registry",
+            "project", "docker", "hub", "tag", "id", "host", "server", "team", "self",
+        ]
+        .iter()
+        .any(|word| if word.is_empty() { what.is_empty() } else { what.starts_with(word) })
 }
 
 /// Whether an image is only run beside that of the project: of no name that the project has, where a badge shows the

@@ -9,6 +9,7 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     let found = read(command)?;
     let is_own = reading.identity.owns(bare(&found.package));
     if !is_own
+        || is_of_another(reading, bare(&found.package))
         || found.package.contains(['/', '$'])
             && !found.package.starts_with('@')
             && found.method != Method::GoInstall
@@ -21,6 +22,23 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     route.is_root = command.is_root;
     route.is_partial = placed.is_inline;
     Some(route)
+}
+
+/// A part of the project's name alone, where the text links the repository of that name.
+fn is_of_another(reading: &Reading, package: &str) -> bool {
+    let names = |url: &str| {
+        let path = url.split("://").nth(1).unwrap_or_default().trim_end_matches('/');
+        let parts: Vec<&str> = path.split('/').collect();
+        matches!(parts.as_slice(), [_, _, name] if name.eq_ignore_ascii_case(package))
+    };
+    let is_part = reading.identity.repository.len() > package.len()
+        && !reading.identity.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(package));
+    is_part
+        && reading
+            .document
+            .blocks
+            .iter()
+            .any(|block| block.rich.links().any(|(_, url)| names(url) && !reading.identity.owns_url(url)))
 }
 
 struct Found {

@@ -164,6 +164,10 @@ fn linked(reading: &Reading) -> Option<Route> {
         };
         // A link right to a file of a release needs no words.
         let is_file = |url: &str| url.contains("/releases/") && url.contains("/download/") && is_release(url);
+        let own = |url: &str| is_own_archive(reading, url);
+        if block.rich.links().any(|(text, url)| !text.trim().is_empty() && own(url)) {
+            return Some(route(reading, index, block));
+        }
         if let Kind::Table(table) = &block.kind {
             let cells = table.header.iter().chain(table.rows.iter().flat_map(|row| row.cells.iter()));
             let mut links = cells.flat_map(|cell| cell.links());
@@ -195,8 +199,24 @@ fn linked(reading: &Reading) -> Option<Route> {
     None
 }
 
+/// An archive for the system of nodes that is named like the project, wherever it lies.
+fn is_own_archive(reading: &Reading, url: &str) -> bool {
+    let name = url.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let Some(stem) =
+        [".tar.gz", ".tgz", ".tar.xz", ".zip", ".deb"].iter().find_map(|end| name.strip_suffix(end))
+    else {
+        return false;
+    };
+    let program = stem.split(['-', '_']).next().unwrap_or_default();
+    url.contains("://")
+        && name.contains("linux")
+        && words::any(&name, &["amd64", "x86_64", "x64", "64bit", "arm"])
+        && program.len() > 2
+        && reading.identity.owns(program)
+}
+
 /// Addresses that stand in a text as they are.
-fn addresses(text: &str) -> impl Iterator<Item = &str> {
+pub fn addresses(text: &str) -> impl Iterator<Item = &str> {
     let is_end = |c: char| c.is_whitespace() || c as u32 > 0x2e80 || "()<>[]\"'`,;".contains(c);
     text.match_indices("https://").map(move |(at, _)| {
         let address = text[at..].split(is_end).next().unwrap_or_default();

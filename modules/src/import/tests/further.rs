@@ -1,6 +1,6 @@
 //! What further projects showed: one rule, one text.
 
-use super::{Import, read, readme, reason, report, with};
+use super::{Files, Import, Source, import, read, readme, reason, report, with};
 use crate::import::Kind;
 
 const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
@@ -111,4 +111,71 @@ fn what_must_be_set_has_no_example_for_a_default() {
     let run = "```sh\ndocker run -p 80:80 -e LAMP_HOST=lamps -e LAMP_NAME=desk owner/lantern\n```\n";
     let report = report(&readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{run}\n{text}")));
     assert!(report.contains("default: desk") && !report.contains("default: lamps"), "{report}");
+}
+
+fn of(name: &str, path: &str, text: &str) -> Import {
+    let mut files = Files::default();
+    files.insert(path, text.as_bytes());
+    import(&files, &Source::of_url(&format!("https://github.com/owner/{name}"))).expect("it is text")
+}
+
+#[test]
+fn a_part_of_the_name_is_another_project_where_the_text_links_that() {
+    let rst = "Wick-template\n=============\n\nWick_ templates for lamps.\n\nInstall it::\n\n    pip install -U wick\n\n.. _Wick: https://github.com/wicks/wick\n";
+    assert!(reason(&of("wick-template", "README.rst", rst)).is_some());
+    let own = rst.replace("wicks/wick", "owner/wick-template");
+    assert_eq!(reason(&of("wick-template", "README.rst", &own)), None);
+}
+
+#[test]
+fn what_an_exporter_is_run_with_is_not_the_exporter() {
+    let text = "# prometheus_lamp_exporter\n\nExports lamps.\n\n```yaml\nservices:\n  prometheus:\n    image: prom/prometheus\n    ports: ['9090:9090']\n```\n\nDownload the binary from [releases](https://github.com/owner/prometheus_lamp_exporter/releases).\n";
+    assert_eq!(of("prometheus_lamp_exporter", "README.md", text).facts.kind.value, Kind::Binary);
+    let own = "# Prometheus\n\nWatches.\n\n```sh\ndocker run -p 9090:9090 prom/prometheus\n```\n";
+    assert_eq!(of("prometheus", "README.md", own).facts.kind.value, Kind::Container);
+}
+
+#[test]
+fn an_archive_for_nodes_may_lie_anywhere() {
+    let link = |file: &str| with(&format!("## Download\n\n- [Linux](http://lamps.invalid/{file})\n"));
+    assert_eq!(reason(&link("lantern-linux-amd64.tar.gz")), None);
+    assert!(reason(&link("lantern-windows-amd64.zip")).is_some());
+    assert!(reason(&link("wick-linux-amd64.tar.gz")).is_some());
+}
+
+#[test]
+fn the_page_of_an_image_may_be_told_as_a_bare_address() {
+    let text = "# Lantern\n\nA lamp server.\n\n## Installation\n\nDocker image: https://hub.docker.com/r/lantern/answers\n";
+    let import = readme(text);
+    assert_eq!(import.facts.image.map(|found| found.value).as_deref(), Some("lantern/answers"));
+}
+
+#[test]
+fn a_name_that_begins_like_your_is_no_gap() {
+    let image = |namespace: &str| {
+        let text =
+            format!("# Lantern\n\nA lamp server.\n\n```sh\ndocker run ghcr.io/{namespace}/lantern\n```\n");
+        readme(&text).facts.image.map(|found| found.value)
+    };
+    assert_eq!(image("yourok").as_deref(), Some("ghcr.io/yourok/lantern"));
+    assert_eq!((image("yourname"), image("your-org"), image("your")), (None, None, None));
+}
+
+#[test]
+fn a_sentence_may_list_ports_with_what_they_are_for() {
+    let text = "Lantern serves on ports 1025 (SMTP), 1143 (IMAP) and 8080 (CardDAV), listening on port 1025 first.\n";
+    let import = with(&format!("```sh\npip install lantern\n```\n\n{text}"));
+    let ports: Vec<u16> = import.facts.ports.iter().map(|found| found.value.port).collect();
+    assert_eq!(ports, [1025, 1143, 8080]);
+    let other = "You can override this by running `lantern --port 80`.\n";
+    assert!(with(&format!("```sh\npip install lantern\n```\n\n{other}")).facts.ports.is_empty());
+}
+
+#[test]
+fn what_is_installed_beside_the_package_comes_along_and_no_sentence_is_a_command() {
+    let text = "```sh\npip install lantern wick\n```\n\n```\nLantern 0.4.7 of lamps\n./installLantern.sh\nlantern serve\n```\n";
+    let report = report(&with(text));
+    let install = report.split("install:").nth(1).unwrap_or_default();
+    assert!(install.contains("lantern") && install.contains("wick"), "{report}");
+    assert!(report.contains("- serve"), "{report}");
 }

@@ -12,11 +12,35 @@ pub fn is_open(text: &str) -> bool {
 pub fn feed(builder: &mut Builder, text: &str, names: &Names) {
     let mut rest = text;
     while let Some(at) = rest.find(['`', '*', '|']) {
-        builder.text(&rest[..at]);
+        words(builder, &rest[..at], names);
         rest = &rest[at..];
         rest = &rest[taken(builder, rest, names)..];
     }
-    builder.text(rest);
+    words(builder, rest, names);
+}
+
+/// Text without marks, but for `Name_`, which links what the text defines elsewhere.
+fn words(builder: &mut Builder, text: &str, names: &Names) {
+    let mut from = 0;
+    for (at, _) in text.match_indices('_') {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '+' | '_');
+        let before = &text[from..at];
+        let start = before
+            .rfind(|c| !is_part(c))
+            .map_or(0, |space| space + before[space..].chars().next().map_or(1, char::len_utf8));
+        let name = &before[start..];
+        let is_over = !text[at + 1..].starts_with(is_part) || text[at + 1..].starts_with('.');
+        let Some(target) = names.targets.get(&name.to_lowercase()).filter(|_| is_over && !name.is_empty())
+        else {
+            continue;
+        };
+        builder.text(&before[..start]);
+        builder.start(Style::Link(target.clone()));
+        builder.text(name);
+        builder.end(|style| matches!(style, Style::Link(_)));
+        from = at + 1;
+    }
+    builder.text(&text[from..]);
 }
 
 /// Handles the markup that the text begins with; tells its length.
