@@ -341,7 +341,10 @@ pub fn requirement(text: &str) -> Option<bool> {
     if !is_labelled && words::OPTIONAL.is_in(&lower) || NOT_REQUIRED.is_in(&lower) {
         return Some(false);
     }
-    (MARKED_REQUIRED.is_in(&lower) || at_start).then_some(true)
+    let end = lower.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let at_end =
+        [". required", ": required", "; required", "- required"].iter().any(|word| end.ends_with(word));
+    (MARKED_REQUIRED.is_in(&lower) || at_start || at_end).then_some(true)
 }
 
 /// A description of bearable length, on one line.

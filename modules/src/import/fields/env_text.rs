@@ -54,6 +54,10 @@ pub fn is_upper_name(text: &str) -> bool {
 /// "- `NAME` (default: `x`): what it is for"
 pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
     let text = block.rich.text.trim_start();
+    // An entry of a table of contents.
+    if block.rich.links().any(|(words, url)| url.contains('#') && words.trim() == text.trim_end()) {
+        return;
+    }
     let skipped = block.rich.text.len() - text.len();
     let bare = text
         .trim_start_matches(['-', '*', '[', ' '])
@@ -90,7 +94,7 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
-    let is_listed = is_code
+    let is_listed = (is_code || is_strong)
         && (name.contains('_') && is_in_list_of_names(reading, index, block) || is_announced(reading, block));
     if !has_mark
         && !is_flagged
@@ -168,7 +172,7 @@ fn is_among_known(reading: &Reading, index: usize, block: &Block, variables: &Va
 fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
     let title = reading.section(block).lower.as_str();
     let is_about = reading.topic_of(block) == words::Topic::Install
-        || words::any(title, &["config", "option", "setting", "customi", "配置", "設定", "einstell"]);
+        || words::any(title, &["config", "option", "setting", "customi", "配置", "设置", "設定", "einstell"]);
     if !is_about || super::env::in_file(reading, index, block) {
         return false;
     }
@@ -178,8 +182,10 @@ fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
         matches!(other.kind, Kind::Item) && other.section == block.section && other.line != block.line
     });
     let begins = |other: &&Block| {
-        let code = other.rich.code().next().filter(|(at, _)| *at < 3).map_or("", |(_, code)| code);
-        let name = code.split(['=', ' ', ':']).next().unwrap_or_default();
+        let first = other.rich.code().next().filter(|(at, _)| *at < 3);
+        let first = first.or_else(|| other.rich.strong().next().filter(|(at, _)| *at < 3));
+        let name = first.map_or("", |(_, words)| words);
+        let name = name.split(['=', ' ', ':', '：']).next().unwrap_or_default();
         name.contains('_') && is_upper_name(name)
     };
     others.filter(begins).count() > 0

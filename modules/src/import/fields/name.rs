@@ -25,6 +25,21 @@ const PLAIN: [&str; 16] = [
     "compose",
 ];
 
+/// What sections are called, and no project.
+const TITLES: [&str; 11] = [
+    "about",
+    "overview",
+    "introduction",
+    "usage",
+    "installation",
+    "features",
+    "getting started",
+    "documentation",
+    "readme",
+    "quick start",
+    "table of contents",
+];
+
 /// The name, as written, with where.
 pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
     let wanted = squeeze(&source.name);
@@ -117,5 +132,6 @@ pub fn title(document: &Document) -> Option<(String, u32)> {
         .trim()
         .trim_end_matches('?')
         .trim_matches(|c: char| !c.is_alphanumeric());
-    (!text.is_empty() && text.chars().count() <= 60).then(|| (text.to_owned(), block.line))
+    let is_name = !TITLES.contains(&text.to_lowercase().as_str());
+    (is_name && !text.is_empty() && text.chars().count() <= 60).then(|| (text.to_owned(), block.line))
 }

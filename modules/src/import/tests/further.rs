@@ -179,3 +179,29 @@ fn what_is_installed_beside_the_package_comes_along_and_no_sentence_is_a_command
     assert!(install.contains("lantern") && install.contains("wick"), "{report}");
     assert!(report.contains("- serve"), "{report}");
 }
+
+#[test]
+fn a_bold_word_at_the_end_says_that_it_must_be_set() {
+    let import = told(
+        "## Environment variables\n\n* `-e LAMP_ZONE` - The zone of the lamp. **Required**\n* `LAMP_AGE` - Its age\n",
+    );
+    let required = |name: &str| {
+        import.facts.env.iter().find(|found| found.value.name == name).and_then(|found| found.value.required)
+    };
+    assert_eq!((required("LAMP_ZONE"), required("LAMP_AGE")), (Some(true), None));
+}
+
+#[test]
+fn bold_names_in_a_list_of_settings_are_variables_and_a_table_of_contents_has_none() {
+    let list = "## 配置\n\n### 1. **基础设置**\n\n- **LAMP_USER：** 用户，默认`admin`\n- **LAMP_PORT：** 端口，默认`80`\n- **LAMP_HOST：** 主机\n";
+    let import = told(&format!("- [API](https://lamps.invalid/lantern#api)\n- [LAMP_X](#lamp-x)\n\n{list}"));
+    let names: Vec<&str> = import.facts.env.iter().map(|found| found.value.name.as_str()).collect();
+    assert_eq!(names, ["LAMP_USER", "LAMP_PORT", "LAMP_HOST"]);
+    assert_eq!(default(&import, "LAMP_PORT"), Some("80"));
+}
+
+#[test]
+fn what_sections_are_called_is_no_name() {
+    let text = format!("## About\n\nLampBits is a relay server for lamps.\n\n{RUN}");
+    assert_ne!(of("server", "README.md", &text).facts.name.value.to_lowercase(), "about");
+}
