@@ -95,16 +95,38 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
 }
 
 fn is_dollar(line: &str) -> bool {
-    line.starts_with("$ ") || line.starts_with("% ") || line.starts_with("❯ ") || line.starts_with("➜ ")
+    ["$ ", "% ", "❯ ", "➜ ", "▲ ", "λ "].iter().any(|prompt| line.starts_with(prompt))
 }
 
 /// The line without its prompt.
 fn unprompted(line: &str, has_dollar: bool) -> &str {
     let line = line.trim_start();
-    for prompt in ["$ ", "% ", "❯ ", "➜ ", "> ", "PS> ", "PS C:\\> ", "C:\\> ", "C:\\>"] {
+    for prompt in [
+        "$ ",
+        "% ",
+        "❯ ",
+        "➜ ",
+        "▲ ",
+        "λ ",
+        "→ ",
+        "▶ ",
+        ">> ",
+        "> ",
+        "~ $ ",
+        "PS> ",
+        "PS C:\\> ",
+        "C:\\> ",
+        "C:\\>",
+    ] {
         if let Some(rest) = line.strip_prefix(prompt) {
             return rest.trim_start();
         }
+    }
+    // `(venv) $ cmd`
+    if let Some((environment, rest)) = line.strip_prefix('(').and_then(|line| line.split_once(") $ "))
+        && environment.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    {
+        return rest.trim_start();
     }
     // `user@host:~$ cmd`
     if let Some((prompt, rest)) = line.split_once("$ ").or_else(|| line.split_once("# "))

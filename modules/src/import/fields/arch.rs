@@ -77,8 +77,15 @@ static SPEAKS: WordList = WordList::new(&[
     "binary for",
 ]);
 /// The words of a line that a list of architectures follows.
-static INTRODUCES: WordList =
-    WordList::new(&["architectur", "platform", "multi-arch", "multiarch", "multi arch", "supports"]);
+static INTRODUCES: WordList = WordList::new(&[
+    "architectur",
+    "platform",
+    "multi-arch",
+    "multiarch",
+    "multi arch",
+    "supports",
+    "binaries",
+]);
 static DENIES: WordList = WordList::new(&[
     "alternativ",
     "not supported",

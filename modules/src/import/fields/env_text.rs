@@ -94,8 +94,13 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
     });
-    let is_listed = (is_code || is_strong)
-        && (name.contains('_') && is_in_list_of_names(reading, index, block) || is_announced(reading, block));
+    let is_assigned = is_strong
+        && after.trim_start_matches(['*', '`']).starts_with('=')
+        && !super::env::in_file(reading, index, block);
+    let is_listed = is_assigned
+        || (is_code || is_strong)
+            && (name.contains('_') && is_in_list_of_names(reading, index, block)
+                || is_announced(reading, block));
     if !has_mark
         && !is_flagged
         && !in_list

@@ -85,9 +85,10 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
                 }
             }
         }
-        // "Website: https://…"
+        // "Website: https://…", "Visit the Lantern website for more: <https://…>"
         let label = block.rich.text.split_once("http").map_or("", |(label, _)| label.trim());
-        let is_labelled = label.len() < 40 && label.ends_with([':', '：']);
+        let is_labelled = label.ends_with([':', '：'])
+            && (label.len() < 40 || label.len() < 120 && SITE.is_in(&label.to_lowercase()));
         if (index < 30 || is_labelled) && !matches!(block.kind, Kind::Heading(_)) {
             let bare = block.rich.text.split_whitespace().filter(|word| word.starts_with("http"));
             let label = if is_labelled { label } else { "" };
@@ -167,6 +168,10 @@ fn candidate(
         "get",
         "download",
         "nightly",
+        "ci",
+        "build",
+        "builds",
+        "jenkins",
     ]
     .contains(&sub)
         || sub.ends_with("-demo")

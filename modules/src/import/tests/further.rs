@@ -205,3 +205,31 @@ fn what_sections_are_called_is_no_name() {
     let text = format!("## About\n\nLampBits is a relay server for lamps.\n\n{RUN}");
     assert_ne!(of("server", "README.md", &text).facts.name.value.to_lowercase(), "about");
 }
+
+#[test]
+fn prompts_have_many_signs() {
+    for prompt in ["▲", "λ", "~ $", "(venv) $", ">>"] {
+        let text = format!("```\n{prompt} npm install -g lantern\n{prompt} lantern --port 80\n```\n");
+        let import = with(&text);
+        assert_eq!((reason(&import), import.facts.kind.value), (None, Kind::Node), "{prompt}");
+    }
+}
+
+#[test]
+fn what_is_assigned_in_bold_is_a_variable_and_binaries_are_for_processors() {
+    let list =
+        "## Notices\n\nThe notices need some settings:\n\n- **LAMP_SINK**=http\n- **LAMP_FROM**=desk\n";
+    let names: Vec<String> = told(list).facts.env.into_iter().map(|found| found.value.name).collect();
+    assert_eq!(names, ["LAMP_SINK", "LAMP_FROM"]);
+    let binaries = "## Install\n\nLinux binaries of the release:\n\n* [amd64](https://lamps.invalid/a)\n* [arm64](https://lamps.invalid/b)\n";
+    let arches: Vec<String> = told(binaries).facts.arch.into_iter().map(|found| found.value).collect();
+    assert_eq!(arches, ["amd64", "arm64"]);
+}
+
+#[test]
+fn a_server_of_builds_is_no_site_and_a_sentence_may_lead_to_it() {
+    let badge = "[![build](https://ci.lantern.invalid/b.svg)](https://ci.lantern.invalid/job)\n\n";
+    let site = "Visit the website of the lamps for more information: <https://lamps.invalid/>\n";
+    let import = told(&format!("{badge}{site}"));
+    assert_eq!(import.facts.homepage.map(|found| found.value).as_deref(), Some("https://lamps.invalid/"));
+}
