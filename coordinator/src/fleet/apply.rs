@@ -49,7 +49,7 @@ impl Fleet {
         }
     }
 
-    async fn wanted(&self, name: &NodeName) -> Result<Option<Stored<v1::NodeSpec>>, FleetError> {
+    pub(super) async fn wanted(&self, name: &NodeName) -> Result<Option<Stored<v1::NodeSpec>>, FleetError> {
         let key = keys::desired(name);
         let found = self.store.get(&key).await?;
         Ok(found.map(|found| decode_spec(&key, found)).transpose()?.map(|(_, spec)| spec))

@@ -123,10 +123,11 @@ impl Fleet {
         news: &mpsc::Sender<(NodeName, News)>,
     ) -> Result<(), FleetError> {
         let agent = self.dial(&self.node(node).await?).await?;
+        let wanted = self.wanted(node).await?.map(|kept| kept.value);
         let mut reports = agent.watch(HEARTBEAT).await?;
         while let Some(report) = reports.next().await {
             let report = report?;
-            let lacks_package = lacks_package(&report);
+            let lacks_package = lacks_package(&report, wanted.as_ref());
             let _ = news.send((node.clone(), News::Report(Box::new(report)))).await;
             fault::point("watch.reported");
             if lacks_package {

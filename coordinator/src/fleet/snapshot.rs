@@ -78,7 +78,7 @@ impl Snapshot {
         let is_behind = |node: &NodeName| match (self.desired.get(node), self.report(node)) {
             (Some(_), None) => true,
             (Some(wanted), Some(report)) => {
-                report.generation != wanted.value.generation || lacks_package(report)
+                report.generation != wanted.value.generation || lacks_package(report, Some(&wanted.value))
             }
             (None, Some(report)) => self.is_back(node, report),
             (None, None) => false,
@@ -101,12 +101,14 @@ impl Snapshot {
     }
 }
 
-/// Whether an instance cannot start for want of its release.
-pub(super) fn lacks_package(report: &v1::Report) -> bool {
-    report.instances.iter().any(|instance| {
-        let is_here = |digest: &str| report.releases.iter().any(|present| present == digest);
-        let lacks = instance.release.as_ref().is_some_and(|release| !is_here(&release.digest));
-        instance.phase() == v1::Phase::Waiting && lacks
+/// Whether an instance cannot start for want of its release: the one that it is told of, or, while that runs, the one
+/// that it is to run instead.
+pub(super) fn lacks_package(report: &v1::Report, wanted: Option<&v1::NodeSpec>) -> bool {
+    let is_here = |release: &v1::Release| report.releases.contains(&release.digest);
+    report.instances.iter().filter(|instance| instance.phase() == v1::Phase::Waiting).any(|instance| {
+        let mut specs = wanted.iter().flat_map(|spec| &spec.instances);
+        let next = specs.find(|spec| spec.id == instance.id).and_then(|spec| spec.release.as_ref());
+        [instance.release.as_ref(), next].into_iter().flatten().any(|release| !is_here(release))
     })
 }
 

@@ -110,19 +110,23 @@ impl Agent {
     }
 
     async fn sweep_releases(&self) {
-        let mut kept = self.ledger().wanted_releases();
         let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        kept.extend(in_use.into_values());
+        let in_use: BTreeSet<String> = in_use.into_values().collect();
         let mut gone = Vec::new();
         for path in entries(&self.data.releases()) {
             let digest = format!("sha256:{}", name(&path));
-            if modules::digest::Digest::parse(&digest).is_err() || kept.contains(&digest) {
+            if modules::digest::Digest::parse(&digest).is_err() || in_use.contains(&digest) {
                 continue;
             }
             if is_leased(&self.data.lease(&digest)) {
                 continue;
             }
-            let is_stale = self.ledger().was_referenced(&digest) || age(&path) > FORGOTTEN;
+            // Held until it is out of the way: a spec that is accepted meanwhile finds it gone, or keeps it.
+            let ledger = self.ledger();
+            if ledger.wanted_releases().contains(&digest) {
+                continue;
+            }
+            let is_stale = ledger.was_referenced(&digest) || age(&path) > FORGOTTEN;
             if is_stale && self.remove_release(&path) {
                 tracing::info!(release = digest, "release removed");
                 gone.push(digest);

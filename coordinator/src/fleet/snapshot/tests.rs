@@ -55,3 +55,26 @@ fn stored<T>(key: String, value: T) -> Stored<T> {
 fn node(name: &str) -> NodeName {
     NodeName::parse(name).expect("a name")
 }
+
+#[test]
+fn a_node_without_the_package_of_the_next_release_is_behind_while_the_former_one_runs() {
+    let release = |digest: &str| v1::Release { digest: digest.to_owned(), ..Default::default() };
+    let report = |phase: v1::Phase, releases: &[&str]| v1::Report {
+        instances: vec![v1::InstanceReport {
+            id: "web/0".to_owned(),
+            release: Some(release("old")),
+            phase: phase.into(),
+            ..Default::default()
+        }],
+        releases: releases.iter().map(|digest| (*digest).to_owned()).collect(),
+        ..Default::default()
+    };
+    let instance =
+        v1::InstanceSpec { id: "web/0".to_owned(), release: Some(release("new")), ..Default::default() };
+    let wanted = v1::NodeSpec { instances: vec![instance], ..Default::default() };
+    assert!(lacks_package(&report(v1::Phase::Waiting, &["old"]), Some(&wanted)));
+    assert!(lacks_package(&report(v1::Phase::Waiting, &["new"]), Some(&wanted)), "nor can it go back");
+    assert!(!lacks_package(&report(v1::Phase::Waiting, &["old", "new"]), Some(&wanted)));
+    assert!(!lacks_package(&report(v1::Phase::Running, &["old"]), Some(&wanted)), "it waits for nothing");
+    assert!(!lacks_package(&report(v1::Phase::Waiting, &["old"]), None));
+}
