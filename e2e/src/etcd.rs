@@ -78,7 +78,21 @@ impl Etcd {
 
     /// Lets it hang: connections stay open, nothing is answered.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(libc::SIGSTOP)
+        self.signal(libc::SIGSTOP)?;
+        // A thread that runs on another processor stops a moment later.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.has_stopped()? {
+            ensure!(Instant::now() < deadline, "etcd does not stop");
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn has_stopped(&self) -> Result<bool> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()?))?;
+        Ok(tasks
+            .flatten()
+            .all(|task| fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stat.contains(") T "))))
     }
 
     pub fn thaw(&self) -> Result<()> {

@@ -224,6 +224,9 @@ fn name_servers_and_monitors_answer_and_remember() {
     eventually("alertmanager is asked for its metrics", Duration::from_secs(30), || {
         query("up%7Bjob%3D%22nodes%22%7D").contains("\"1\"]")
     });
+    eventually("prometheus has asked itself when it was started", Duration::from_secs(60), || {
+        query("process_start_time_seconds%7Bjob%3D%22prometheus%22%7D").contains("\"value\"")
+    });
     let alerts = format!("http://{address}:9093/api/v2");
     let json = "curl -fsS -H 'Content-Type: application/json' -d";
     let silence = "{\"matchers\": [{\"name\": \"alertname\", \"value\": \"Frost\", \"isRegex\": false}], \

@@ -317,6 +317,18 @@ async fn protect(endpoint: &str) {
 fn signal(server: &EtcdServer, name: &str) {
     let status = Command::new("kill").args(["-s", name, &server.process_id().to_string()]).status();
     assert!(status.expect("kill").success());
+    // A thread that runs on another processor stops a moment later.
+    let has_stopped = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.process_id())).expect("its threads");
+        tasks.flatten().all(|task| {
+            std::fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stat.contains(") T "))
+        })
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while name == "STOP" && !has_stopped() {
+        assert!(Instant::now() < deadline, "it stops");
+        std::thread::yield_now();
+    }
 }
 
 /// A port that takes no connection and refuses none, like a machine that has gone.
