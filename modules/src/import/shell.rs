@@ -1,5 +1,9 @@
 //! Commands in a block of code: prompts, continuations, quotes and pipes understood, nothing executed.
 
+mod prompt;
+
+use prompt::{is_dollar, unprompted};
+
 /// One simple command.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
@@ -93,62 +97,6 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
     }
     commands
 }
-
-fn is_dollar(line: &str) -> bool {
-    ["$ ", "% ", "❯ ", "➜ ", "▲ ", "λ "].iter().any(|prompt| line.starts_with(prompt))
-}
-
-/// The line without its prompt.
-fn unprompted(line: &str, has_dollar: bool) -> &str {
-    let line = line.trim_start();
-    for prompt in [
-        "$ ",
-        "% ",
-        "❯ ",
-        "➜ ",
-        "▲ ",
-        "λ ",
-        "→ ",
-        "▶ ",
-        ">> ",
-        "> ",
-        "~ $ ",
-        "PS> ",
-        "PS C:\\> ",
-        "C:\\> ",
-        "C:\\>",
-    ] {
-        if let Some(rest) = line.strip_prefix(prompt) {
-            return rest.trim_start();
-        }
-    }
-    // `(venv) $ cmd`
-    if let Some((environment, rest)) = line.strip_prefix('(').and_then(|line| line.split_once(") $ "))
-        && environment.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    {
-        return rest.trim_start();
-    }
-    // `user@host:~$ cmd`
-    if let Some((prompt, rest)) = line.split_once("$ ").or_else(|| line.split_once("# "))
-        && prompt.contains('@')
-        && !prompt.contains(' ')
-    {
-        return rest;
-    }
-    // `# cmd` is a comment, unless root types it.
-    if let Some(rest) = line.strip_prefix("# ")
-        && !has_dollar
-        && ROOT_PROGRAMS.iter().any(|program| rest.starts_with(program))
-        && !rest.trim_end().ends_with(['.', ':'])
-    {
-        return rest;
-    }
-    line
-}
-
-/// What is behind `# ` at the beginning of a line and no sentence begins with.
-const ROOT_PROGRAMS: [&str; 7] =
-    ["apt-get ", "apt install", "systemctl ", "dpkg -i", "apk add ", "docker pull ", "pacman -S"];
 
 /// Where a line is cut that goes on on the next one.
 fn continued(line: &str) -> Option<usize> {

@@ -156,7 +156,7 @@ impl Agent {
             let Some((deployment, _)) = name.rsplit_once('.') else { continue };
             if purged.iter().any(|purged| purged == deployment) && !busy.contains(deployment) {
                 match discard::discard(&path, &self.data.volumes()) {
-                    Ok(()) => tracing::info!(volumes = name, "volumes purged"),
+                    Ok(()) => tracing::info!(volumes = name, "volumes taken away, to be deleted"),
                     Err(error) => tracing::warn!(error = log::chain(&error), "volumes stay"),
                 }
             }

@@ -230,6 +230,22 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_folder_is_made_or_left_without_being_entered_and_a_link_is_none() {
+        let (_dir, own, _) = stage();
+        let make = |path: &str| Folder::open(&own).and_then(|folder| folder.make_all(Path::new(path), 0o750));
+        make("a/b").expect("made");
+        assert_eq!(fs::metadata(own.join("a/b")).expect("is there").permissions().mode() & 0o777, 0o750);
+        fs::set_permissions(own.join("a/b"), fs::Permissions::from_mode(0o000)).expect("closed");
+        make("a/b").expect("is there");
+        make("").expect("nothing to make");
+        symlink("../other", own.join("link")).expect("linked");
+        fs::write(own.join("file"), "").expect("written");
+        for name in ["link", "file", "link/sub"] {
+            assert!(make(name).is_err(), "{name}");
+        }
+    }
+
     /// A folder of somebody's, beside one that is none of his business.
     fn stage() -> (tempfile::TempDir, PathBuf, Folder) {
         let dir = tempfile::tempdir().expect("tempdir");

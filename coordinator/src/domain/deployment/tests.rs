@@ -85,3 +85,29 @@ fn instance(id: &str) -> InstanceId {
 fn node(name: &str) -> NodeName {
     NodeName::parse(name).expect("a name")
 }
+
+#[test]
+fn what_waits_only_for_a_node_that_is_away_is_calm_and_a_change_under_way_is_not() {
+    for (progress, is_proven, expected) in [
+        (Progress::Settled, false, true),
+        (Progress::Rolling, false, false),
+        (Progress::Rolling, true, true),
+        (Progress::Failed { reason: String::new() }, true, false),
+    ] {
+        let sample = DeploymentRecord::sample("web", V1, &[("web/0", "attic")]);
+        let record = DeploymentRecord { progress, is_proven, ..sample };
+        assert_eq!(record.is_calm(), expected, "{:?} {is_proven}", record.progress);
+    }
+}
+
+#[test]
+fn the_instances_that_wait_for_a_place_are_those_that_are_wanted_and_have_none() {
+    let mut placed = DeploymentRecord::sample("web", V1, &[("web/0", "a"), ("web/2", "b")]).current;
+    let unplaced = |placed: &Placed| placed.unplaced().iter().map(ToString::to_string).collect::<Vec<_>>();
+    placed.wish.replicas = Replicas::Count(4);
+    assert_eq!(unplaced(&placed), ["web/1", "web/3"]);
+    placed.wish.replicas = Replicas::Count(1);
+    assert!(unplaced(&placed).is_empty());
+    placed.wish.replicas = Replicas::EveryNode;
+    assert!(unplaced(&placed).is_empty());
+}

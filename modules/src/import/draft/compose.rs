@@ -65,29 +65,35 @@ pub fn draft(drafting: &mut Drafting<'_>, index: usize, main: &Container) {
     }
 }
 
-/// The env files of a service; for `.env` stands the example that the repository brings.
+/// The env files of a service: as the repository has them, for `.env` its example, else one of what the text tells.
 fn env_files(drafting: &mut Drafting<'_>, service: &Container) {
     for file in &service.env_files {
         let path = file.trim_start_matches("./").to_owned();
-        match supplement::example(drafting.files).filter(|_| path == ".env") {
-            Some((example, text)) => {
-                drafting.package.insert(path, without_values(&text).into_bytes());
-                drafting.warn(
-                    "runtime.compose",
-                    format!("{example} stands for .env, without its secrets: look at each value in it"),
-                );
-            }
-            None if is_inside(&path) && !drafting.package.contains_key(&path) => {
-                let text = env_file(&drafting.facts.env, service);
-                drafting.package.insert(path.clone(), text.into_bytes());
-                let service = &service.name;
-                let text = format!(
-                    "the service {service} reads {path}, which is not at hand: one of what the text tells stands for it"
-                );
-                drafting.warn("runtime.compose", text);
-            }
-            None => {}
+        if drafting.package.contains_key(&path) {
+            continue;
         }
+        let example = supplement::example(drafting.files).filter(|_| path == ".env");
+        let own = drafting.files.text(&path).map(|text| (path.clone(), text));
+        let (text, told) = match example.map(|(name, text)| (name.to_owned(), text)).or(own) {
+            Some((from, text)) => (
+                without_values(&text),
+                format!("{from} stands for {path}, without its secrets: look at each value in it"),
+            ),
+            None if is_inside(&path) => {
+                let told = format!(
+                    "the service {} reads {path}, which is not at hand: one of what the text tells stands for it",
+                    service.name
+                );
+                (env_file(&drafting.facts.env, service), told)
+            }
+            None => {
+                let told = format!("the service {} reads {path}, which has to come along", service.name);
+                drafting.warn("runtime.compose", told);
+                continue;
+            }
+        };
+        drafting.package.insert(path, text.into_bytes());
+        drafting.warn("runtime.compose", told);
     }
 }
 

@@ -143,13 +143,14 @@ pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) ->
 fn is_of_the_reader(part: &str) -> bool {
     let Some(rest) = part.strip_prefix("your") else { return false };
     let what = rest.trim_start_matches(['-', '_', '.']);
-    what.len() < rest.len()
+    what.is_empty()
+        || what.len() < rest.len()
         || [
-            "", "name", "user", "org", "company", "app", "image", "repo", "domain", "account", "registry",
+            "name", "user", "org", "company", "app", "image", "repo", "domain", "account", "registry",
             "project", "docker", "hub", "tag", "id", "host", "server", "team", "self",
         ]
         .iter()
-        .any(|word| if word.is_empty() { what.is_empty() } else { what.starts_with(word) })
+        .any(|word| what.starts_with(word))
 }
 
 /// Whether an image is only run beside that of the project: of no name that the project has, where a badge shows the

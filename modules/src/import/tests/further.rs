@@ -37,6 +37,11 @@ fn an_env_file_that_is_not_at_hand_is_made_of_what_the_text_tells() {
     assert!(report.contains("--- conf/lamp.env\n"), "{report}");
     assert!(report.contains("LAMP_COLOR=red\n# LAMP_PASSWORD=\n"), "{report}");
     assert!(report.contains("reads conf/lamp.env, which is not at hand"), "{report}");
+    let lamp = b"LAMP_COLOR=blue\nLAMP_PASSWORD=dark\n";
+    let files: [(&str, &[u8]); 3] =
+        [("README.md", text.as_bytes()), ("compose.yaml", compose.as_bytes()), ("conf/lamp.env", lamp)];
+    let own = super::report(&read(&files).expect("text"));
+    assert!(own.contains("LAMP_COLOR=blue\n# to be set: LAMP_PASSWORD\n") && !own.contains("dark"), "{own}");
 }
 
 #[test]

@@ -222,17 +222,13 @@ impl Shared {
 /// The folders behind its volumes, and the files that are made for it.
 fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
     for (folder, path) in &service.subfolders {
-        make_volume(&service.volume_root, folder)?.enter_all(Path::new(path), 0o755)?;
+        let (above, inner) = make_above(&service.volume_root, folder)?;
+        above.enter_all(inner, 0o755)?.enter_all(Path::new(path), 0o755)?;
     }
-    // Not entered: the container may have closed it to others.
     for (_, folder) in &service.volumes {
-        match folder.strip_prefix(&service.volume_root) {
-            Ok(inner) => {
-                disk::make_dir(&service.volume_root, 0o711)?;
-                Folder::open(&service.volume_root)?.make_all(inner, 0o755)?;
-            }
-            Err(_) => disk::make_dir(folder, 0o755)?,
-        }
+        let (above, inner) = make_above(&service.volume_root, folder)?;
+        // Not entered: the container may have closed it to others.
+        above.make_all(inner, 0o755)?;
     }
     for text in &service.texts {
         if let Some(folder) = text.path.parent() {
@@ -251,18 +247,15 @@ fn make_files(service: &ServicePlan) -> Result<(), DiskError> {
     Ok(())
 }
 
-/// One may lie in another, which a container may have filled with anything.
-fn make_volume(root: &Path, folder: &Path) -> Result<Folder, DiskError> {
-    match folder.strip_prefix(root) {
-        Ok(inner) => {
-            disk::make_dir(root, 0o711)?;
-            Folder::open(root)?.enter_all(inner, 0o755)
-        }
-        Err(_) => {
-            disk::make_dir(folder, 0o755)?;
-            Folder::open(folder)
-        }
-    }
+/// Where a volume lies, opened, and its path from there. One may lie in another, which a container may have filled with
+/// anything.
+fn make_above<'p>(root: &Path, folder: &'p Path) -> Result<(Folder, &'p Path), DiskError> {
+    let (above, inner, mode) = match (folder.strip_prefix(root), folder.parent(), folder.file_name()) {
+        (Err(_), Some(above), Some(name)) => (above, Path::new(name), 0o755),
+        (inner, ..) => (root, inner.unwrap_or(Path::new("")), 0o711),
+    };
+    disk::make_dir(above, mode)?;
+    Ok((Folder::open(above)?, inner))
 }
 
 /// Docker says it in the words of runc.
