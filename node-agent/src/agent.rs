@@ -155,14 +155,12 @@ impl Agent {
         fault::point("apply.after_ledger");
         if verdict == Verdict::Accepted {
             tracing::info!(generation = wished.generation, "spec accepted");
-            for release in wished.instances.iter().filter_map(|instance| instance.release.as_ref()) {
-                let _ = std::fs::remove_file(self.data.lease(&release.digest));
-            }
             // The latest, not this one: another may have been accepted since, and followed already.
             let latest = self.ledger().spec().clone();
             self.follow(&latest);
             self.sweep.notify_one();
         }
+        self.end_leases();
         self.board.touch();
         let generation = self.ledger().spec().generation;
         Ok(ApplyReply { verdict: verdict.into(), generation })

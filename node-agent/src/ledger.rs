@@ -216,11 +216,9 @@ impl Ledger {
         self.is_dirty |= *memory != before;
     }
 
-    /// Forgets releases that are gone from the disk.
-    pub fn forget_releases(&mut self, gone: &[String]) {
-        for digest in gone {
-            self.referenced.remove(digest);
-        }
+    /// Forgets a release that is gone from the disk.
+    pub fn forget_release(&mut self, digest: &str) {
+        self.referenced.remove(digest);
     }
 
     /// Writes what could not be written before or was only remembered.

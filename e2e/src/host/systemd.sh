@@ -11,7 +11,6 @@ for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
 done
 # A machine has all capabilities and no filter of system calls.
 export SYSTEMD_SECCOMP=0
-carried=${binaries:+--bind-ro=$binaries:/opt/orchestrator}
 exec systemd-nspawn --quiet --register=no --keep-unit --network-namespace-path="/run/netns/$namespace" \
     --capability=all --machine="$namespace" --hostname="$name" --link-journal=no --resolv-conf=off --timezone=off \
-    --console=pipe $carried -D "$dir/root" -b
+    --console=pipe ${binaries:+"--bind-ro=$binaries:/opt/orchestrator"} -D "$dir/root" -b

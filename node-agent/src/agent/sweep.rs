@@ -109,32 +109,35 @@ impl Agent {
         }
     }
 
-    async fn sweep_releases(&self) {
+    /// Of releases that are wished for by now. Also when a spec brought nothing new: where several commands change a
+    /// node at once, one may bring a release again that another's spec already names.
+    pub(super) fn end_leases(&self) {
+        let spec = self.ledger().spec().clone();
+        for release in spec.instances.iter().filter_map(|instance| instance.release.as_ref()) {
+            let _ = fs::remove_file(self.data.lease(&release.digest));
+        }
+    }
+
+    /// With the turn to write the ledger: a spec that is accepted meanwhile finds a release gone, or keeps it.
+    async fn sweep_releases(self: &Arc<Self>) {
+        let agent = self.clone();
+        let _ = self.write(move |ledger| agent.remove_releases(ledger)).await;
+    }
+
+    fn remove_releases(&self, ledger: &mut Ledger) {
         let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let in_use: BTreeSet<String> = in_use.into_values().collect();
-        let mut gone = Vec::new();
+        let needed: BTreeSet<String> = in_use.into_values().chain(ledger.wanted_releases()).collect();
         for path in entries(&self.data.releases()) {
             let digest = format!("sha256:{}", name(&path));
-            if modules::digest::Digest::parse(&digest).is_err() || in_use.contains(&digest) {
-                continue;
-            }
-            if is_leased(&self.data.lease(&digest)) {
-                continue;
-            }
-            // Held until it is out of the way: a spec that is accepted meanwhile finds it gone, or keeps it.
-            let ledger = self.ledger();
-            if ledger.wanted_releases().contains(&digest) {
+            if modules::digest::Digest::parse(&digest).is_err() || needed.contains(&digest) {
                 continue;
             }
             let is_stale = ledger.was_referenced(&digest) || age(&path) > FORGOTTEN;
-            if is_stale && self.remove_release(&path) {
+            if is_stale && !is_leased(&self.data.lease(&digest)) && self.remove_release(&path) {
                 tracing::info!(release = digest, "release removed");
-                gone.push(digest);
+                // Not worth a write to the disk: it goes with the next one.
+                ledger.forget_release(&digest);
             }
-        }
-        if !gone.is_empty() {
-            // Not worth a write of its own: it goes with the next one.
-            let _ = self.write(move |ledger| ledger.forget_releases(&gone)).await;
         }
     }
 

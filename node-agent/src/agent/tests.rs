@@ -23,6 +23,21 @@ async fn who_is_late_to_act_on_its_spec_acts_on_the_one_accepted_since() {
     assert_eq!(followed, ["web/0", "web/1"]);
 }
 
+#[tokio::test]
+async fn a_lease_ends_with_the_spec_that_names_its_release_though_it_brings_nothing_new() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let agent = Agent::open(DataDir(dir.path().to_owned()), NodeName::parse("pi").expect("a name"));
+    let agent = agent.expect("opened");
+    let digest = Digest::of(b"a package").to_string();
+    let lease = agent.data.lease(&digest);
+    for generation in [2, 2, 1] {
+        std::fs::create_dir_all(agent.data.release(&digest)).expect("made");
+        std::fs::write(&lease, "").expect("leased");
+        agent.apply(spec(generation, &["web/0"])).await.expect("answered");
+        assert!(!lease.exists(), "{generation}");
+    }
+}
+
 fn spec(generation: u64, ids: &[&str]) -> NodeSpec {
     let instance = |id: &&str| InstanceSpec {
         id: (*id).to_owned(),
