@@ -20,7 +20,7 @@ use crate::fleet::keyring::{Keyring, KeyringError};
 use crate::fleet::models::{Models, Outside};
 use crate::fleet::presence::Presence;
 use crate::fleet::runs::Runs;
-use crate::fleet::{Fleet, Holds, carrier};
+use crate::fleet::{Deliveries, Fleet, Holds, carrier};
 use crate::ssh::hosts::Hosts;
 use crate::store::url::StoreUrl;
 use crate::store::{self, StoreError};
@@ -111,6 +111,7 @@ pub async fn start(settings: &Settings) -> Result<Arc<Fleet>, StartError> {
         },
         carrier: carrier::this_process(machine_name()),
         holds: Holds::default(),
+        deliveries: Deliveries::default(),
         presence: Presence::default(),
         runs: Runs::default(),
         by: format!("{}@{}", user_name(), machine_name()),

@@ -11,6 +11,7 @@ mod carry_out;
 mod change;
 mod compose;
 mod data;
+mod deliveries;
 mod depends;
 mod deploy;
 mod drain;
@@ -66,6 +67,7 @@ use crate::clock::Clock;
 use crate::domain::deployment::Carrier;
 use crate::ssh::hosts::Hosts;
 use crate::store::Store;
+pub(crate) use deliveries::Deliveries;
 use enrol::Enrolment;
 pub(crate) use hold::Holds;
 use keyring::Keyring;
@@ -93,6 +95,8 @@ pub struct Fleet {
     pub(crate) carrier: Carrier,
     /// Changes that are being carried out in this process.
     pub(crate) holds: Holds,
+    /// What is on its way to nodes that were behind.
+    pub(crate) deliveries: Deliveries,
     /// Shows coordinators on other machines that this process is at work.
     pub(crate) presence: presence::Presence,
     /// Runs of plans that this process follows.

@@ -16,6 +16,7 @@ mod facts;
 mod fields;
 pub mod fill;
 mod image;
+mod launcher;
 mod names;
 mod provenance;
 mod reading;

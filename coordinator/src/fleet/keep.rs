@@ -2,6 +2,7 @@
 //! watched for long enough to be called lost, and what it ran is placed anew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::ids::NodeName;
@@ -20,7 +21,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Fleet {
     /// Keeps the fleet as wished until `stop`. Trouble with one round is logged; the next one tries again.
-    pub async fn keep(&self, stop: CancellationToken) {
+    pub async fn keep(self: &Arc<Self>, stop: CancellationToken) {
+        self.deliveries.stay();
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.keep_as_wished(&stop) => {}
@@ -28,7 +30,7 @@ impl Fleet {
         }
     }
 
-    async fn keep_as_wished(&self, stop: &CancellationToken) {
+    async fn keep_as_wished(self: &Arc<Self>, stop: &CancellationToken) {
         let (began, mut absences) = (Instant::now(), Absences::default());
         let now = || Moment { awake: began.elapsed(), wall: self.clock.now() };
         loop {

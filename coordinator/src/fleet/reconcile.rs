@@ -1,7 +1,8 @@
 //! Makes observed equal desired: delivers what waits, carries on what was interrupted, places what found no place.
 //! Every command that looks at the fleet does one round; `serve` does one after another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -28,7 +29,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Only where the store fails; a node's trouble is logged and left to the next round.
-    pub async fn reconcile(&self, lost: &BTreeSet<NodeName>) -> Result<Snapshot, FleetError> {
+    pub async fn reconcile(self: &Arc<Self>, lost: &BTreeSet<NodeName>) -> Result<Snapshot, FleetError> {
         let snapshot = self.completed(self.snapshot().await?).await?;
         let delivered = self.deliver(&snapshot).await;
         let placed = self.place_anew(&snapshot, lost).await?;
@@ -52,22 +53,26 @@ impl Fleet {
         Ok(snapshot)
     }
 
-    /// Applies to every reachable node that is behind and is not being served by another coordinator.
-    async fn deliver(&self, snapshot: &Snapshot) -> bool {
+    /// Applies to every reachable node that is behind and is not being served by another coordinator. Whether it did
+    /// anything.
+    async fn deliver(self: &Arc<Self>, snapshot: &Snapshot) -> bool {
         let busy = self.nodes_in_other_hands(snapshot);
         let behind = snapshot.behind();
         let waiting = behind.iter().filter(|node| snapshot.report(node).is_some() && !busy.contains(node));
-        let unheard = Progress::unheard();
-        let unheard = &unheard;
-        let applied = join_all(waiting.map(|node| async move {
-            match self.apply(node, unheard).await {
-                Ok(()) => info!(%node, "delivered what was waiting"),
-                Err(error) => {
-                    warn!(%node, error = %carry_out::one_line(&error), "could not deliver what is waiting")
-                }
+        let deliveries: BTreeMap<_, _> =
+            waiting.map(|node| (node.clone(), Arc::clone(self).deliver_to(node.clone()))).collect();
+        let is_any = !deliveries.is_empty();
+        self.deliveries.bring(deliveries).await;
+        is_any
+    }
+
+    async fn deliver_to(self: Arc<Self>, node: NodeName) {
+        match self.apply(&node, &Progress::unheard()).await {
+            Ok(()) => info!(%node, "delivered what was waiting"),
+            Err(error) => {
+                warn!(%node, error = %carry_out::one_line(&error), "could not deliver what is waiting")
             }
-        }));
-        !applied.await.is_empty()
+        }
     }
 
     fn nodes_in_other_hands(&self, snapshot: &Snapshot) -> BTreeSet<NodeName> {
@@ -82,11 +87,14 @@ impl Fleet {
         self.holds.contains(&record.name) || (record.is_under_way() && by_another())
     }
 
-    /// Sees interrupted changes through to their end, all at once, if they reach it within this round.
+    /// Sees interrupted changes through to their end, all at once, if they reach it within this round. Where a package is
+    /// on its way there is nothing to see yet.
     async fn carry_on(&self, snapshot: &Snapshot) -> Result<bool, FleetError> {
+        let served = self.deliveries.under_way();
         let records = snapshot.deployments.values().map(|kept| &kept.value);
-        let interrupted =
-            records.filter(|record| record.is_under_way() && !self.is_in_other_hands(snapshot, record));
+        let interrupted = records
+            .filter(|record| record.is_under_way() && !self.is_in_other_hands(snapshot, record))
+            .filter(|record| carry_out::homes(record).is_disjoint(&served));
         let carried = interrupted.map(|record| async move {
             let carried = self.carry_on_one(snapshot, record).await;
             or_told(&record.name, carried)

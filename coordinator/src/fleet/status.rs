@@ -1,6 +1,7 @@
 //! `orchestrator status`: the wish beside what the agents say, and nothing that was not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proto::ids::{DeploymentName, InstanceId, NodeName};
 use proto::v1;
@@ -15,7 +16,10 @@ use crate::domain::rollout::{self, InstanceStatus, Observed as Seen, State, Want
 
 impl Fleet {
     /// Looks at the fleet, after a round of `reconcile`.
-    pub async fn status(&self, request: &v1::StatusRequest) -> Result<Vec<v1::Deployment>, FleetError> {
+    pub async fn status(
+        self: &Arc<Self>,
+        request: &v1::StatusRequest,
+    ) -> Result<Vec<v1::Deployment>, FleetError> {
         let wanted = match request.deployment.as_str() {
             "" => None,
             name => Some(DeploymentName::parse(name)?),

@@ -135,6 +135,32 @@ fn a_coordinator_that_is_told_to_stop_does_so_while_somebody_follows_a_log() {
 }
 
 #[test]
+fn a_package_on_a_slow_line_holds_up_nobody_who_only_looks() {
+    let scene = Scene::enrolled(2).unwrap();
+    let (cli, desk, a) = (&scene.orchestrator, scene.fleet.desk(), scene.fleet.host("a"));
+    Page::version("1.0.0").write(desk).unwrap();
+    cli.ok("deploy ./page --count 2");
+    a.cut().unwrap();
+    Page { ballast: 5_000_000, ..Page::version("2.0.0") }.write(desk).unwrap();
+    cli.run("deploy ./page --count 2").exits(3);
+    a.heal().unwrap();
+    a.narrow("1mbit").unwrap();
+    let serve = cli.start("serve");
+    eventually("the package is on its way", Duration::from_secs(30), || {
+        a.run(&format!("ls -A {DATA}/releases")).unwrap().lines().count() > 1
+    });
+    let is_done = |status: &Value| instances(status).iter().all(|one| one["version"] == "2.0.0");
+    let looked = status(cli, "page");
+    assert!(!is_done(&looked), "it was waited for: {looked}");
+    a.heal().unwrap();
+    eventually("it has arrived", Duration::from_secs(60), || {
+        let looked = status(cli, "page");
+        looked["state"] == "healthy" && is_done(&looked)
+    });
+    serve.kill();
+}
+
+#[test]
 fn a_restart_beside_a_deploy_does_not_take_it_back() {
     let scene = Scene::enrolled(2).unwrap();
     let (cli, desk) = (&scene.orchestrator, scene.fleet.desk());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::log::Log;
-use super::model::{FileObject, MountSource, Project, Service};
+use super::model::{FileObject, Link, MountSource, Project, Service};
 use crate::suggest::closest;
 
 /// Leaves out services whose profiles nobody asked for.
@@ -49,9 +49,27 @@ pub fn check(project: &mut Project, left_out: &[Service], log: &mut Log) {
             false
         });
     }
+    name_linked(project, log);
     for service in &project.services {
         check_names(service, project, log);
         note_owners(service, project, log);
+    }
+}
+
+/// Gives services the names by which others link them. Every container of the networks that they share knows them then.
+fn name_linked(project: &mut Project, log: &mut Log) {
+    let links: Vec<Link> = project.services.iter().flat_map(|service| service.links.clone()).collect();
+    for Link { service, alias, field } in links {
+        let mut others = project.services.iter().filter(|other| other.name != service);
+        if others.any(|other| other.name == alias || other.linked_as.contains(&alias)) {
+            let found = format!("the alias {alias:?}, which is another service's name");
+            log.wrong(log.at(&field), &field, found, "a name that only this service has", None);
+            continue;
+        }
+        let target = project.services.iter_mut().find(|other| other.name == service);
+        if let Some(target) = target.filter(|target| !target.linked_as.contains(&alias)) {
+            target.linked_as.push(alias);
+        }
     }
 }
 

@@ -78,6 +78,10 @@ pub struct Service {
     pub dns_opt: Vec<String>,
     pub extra_hosts: Vec<String>,
     pub depends_on: Vec<Dependency>,
+    /// Others that it knows by another name.
+    pub links: Vec<Link>,
+    /// By which names others know it through their links.
+    pub linked_as: Vec<String>,
     pub healthcheck: Option<Healthcheck>,
     pub restart: Restart,
     pub resources: Resources,
@@ -100,6 +104,15 @@ pub struct Service {
     pub stop_signal: Option<String>,
     pub stdin_open: bool,
     pub tty: bool,
+}
+
+/// One entry of `links` that names the other anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub service: String,
+    pub alias: String,
+    /// Where it is written, such as `services.web.links[0]`.
+    pub field: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

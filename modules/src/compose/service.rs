@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::files::Files;
 use super::log::Log;
-use super::model::{Build, Condition, Dependency, NetworkMode, Service};
+use super::model::{Build, Condition, Dependency, Link, NetworkMode, Service};
 use super::node::{Value, shortened};
 use super::read::{Spot, has_reference};
 use super::{keys, mounts, networking, resources};
@@ -240,14 +240,13 @@ fn read_life(spot: &Spot<'_>, service: &mut Service, log: &mut Log) {
         for item in log.list(&links) {
             let Some(text) = log.filled(&item) else { continue };
             let (name, alias) = text.split_once(':').unwrap_or((&text, &text));
+            if alias.is_empty() || alias.contains(char::is_whitespace) {
+                log.not(&item, "a service, and by which name it is to be known: db, or db:database", None);
+                continue;
+            }
             if alias != name {
-                log.wrong(
-                    item.at(),
-                    &item.path,
-                    format!("the alias {alias:?}"),
-                    "the service's own name",
-                    None,
-                );
+                let (service_name, alias, field) = (name.to_owned(), alias.to_owned(), item.path.clone());
+                service.links.push(Link { service: service_name, alias, field });
             }
             add_dependency(&mut service.depends_on, name);
         }

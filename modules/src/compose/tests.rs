@@ -245,6 +245,11 @@ fn what_is_wrong_is_told_with_its_place_and_what_to_write() {
         ),
         ("services: {a: {<<: x, image: i}}", "services.a.<<: found \"x\", expected a map"),
         ("services: {a: &a {image: *a}}", "found an alias inside what it stands for"),
+        (
+            "services: {a: {image: i, links: ['b:c']}, b: {image: i}, c: {image: i}}",
+            "services.a.links[0]: found the alias \"c\", which is another service's name",
+        ),
+        ("services: {a: {image: i, links: ['b:']}, b: {image: i}}", "services.a.links[0]: found \"b:\""),
         ("services: {a: {image: i, volumes_from: [b]}}", "services.a.volumes_from: found \"volumes_from\""),
         ("services: {}", "services: found no service"),
         ("services: {a: {image: i, profiles: [x]}}", "services: found no service"),

@@ -7,7 +7,7 @@ use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
-use super::words::WordList;
+use super::words::{Topic, WordList};
 use super::{Files, Source};
 
 /// The facts, and the routes they come from.
@@ -27,7 +27,6 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let stack =
         route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
     let services = stack.map_or_else(Vec::new, |index| services(reading, index));
-    let all = dangerous(reading, route, stack, &examples);
     let kind = route.map_or(Kind::Other, |route| route.method.kind());
     let mut other_kinds: Vec<Kind> = Vec::new();
     for route in &routes {
@@ -43,7 +42,14 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         }
     }
     let image = image(reading, &evidence, &routes, route);
-    let variables = env::find(reading, &examples);
+    // An image alone shows nothing of how it runs.
+    let says_nothing = |(container, _): &(&Container, &str)| {
+        container.ports.is_empty() && container.mounts.is_empty() && container.env.is_empty()
+    };
+    let built = if examples.iter().all(says_nothing) { built_here(reading) } else { Vec::new() };
+    let shown: Vec<_> = examples.iter().chain(&built).copied().collect();
+    let variables = env::find(reading, &shown);
+    let dangerous: Vec<_> = dangerous(reading, route, stack, &examples).into_iter().chain(built).collect();
     let mut facts = Facts {
         name: name::find(&reading.document, &reading.path, source),
         description: description::find(reading),
@@ -69,7 +75,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         health_command: health_command(&examples),
         license: license::find(reading, files),
         homepage: homepage::find(reading),
-        danger: danger::find(reading, &all, &routes, &variables),
+        danger: danger::find(reading, &dangerous, &routes, &variables),
         env: variables,
         is_unmaintained: is_unmaintained(reading),
     };
@@ -124,13 +130,31 @@ fn examples<'r>(routes: &'r [Route], route: Option<&'r Route>) -> Vec<(&'r Conta
     std::iter::once(first).chain(routes.iter().filter_map(shown).filter(is_other)).collect()
 }
 
-fn services(reading: &Reading, index: usize) -> Vec<Found<ServiceFact>> {
+/// Containers of the project's own name that the text shows and that no route starts, as their image is built first: they
+/// tell what can be set all the same.
+fn built_here(reading: &Reading) -> Vec<(&Container, &str)> {
+    let is_for_use = |topic: Topic| !matches!(topic, Topic::Development | Topic::Elsewhere | Topic::Upkeep);
+    let is_own = |container: &&Container| {
+        let image = container.image.as_deref().and_then(ImageName::parse);
+        image.is_some_and(|image| reading.identity.owns_image(&image) >= 3)
+    };
+    let runs = reading.runs.iter().filter(|run| is_for_use(run.topic)).map(|run| &run.value);
+    let files = reading.composes.iter().filter(|file| file.block.is_some() && is_for_use(file.topic));
+    let services = files.flat_map(|file| &file.value.services);
+    runs.chain(services).filter(is_own).map(|container| (container, reading.path.as_str())).collect()
+}
+
+/// The services of a compose file that has several.
+pub fn services(reading: &Reading, index: usize) -> Vec<Found<ServiceFact>> {
     let placed = &reading.composes[index];
     if placed.value.services.len() < 2 {
         return Vec::new();
     }
     let service = |service: &Container| {
-        let image = service.image.as_deref().and_then(ImageName::parse).map(|image| image.repository);
+        let image = service.image.as_deref().and_then(ImageName::parse);
+        // A bare name beside `build` is only what the result is called.
+        let image =
+            image.filter(|image| !service.is_built || image.has_namespace()).map(|image| image.repository);
         let fact = ServiceFact { name: service.name.clone(), image, is_built: service.is_built };
         Found::read(fact, Origin { file: placed.origin.file.clone(), line: service.line })
     };

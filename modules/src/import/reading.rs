@@ -5,6 +5,7 @@ use super::container::Container;
 use super::docker_run;
 use super::document::{Block, Document, Kind, Section, Style};
 use super::fields::name;
+use super::launcher;
 use super::names::Identity;
 use super::shell::{self, Command};
 use super::words::{self, Topic};
@@ -159,6 +160,9 @@ impl Reading {
             if is_yaml {
                 return;
             }
+        }
+        for command in launcher::commands(text, line) {
+            self.push(command, topic, Some(index), false);
         }
         if is_program(language) {
             return;

@@ -29,6 +29,15 @@ pub struct Word {
 }
 
 impl Command {
+    /// One that is given word by word.
+    pub fn of_words<'w>(texts: impl Iterator<Item = &'w str>, assignments: Vec<(String, String)>) -> Self {
+        let words: Vec<Word> = texts.map(|text| Word { text: text.to_owned(), ..Word::default() }).collect();
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        let text = texts.join(" ");
+        let program_at = words.first().map_or(0, |word| word.text.rfind('/').map_or(0, |slash| slash + 1));
+        Self { words, assignments, text, program_at, ..Self::default() }
+    }
+
     /// The program, without its folder.
     pub fn program(&self) -> &str {
         self.words.first().and_then(|word| word.text.get(self.program_at..)).unwrap_or_default()

@@ -12,6 +12,7 @@ mod libraries;
 mod nuances;
 mod phrases;
 mod repository;
+mod settings;
 mod styles;
 mod told;
 

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::assemble::Assembled;
+use super::assemble::{Assembled, services};
+use super::compose_file::ComposeFile;
 use super::draft;
 use super::facts::{Facts, Found, Kind};
 use super::image::ImageName;
 use super::provenance::{Trace, Warning, trace};
-use super::reading::Reading;
+use super::reading::{Placed, Reading};
 use super::routes::{Method, Route};
 use super::words::Topic;
 use super::{Files, Source, Verdict};
@@ -52,8 +53,13 @@ pub fn judge(
             if reason == Reason::Library { Kind::Library } else { Kind::Other },
             facts.kind.origin.clone(),
         );
-        if reason == Reason::Library {
-            forget_service(&mut facts);
+        match reason {
+            Reason::Library => forget_service(&mut facts),
+            Reason::DevelopmentOnly => {
+                let file = reading.composes.iter().position(is_for_work);
+                facts.services = file.map_or_else(Vec::new, |index| services(reading, index));
+            }
+            Reason::NoInstallInformation | Reason::KubernetesOnly | Reason::NotDraftable => {}
         }
         let (provenance, warnings) = (trace(&facts), Vec::new());
         return (Verdict::NotDeployable { reason, sentence }, facts, provenance, warnings);
@@ -125,9 +131,7 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         let place = format!("{}:{}", route.origin.file, route.origin.line);
         return Some((Reason::KubernetesOnly, format!("it is installed into Kubernetes only ({place})")));
     }
-    if let Some(file) =
-        reading.composes.iter().find(|file| file.topic == Topic::Development && file.block.is_none())
-    {
+    if let Some(file) = reading.composes.iter().find(|file| is_for_work(file)) {
         let sentence = format!(
             "{} is for those who work on the project, and the text tells no other way",
             file.origin.file
@@ -138,6 +142,11 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         Reason::NoInstallInformation,
         "the text gives no command, image or release to install it by".to_owned(),
     ))
+}
+
+/// Whether a compose file of the repository is for those who work on the project.
+fn is_for_work(file: &Placed<ComposeFile>) -> bool {
+    file.topic == Topic::Development && file.block.is_none()
 }
 
 /// A container, unless it is shown without a port and of another name or gone when its command ends: a tool.
@@ -173,6 +182,7 @@ fn is_source_enough(reading: &Reading, routes: &[Route]) -> bool {
     else {
         return false;
     };
+    let starts_work = reading.composes.iter().any(is_for_work);
     reading.commands.iter().any(|placed| {
         let command = &placed.value;
         let near = placed.origin.line >= clone.origin.line && placed.origin.line < clone.origin.line + 60;
@@ -182,8 +192,8 @@ fn is_source_enough(reading: &Reading, routes: &[Route]) -> bool {
             "make" => command.word(1).contains("install") || command.word(1).contains("run"),
             "go" => ["build", "run", "install"].contains(&command.word(1)),
             "cargo" => command.word(1) == "run" || command.word(1) == "build" && command.has("--release"),
-            "docker-compose" => true,
-            "docker" => command.word(1) == "compose" || command.word(1) == "run",
+            "docker-compose" => !starts_work,
+            "docker" => command.word(1) == "compose" && !starts_work || command.word(1) == "run",
             program => program.ends_with(".sh") || command.word(0).starts_with("./"),
         };
         near && starts && placed.topic != Topic::Development

@@ -232,6 +232,8 @@ static ELSEWHERE: WordList = WordList::new(&[
     "inspired",
     "comparison",
     "other projects",
+    "third-party",
+    "third party",
     "community",
     "相关项目",
     "相关",
@@ -285,6 +287,9 @@ pub fn topic(title: &str) -> Topic {
             Topic::Upkeep
         }
         () if is_development => Topic::Development,
+        () if has(&["third-party us", "third party us", "projects using", "who is using", "used by"]) => {
+            Topic::Elsewhere
+        }
         () if KUBERNETES.is_in(&title) => Topic::Kubernetes,
         () if INSTALL.is_in(&title) && !has(&["update", "updating"]) => Topic::Install,
         () if UPKEEP.is_in(&title) => Topic::Upkeep,

@@ -19,7 +19,7 @@ pub fn addresses(service: &Service) -> BTreeMap<String, Addresses> {
 pub fn aliases(service: &Service) -> Vec<String> {
     let mut names: Vec<String> =
         service.networks.iter().flat_map(|attachment| attachment.aliases.clone()).collect();
-    names.extend(service.container_name.clone());
+    names.extend(service.container_name.iter().chain(&service.linked_as).cloned());
     names.sort_unstable();
     names.dedup();
     names
@@ -29,6 +29,7 @@ pub fn aliases(service: &Service) -> Vec<String> {
 pub fn alias_networks(service: &Service) -> BTreeMap<String, Networks> {
     let everywhere = |alias: &String| {
         service.container_name.as_ref() == Some(alias)
+            || service.linked_as.contains(alias)
             || service.networks.iter().all(|attachment| attachment.aliases.contains(alias))
     };
     let aliases: BTreeSet<&String> =

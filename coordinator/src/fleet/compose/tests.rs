@@ -125,6 +125,20 @@ fn an_alias_of_one_network_is_not_known_in_the_others() {
 }
 
 #[test]
+fn a_service_is_known_by_the_names_under_which_others_link_it() {
+    let group = carried(
+        "ports: []",
+        "runtime: {compose: {file: compose.yaml}}",
+        "services: {web: {image: 'i:1', links: ['db:mysql', db]}, db: {image: 'i:1'}}\n",
+        &[],
+    );
+    let services = &group.group.services;
+    assert_eq!(services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["db", "web"]);
+    assert_eq!(services[0].aliases, ["mysql"]);
+    assert!(services[0].alias_networks.is_empty(), "everywhere");
+}
+
+#[test]
 fn a_failure_that_others_wait_for_is_final_unless_the_file_says_otherwise() {
     let on_failure = Restart::OnFailure { most: None };
     for (given, is_one_shot, expected) in [

@@ -36,7 +36,7 @@ pub fn find(
             push(&mut found, script.shell, placed.origin.clone());
         }
     }
-    for known in env.iter().filter(|known| is_secret(&known.value.name)) {
+    for known in env.iter().filter(|known| is_secret(&known.value.name) && !known.value.is_commented) {
         let values = [known.value.default.as_deref(), known.value.example.as_deref()];
         if values.into_iter().flatten().any(|value| WEAK.contains(&value.to_lowercase().as_str())) {
             push(&mut found, "default credentials".to_owned(), known.origin.clone());
@@ -165,6 +165,16 @@ pub fn is_secret(name: &str) -> bool {
         "HEADER",
         "DAYS",
         "HOURS",
+        "MINUTES",
+        "SECONDS",
+        "TIME",
+        "DURATION",
+        "EXPIRES",
+        "EXPIRE",
+        "INTERVAL",
+        "LIMIT",
+        "SIZE",
+        "COUNT",
     ]
     .iter()
     .any(|word| has(word));

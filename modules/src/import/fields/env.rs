@@ -1,6 +1,6 @@
 //! The environment variables that can be set: from examples, tables, lists, listings and sentences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::import::container::Container;
 use crate::import::document::{Block, Kind};
@@ -19,6 +19,8 @@ pub struct Variables {
     pub found: Vec<Found<EnvFact>>,
     /// Where each name is among them.
     places: BTreeMap<String, usize>,
+    /// Names on lines of their own, which are no other spelling of another.
+    alone: BTreeSet<String>,
 }
 
 impl Variables {
@@ -43,6 +45,13 @@ impl Variables {
         }
         value.is_commented &= fact.is_commented;
         known.confidence = known.confidence.max(confidence);
+    }
+
+    /// A name that is listed with nothing else.
+    pub fn told_alone(&mut self, name: &str, origin: crate::import::Origin) {
+        let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
+        self.add(fact, origin, Confidence::Read);
+        self.alone.insert(name.to_owned());
     }
 
     pub fn knows(&self, name: &str) -> bool {
@@ -82,6 +91,16 @@ pub fn is_settable(name: &str) -> bool {
             | "DOCKER_CERT_PATH"
             | "DOCKER_TLS_VERIFY"
             | "NODE_OPTIONS"
+            | "ARCHFLAGS"
+            | "CFLAGS"
+            | "CPPFLAGS"
+            | "CXXFLAGS"
+            | "LDFLAGS"
+            | "RUSTFLAGS"
+            | "MAKEFLAGS"
+            | "DESTDIR"
+            | "PKG_CONFIG_PATH"
+            | "LD_LIBRARY_PATH"
     )
 }
 
@@ -150,7 +169,8 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     }
     env_usage::before_start(reading, &mut variables);
     env_usage::fallbacks(reading, &mut variables);
-    without_file_variants(&mut variables.found);
+    without_file_variants(&mut variables);
+    without_families(&mut variables.found);
     without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);
     if says_all_are_required(reading) {
@@ -165,12 +185,28 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
 }
 
 /// `NAME_FILE` beside `NAME` is the same variable, read from a file, unless the text tells of it by itself.
-fn without_file_variants(found: &mut Vec<Found<EnvFact>>) {
-    let names: std::collections::BTreeSet<String> =
-        found.iter().map(|known| known.value.name.clone()).collect();
+fn without_file_variants(variables: &mut Variables) {
+    let Variables { found, alone, .. } = variables;
+    let names: BTreeSet<String> = found.iter().map(|known| known.value.name.clone()).collect();
     found.retain(|known| {
         let base = known.value.name.strip_suffix("_FILE");
-        !known.value.description.is_empty() || base.is_none_or(|base| !names.contains(base))
+        !known.value.description.is_empty()
+            || alone.contains(&known.value.name)
+            || base.is_none_or(|base| !names.contains(base))
+    });
+}
+
+/// "None of the `REDIS` variables": the beginning of the names of several, which nothing else tells of.
+fn without_families(found: &mut Vec<Found<EnvFact>>) {
+    let names: Vec<String> = found.iter().map(|known| known.value.name.clone()).collect();
+    let is_family = |name: &str| {
+        let of_it = |other: &&String| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        !name.contains('_') && names.iter().filter(of_it).count() > 1
+    };
+    found.retain(|known| {
+        let EnvFact { name, default, example, description, .. } = &known.value;
+        let is_told = default.is_some() || example.is_some() || !description.is_empty();
+        is_told || known.confidence != Confidence::Inferred || !is_family(name)
     });
 }
 
@@ -201,6 +237,21 @@ static DEMANDS: WordList = WordList::new(&[
     "have to set",
     "必须设置",
     "be sure to set",
+    "otherwise you will",
+    "otherwise it will",
+    "otherwise it won't",
+]);
+
+/// What a section is headed whose items must be there before.
+static NEEDED_BEFORE: WordList = WordList::new(&[
+    "requirement",
+    "prerequisite",
+    "requisito",
+    "voraussetzung",
+    "prérequis",
+    "前提条件",
+    "前置条件",
+    "требовани",
 ]);
 
 /// "Make sure to pass `NAME`."
@@ -208,15 +259,27 @@ fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     let says = |block: &&Block| {
         !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && DEMANDS.is_in(block.rich.lower())
     };
+    let is_named = |block: &Block, text: &str, name: &str| {
+        let is_code = || block.rich.code().any(|(_, code)| code == name);
+        (name.contains('_') || is_code()) && words::has_word(text, name)
+    };
+    let is_needed = |block: &&Block| {
+        matches!(block.kind, Kind::Item) && NEEDED_BEFORE.is_in(&reading.section(block).lower)
+    };
+    for block in reading.prose().filter(is_needed) {
+        let text = block.rich.text.as_str();
+        let is_choice = words::OPTIONAL.is_in(block.rich.lower());
+        for known in found.iter_mut().filter(|known| !is_choice && is_named(block, text, &known.value.name)) {
+            known.value.required = known.value.required.or(Some(true));
+        }
+    }
     for block in reading.prose().filter(says) {
         for sentence in super::description::sentences(&block.rich.text) {
             let lower = sentence.to_lowercase().replace('\n', " ");
             if sentence.len() > 400 || !DEMANDS.is_in(&lower) || lower.contains(" if ") {
                 continue;
             }
-            for known in found.iter_mut().filter(|known| {
-                known.value.name.contains('_') && words::has_word(sentence, &known.value.name)
-            }) {
+            for known in found.iter_mut().filter(|known| is_named(block, sentence, &known.value.name)) {
                 known.value.required = known.value.required.or(Some(true));
             }
         }

@@ -26,7 +26,16 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     if !matches!(reading.topic_of(block), words::Topic::Upkeep) {
         env_usage::options_of_run(reading, index, block, variables);
     }
-    let listing = listing(text);
+    if in_context(reading, index, block) {
+        for (offset, name) in bare_names(text) {
+            let line = block.line + u32::try_from(offset).unwrap_or(0);
+            variables.told_alone(name, reading.origin(line));
+        }
+    }
+    // What is set for a script from the net is gone with it.
+    let is_of_installer =
+        || text.lines().any(|line| line.trim_end().ends_with("| sh") || line.contains("| bash"));
+    let listing = if is_of_installer() { Vec::new() } else { listing(text) };
     let is_env = language.contains("env") || language == "properties";
     if listing.is_empty() {
         if env_usage::has_options(text) && in_context(reading, index, block) {
@@ -40,12 +49,12 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     }
     // "Defaults" above a listing: its values are they.
     let are_defaults = super::env_default::speaks_of_default(&reading.section(block).lower);
-    for (offset, name, example, is_commented, comment) in listing {
+    for Listed { offset, name, example, is_commented, comment, above } in listing {
         let line = block.line + u32::try_from(offset).unwrap_or(0);
         let shown = example.as_deref().filter(|_| are_defaults).and_then(super::env_default::value);
         let fact = EnvFact {
             name,
-            default: default_in(&comment).or(shown),
+            default: default_in(&comment).or_else(|| default_in(&above)).or(shown),
             example,
             required: requirement(&comment),
             description: short(&comment),
@@ -67,7 +76,7 @@ fn is_told(reading: &Reading, index: usize, listing: &[Listed], text: &str) -> b
     words::any(before.rich.lower(), &["set ", "export ", "provide ", "credential", "api key", "api token"])
         && lines().all(|line| line.starts_with("export "))
         && lines().count() == listing.len()
-        && listing.iter().all(|(_, name, ..)| is_own(name))
+        && listing.iter().all(|listed| is_own(&listed.name))
 }
 
 /// Whether a listing only exports names that begin like variables that are known: `LAMP_…`.
@@ -82,21 +91,42 @@ fn is_like_known(listing: &[Listed], text: &str, variables: &Variables) -> bool 
         beginning.is_some_and(begins)
     };
     text.lines().filter(|line| !line.trim().is_empty()).all(is_export)
-        && listing.iter().all(|(_, name, ..)| is_known(name))
+        && listing.iter().all(|listed| is_known(&listed.name))
 }
 
-type Listed = (usize, String, Option<String>, bool, String);
+/// The names of a block that has nothing else: one on each line.
+fn bare_names(text: &str) -> Vec<(usize, &str)> {
+    let lines = text.lines().enumerate().map(|(offset, line)| (offset, line.trim()));
+    let names: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.is_empty()).collect();
+    let is_name = |name: &str| is_upper_name(name) && super::env::is_settable(name);
+    let is_list =
+        names.iter().all(|(_, name)| is_name(name)) && names.iter().any(|(_, name)| name.contains('_'));
+    if is_list { names } else { Vec::new() }
+}
+
+/// An assignment in a listing.
+struct Listed {
+    offset: usize,
+    name: String,
+    example: Option<String>,
+    is_commented: bool,
+    /// What is said of it beside it or in the line above.
+    comment: String,
+    /// The comment above, be there a blank line between.
+    above: String,
+}
 
 /// The assignments of a block that is made of them.
 fn listing(text: &str) -> Vec<Listed> {
     let mut found: Vec<Listed> = Vec::new();
     let mut other = 0;
-    let mut comment = String::new();
+    let (mut comment, mut above, mut is_over) = (String::new(), String::new(), false);
     for (offset, line) in text.lines().enumerate() {
         let line = line.trim().trim_start_matches("$ ");
         let trimmed = line.trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
         if trimmed.is_empty() {
             comment.clear();
+            is_over = true;
             continue;
         }
         let (bare, is_commented) = match trimmed.strip_prefix('#') {
@@ -119,15 +149,23 @@ fn listing(text: &str) -> Vec<Listed> {
                 if is_call {
                     other += 1;
                 }
-                found.push((
+                found.push(Listed {
                     offset,
-                    name.to_owned(),
-                    Some(value.to_owned()).filter(|value| !value.is_empty()),
+                    name: name.to_owned(),
+                    example: Some(value.to_owned()).filter(|value| !value.is_empty()),
                     is_commented,
-                    words,
-                ));
+                    comment: words,
+                    above: std::mem::take(&mut above),
+                });
             }
-            _ if is_commented => bare.clone_into(&mut comment),
+            _ if is_commented => {
+                bare.clone_into(&mut comment);
+                if std::mem::take(&mut is_over) {
+                    above.clear();
+                }
+                above += bare;
+                above.push(' ');
+            }
             _ => other += 1,
         }
     }

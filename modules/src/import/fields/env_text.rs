@@ -242,14 +242,22 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
         let fact = EnvFact { name: name.to_owned(), default, ..EnvFact::default() };
         variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
     };
+    let is_of_installer =
+        words::any(lower, &["installation dir", "install dir", "installation path", "install location"]);
+    let is_other = |name: &str, at: usize| {
+        is_of_installer && matches!(name, "PREFIX" | "INSTALL_DIR" | "BINDIR") || is_called_prefix(text, at)
+    };
     let marked = marked(&block.rich);
     for (at, code) in block.rich.code() {
         let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
         let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
-        if !is_upper_name(name) || !super::env::is_settable(name) {
+        if !is_upper_name(name) || !super::env::is_settable(name) || is_other(name, at) {
             continue;
         }
         let near = near(text, at, at + code.len());
+        if !name.contains('_') && is_family(&text[at + code.len()..]) {
+            continue;
+        }
         if name.contains('_') || words::ENVIRONMENT.is_in(&near) {
             let default = block.rich.code().filter(|(_, other)| is_upper_name(other)).count() == 1;
             add(name, at, if default { default_in(&marked) } else { None });
@@ -258,11 +266,36 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     for found in UPPER.find_iter(text).filter(|found| super::env::is_settable(found.as_str())) {
         if words::ENVIRONMENT.is_in(&near(text, found.start(), found.end()))
             && !found.as_str().contains("EXAMPLE")
-            && super::env::is_settable(found.as_str())
+            && !is_other(found.as_str(), found.start())
         {
             add(found.as_str(), found.start(), None);
         }
     }
+}
+
+/// "The `LAMP` environment variables": not one of them.
+fn is_family(after: &str) -> bool {
+    let words = after.trim_start_matches(['`', '*']).to_lowercase();
+    [" environment variables", " environmental variables", " env variables", " variables", " env vars"]
+        .iter()
+        .any(|plural| words.starts_with(plural))
+}
+
+/// "All of them are prefixed with `LANTERN`": the beginning of names, and none.
+fn is_called_prefix(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches(['`', '"', '\'', '*', ' ', '\n']).to_lowercase();
+    [
+        "prefix",
+        "prefixed with",
+        "prefixed by",
+        "prefix of",
+        "start with",
+        "starting with",
+        "begin with",
+        "beginning with",
+    ]
+    .iter()
+    .any(|words| before.ends_with(words))
 }
 
 /// "Setting `NAME` to `true`", "set `NAME=true`" where other variables are known; "the `NAME` option" of a container.

@@ -59,6 +59,9 @@ pub fn before_start(reading: &Reading, variables: &mut Variables) {
         let command = &placed.value;
         let starts = match command.program() {
             "npm" | "yarn" | "pnpm" => matches!(command.word(1), "start" | "serve"),
+            "npx" | "bunx" | "uvx" | "pipx" => {
+                command.words.iter().any(|word| reading.identity.owns(&word.text))
+            }
             program => command.word(0).starts_with("./") && reading.identity.owns(program),
         };
         let is_name = |name: &str| is_upper_name(name) && is_settable(name);

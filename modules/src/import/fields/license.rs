@@ -35,7 +35,7 @@ const NAMES: [(&str, &str); 35] = [
         "GPL-3.0",
     ),
     (
-        r"apache[\s_-]*(?:software\s*)?(?:licen[sc]e)?,?[\s_-]*(?:version|v)?[\s_-]*\.?2(?:\.0)?|apache[\s_-]*2|apache licen[sc]e|licen[sc]e[\s:_-]+apache\b",
+        r"apache[\s_-]*(?:software\s*|public\s*)?(?:licen[sc]e)?,?[\s_-]*(?:version|v)?[\s_-]*\.?2(?:\.0)?|apache[\s_-]*2|apache licen[sc]e|licen[sc]e[\s:_-]+apache\b",
         "Apache-2.0",
     ),
     (

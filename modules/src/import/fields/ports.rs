@@ -37,6 +37,13 @@ static LISTENED: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?i)\blisten[^\n]{0,60}?(?:\n[^\n]{0,100}?)?\bdefault(?:s to| is)?:?\W{1,4}[\w.-]*:(\d{2,5})\b")
 });
 
+/// An item on an option: "`-p`, `--port`: default is 8080".
+static OPTION: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W{0,3}(?:-p\b\W{1,4})?--(?:http-|listen-|server-|web-)?port\b[^\n]{0,80}?\bdefault(?:s to| is)?\W{1,5}(\d{2,5})\b",
+    )
+});
+
 /// How much the plainest words count.
 const OUTRIGHT: u8 = 7;
 /// What a column of ports is headed.
@@ -155,6 +162,11 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
     {
         let at = found.get(0).map_or(0, |whole| whole.start());
         take(best, 6 - penalty, &found[1], || block.line_at(at));
+    }
+    if matches!(block.kind, Kind::Item)
+        && let Some(found) = OPTION.captures(text)
+    {
+        take(best, 6 - penalty, &found[1], || block.line);
     }
     if let Kind::Code(language) = &block.kind
         && is_source(language)

@@ -29,7 +29,10 @@ fn is_of_another(reading: &Reading, package: &str) -> bool {
     let names = |url: &str| {
         let path = url.split("://").nth(1).unwrap_or_default().trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').collect();
-        matches!(parts.as_slice(), [_, _, name] if name.eq_ignore_ascii_case(package))
+        let is_forge = |host: &str| {
+            ["github.", "gitlab.", "codeberg.", "bitbucket."].iter().any(|f| host.starts_with(f))
+        };
+        matches!(parts.as_slice(), [host, _, name] if is_forge(host) && name.eq_ignore_ascii_case(package))
     };
     let is_part = reading.identity.repository.len() > package.len()
         && !reading.identity.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(package));

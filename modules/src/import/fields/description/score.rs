@@ -100,6 +100,10 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     } else {
         0
     };
+    // By whom it is made is not what it is.
+    let is_of_makers = words::any(&lower, &[" created by", " maintained by"])
+        && !words::any(&lower, &[" is a ", " is an ", " is the "]);
+    score -= if is_of_makers { 12 } else { 0 };
     score -= if NOT.is_in(&lower) { 7 } else { 0 };
     // Under which terms it may be had is not what it is.
     score -= if !IS.is_in(&lower) && words::any(&lower, &["licen", "lizenz", "gpl"]) { 7 } else { 0 };

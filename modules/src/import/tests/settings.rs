@@ -1,0 +1,135 @@
+//! What can be set, in the less usual ways of telling it.
+
+use super::{Import, Reason, read, readme, reason, report, with};
+use crate::import::Kind;
+
+const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+
+fn names(import: &Import) -> Vec<&str> {
+    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
+}
+
+fn dangers(import: &Import) -> Vec<&str> {
+    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
+}
+
+#[test]
+fn a_server_that_another_program_starts_is_in_its_settings() {
+    let settings = "## Usage\n\nAdd this to the settings of your assistant:\n\n```json\n{\n  // comes with 1.2\n  \"mcpServers\": {\n    \"lamps\": {\n      \"command\": \"npx\",\n      \"args\": [\"-y\", \"@owner/lantern\"],\n      \"env\": {\"LAMP_TOKEN\": \"your-token\"}\n    }\n  }\n}\n```\n";
+    for text in
+        [settings.to_owned(), settings.replace("{\n  // comes with 1.2\n", "").replace("  }\n}\n", "  }\n")]
+    {
+        let import = with(&text);
+        assert_eq!((reason(&import), import.facts.kind.value), (None, Kind::Node), "{text}");
+        assert_eq!(import.facts.package.as_ref().map(|found| found.value.as_str()), Some("@owner/lantern"));
+        assert_eq!(names(&import), ["LAMP_TOKEN"]);
+    }
+    let docker = "```json\n{\"lamps\": {\"command\": \"docker\", \"args\": [\"run\", \"-i\", \"-e\", \"LAMP_TOKEN\", \"-p\", \"80:80\", \"owner/lantern\"]}}\n```\n";
+    assert_eq!(with(docker).facts.image.map(|found| found.value).as_deref(), Some("owner/lantern"));
+    let others =
+        "```json\n{\"scripts\": {\"command\": \"npx lantern\"}, \"command\": 3, \"args\": {}}\n```\n";
+    assert!(reason(&with(others)).is_some());
+}
+
+#[test]
+fn a_block_of_bare_names_lists_variables() {
+    let list =
+        "## Environment variables\n\n```\nLAMP_USER\nLAMP_PASSWORD\nLAMP_PASSWORD_FILE\nADDRESS\n```\n";
+    let import = with(&format!("{RUN}\n{list}"));
+    assert_eq!(names(&import), ["LAMP_USER", "LAMP_PASSWORD", "LAMP_PASSWORD_FILE", "ADDRESS"]);
+    let codes = "## Answers\n\n```\nLAMP_OK\nLAMP_FAILED\n```\n";
+    assert!(names(&with(&format!("{RUN}\n{codes}"))).is_empty());
+}
+
+#[test]
+fn what_must_be_there_before_and_what_does_not_work_otherwise_is_required() {
+    let text = "Set the `ORIGIN` environment variable to your address, otherwise you will see nothing.\n\n## Requisitos\n\n* Variável de ambiente `LAMP_URI` com as credenciais\n\n## Environment variables\n\n* `LAMP_AGE`: its age\n";
+    let import = with(&format!("{RUN}\n{text}"));
+    let required = import.facts.env.iter().filter(|found| found.value.required == Some(true));
+    let required: Vec<&str> = required.map(|found| found.value.name.as_str()).collect();
+    assert_eq!(required, ["ORIGIN", "LAMP_URI"]);
+}
+
+#[test]
+fn how_names_begin_is_no_name() {
+    let text = "Options can be set by environment variables too, whose names are prefixed with `LAMP_BOX`: `LAMP_BOX_AGE=3`.\n\nThe `WICK_PREFIX` environment variable sets the prefix.\n";
+    assert_eq!(names(&with(&format!("{RUN}\n{text}"))), ["LAMP_BOX_AGE", "WICK_PREFIX"]);
+    let family = "## Environment variables\n\n- `WICK_HOST`: host\n- `WICK_PORT`: port\n\nWith a link none of the `WICK` environment variables are needed.\n";
+    assert_eq!(names(&with(&format!("{RUN}\n{family}"))), ["WICK_HOST", "WICK_PORT"]);
+}
+
+#[test]
+fn where_an_installer_puts_it_and_how_a_compiler_is_called_is_no_setting() {
+    let text = "Change the installation directory with the `PREFIX` environment variable.\n\n```sh\nenv LDFLAGS=-L/opt/lib pip install wick\n```\n";
+    assert!(names(&with(&format!("{RUN}\n{text}"))).is_empty());
+}
+
+#[test]
+fn a_comment_of_several_lines_tells_the_default() {
+    let text = "## Environment variables\n\n```ini\n# How the lamp is reached.\n# Defaults to \"https\". Another one is for those\n# who have their own.\n\n# LAMP_PROTO=\"https\"\n\n# Brightness\nLAMP_LIGHT=3\n```\n";
+    let import = with(&format!("{RUN}\n{text}"));
+    let defaults =
+        import.facts.env.iter().map(|found| (found.value.name.as_str(), found.value.default.as_deref()));
+    assert_eq!(defaults.collect::<Vec<_>>(), [("LAMP_PROTO", Some("https")), ("LAMP_LIGHT", None)]);
+}
+
+#[test]
+fn what_is_built_on_the_spot_tells_what_can_be_set() {
+    let text = "```sh\npip install lantern\nlantern serve\n```\n\n## Docker\n\n```sh\ndocker build -t lantern .\n```\n\n```yaml\nservices:\n  lantern:\n    image: lantern\n    network_mode: host\n    environment:\n    - LAMP_HOST=desk\n    #- LAMP_USER=me\n    #- LAMP_PASSWORD=password\n```\n";
+    let import = with(text);
+    assert_eq!(
+        (import.facts.kind.value, names(&import)),
+        (Kind::Python, vec!["LAMP_HOST", "LAMP_USER", "LAMP_PASSWORD"])
+    );
+    assert_eq!(dangers(&import), ["network host"]);
+    assert!(import.facts.image.is_none(), "{}", report(&import));
+}
+
+#[test]
+fn how_long_something_lasts_is_no_password() {
+    let text = "```yaml\nservices:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n    environment:\n      LAMP_TOKEN_TIME: 72\n```\n";
+    assert!(dangers(&with(text)).is_empty());
+}
+
+#[test]
+fn a_compose_file_for_work_is_no_way_to_run_what_is_cloned() {
+    let compose = "services:\n  db:\n    image: postgres:9.5\n  lantern:\n    build: {context: ., dockerfile: Dockerfile.dev}\n    volumes: ['./:/app']\n    ports: ['3000:3000']\n    environment: [RAILS_ENV=development]\n";
+    let text = format!(
+        "# Lantern\n\nLantern is a lamp server.\n\n## Installation\n\n1. Clone it: `git clone https://github.com/owner/lantern`\n2. Run `docker-compose build`\n3. Run `docker-compose up`\n"
+    );
+    let import =
+        read(&[("README.md", text.as_bytes()), ("docker-compose.yml", compose.as_bytes())]).expect("text");
+    assert_eq!(reason(&import), Some(Reason::DevelopmentOnly));
+    let services: Vec<&str> = import.facts.services.iter().map(|found| found.value.name.as_str()).collect();
+    assert_eq!(services, ["db", "lantern"]);
+}
+
+#[test]
+fn an_option_tells_its_port_and_others_images_are_not_the_project() {
+    let options = "```sh\npip install lantern\nlantern serve\n```\n\n## Options\n\n* ``-p``, ``--port``: default is 8099\n* ``-x``, ``--export``: default is 9000\n";
+    let import = with(options);
+    assert_eq!(import.facts.ports.iter().map(|found| found.value.port).collect::<Vec<_>>(), [8099]);
+    let others = "```sh\ncargo install lantern\n```\n\n## Third-party usage & implementations\n\n- Docker: [wicks/big-lantern](https://hub.docker.com/r/wicks/big-lantern) _(lantern in Docker)_\n";
+    assert!(with(others).facts.image.is_none());
+}
+
+#[test]
+fn who_made_it_is_not_what_it_is() {
+    let text = "# lantern\n\n[`lantern`](https://lamps.invalid) was created by, and is maintained by [Wick](https://w.invalid).\nIt allows you to light lamps from afar and to put them out.\n";
+    let description = readme(text).facts.description.map(|found| found.value).unwrap_or_default();
+    assert!(description.starts_with("It allows you to light lamps"), "{description}");
+}
+
+#[test]
+fn a_badge_of_a_package_is_no_repository_of_another() {
+    let badge =
+        "[![version](https://badge.fury.invalid/py/lantern.svg)](https://badge.fury.invalid/py/lantern)";
+    let text = format!(
+        "# Lantern client\n\n{badge}\n\nA program for lamps.\n\n```sh\npip install lantern\nlantern serve\n```\n"
+    );
+    let mut files = super::Files::default();
+    files.insert("README.md", text.as_bytes());
+    let source = super::Source::of_url("https://github.com/owner/lantern-python");
+    let package = super::import(&files, &source).expect("text").facts.package;
+    assert_eq!(package.map(|found| found.value).as_deref(), Some("lantern"));
+}
