@@ -130,6 +130,12 @@ impl Problem {
     }
 
     fn from_connection(status: &tonic::Status) -> Self {
+        // How the client of gRPC says that its own limit is over.
+        if status.code() == tonic::Code::Cancelled && status.message() == "Timeout expired" {
+            let problem = Problem::new(Code::TimedOut, "the coordinator did not answer in time");
+            let hint = "a node may be slow; `orchestrator node list` shows who answers";
+            return Problem { hint: Some(hint.to_owned()), ..problem };
+        }
         let mut problem =
             Problem::new(Code::from_grpc(status.code()), "the coordinator did not answer as expected");
         problem.causes.push(format!("{}: {}", status.code().description(), status.message()));
@@ -229,6 +235,16 @@ mod tests {
         assert_snapshot!(problem.render(&Look::default()), @r"
         error: the coordinator did not answer as expected
           because The service is currently unavailable: connection reset
+        ");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_said_to_be_late() {
+        let problem = Problem::from_status(&tonic::Status::cancelled("Timeout expired"));
+        assert_eq!(problem.code, Code::TimedOut);
+        assert_snapshot!(problem.render(&Look::default()), @r"
+        error: the coordinator did not answer in time
+        hint: a node may be slow; `orchestrator node list` shows who answers
         ");
     }
 

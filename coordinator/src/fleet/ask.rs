@@ -8,6 +8,7 @@ mod told;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use llm::budget::Cap;
 use llm::money::Money;
@@ -47,7 +48,7 @@ impl Fleet {
     ///
     /// # Errors
     /// Where no model is there that it needs, the budget does not allow it, or no usable plan came of it.
-    pub async fn ask(&self, request: &v1::AskRequest, told: &Told) -> Result<(), FleetError> {
+    pub async fn ask(self: &Arc<Self>, request: &v1::AskRequest, told: &Told) -> Result<(), FleetError> {
         let asked = self.asked(request).await?;
         let modules = self.known_modules().await?;
         let earlier = if request.fresh { Vec::new() } else { self.similar_to(&asked, &modules).await? };
@@ -155,7 +156,7 @@ impl Fleet {
     }
 
     /// Answers a question from what is known.
-    async fn answer(&self, asked: &Asked, told: &Told) -> Result<(), FleetError> {
+    async fn answer(self: &Arc<Self>, asked: &Asked, told: &Told) -> Result<(), FleetError> {
         let mut known = self.world_of(asked).await?;
         let status = self.status(&v1::StatusRequest { deployment: String::new() }).await?;
         let status: Vec<Value> = status

@@ -11,14 +11,26 @@ use proto::ids::NodeName;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::Progress;
+
 /// How long a round waits for its deliveries; most are done by then, and it can tell what came of them.
 const BRIEF: Duration = Duration::from_secs(3);
+/// How long it waits where they end with the command: what is half brought is lost then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Who took a piece so lately is there, although a line full of pieces lets nothing else through.
+const LATELY: Duration = Duration::from_secs(8);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Deliveries {
-    /// One at a time for each node; cancelled is who has ended.
-    begun: Mutex<BTreeMap<NodeName, CancellationToken>>,
+    /// One at a time for each node.
+    begun: Mutex<BTreeMap<NodeName, Delivery>>,
     outlives_a_round: AtomicBool,
+}
+
+struct Delivery {
+    /// Cancelled once it has ended, one way or the other.
+    ended: CancellationToken,
+    progress: Progress,
 }
 
 impl Deliveries {
@@ -29,36 +41,44 @@ impl Deliveries {
 
     pub fn under_way(&self) -> BTreeSet<NodeName> {
         let mut begun = self.begun.lock().expect("no panic while held");
-        begun.retain(|_, ended| !ended.is_cancelled());
+        begun.retain(|_, delivery| !delivery.ended.is_cancelled());
         begun.keys().cloned().collect()
     }
 
-    /// Waits until all have ended, or for a moment, as [`Deliveries::stay`] tells.
-    pub async fn bring<W>(&self, deliveries: BTreeMap<NodeName, W>)
+    /// Nodes that have taken a piece of their package just now.
+    pub fn taking(&self) -> BTreeSet<NodeName> {
+        let begun = self.begun.lock().expect("no panic while held");
+        let is_taking = |delivery: &Delivery| {
+            delivery.progress.last_moved().is_some_and(|moved| moved.elapsed() < LATELY)
+        };
+        begun.iter().filter(|(_, delivery)| is_taking(delivery)).map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Begins what is not under way already, and waits for all of it, but not for long.
+    pub async fn bring<W>(&self, nodes: BTreeSet<NodeName>, work: impl Fn(NodeName, Progress) -> W)
     where
         W: Future<Output = ()> + Send + 'static,
     {
-        let mine: Vec<_> = deliveries.into_iter().map(|(node, work)| self.begin(node, work)).collect();
-        let all = join_all(mine.iter().map(CancellationToken::cancelled));
-        if self.outlives_a_round.load(Ordering::Relaxed) {
-            let _ = timeout(BRIEF, all).await;
-        } else {
-            all.await;
-        }
+        let mine: Vec<_> = nodes.into_iter().map(|node| self.begin(node, &work)).collect();
+        let limit = if self.outlives_a_round.load(Ordering::Relaxed) { BRIEF } else { PATIENCE };
+        let _ = timeout(limit, join_all(mine.iter().map(CancellationToken::cancelled))).await;
     }
 
-    fn begin(&self, node: NodeName, work: impl Future<Output = ()> + Send + 'static) -> CancellationToken {
+    fn begin<W>(&self, node: NodeName, work: impl Fn(NodeName, Progress) -> W) -> CancellationToken
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
         let mut begun = self.begun.lock().expect("no panic while held");
-        if let Some(present) = begun.get(&node).filter(|ended| !ended.is_cancelled()) {
-            return present.clone();
+        if let Some(present) = begun.get(&node).filter(|delivery| !delivery.ended.is_cancelled()) {
+            return present.ended.clone();
         }
-        let ended = CancellationToken::new();
-        let at_last = ended.clone().drop_guard();
+        let (ended, progress) = (CancellationToken::new(), Progress::timed());
+        let (at_last, work) = (ended.clone().drop_guard(), work(node.clone(), progress.clone()));
         tokio::spawn(async move {
             let _at_last = at_last;
             work.await;
         });
-        begun.insert(node, ended.clone());
+        begun.insert(node, Delivery { ended: ended.clone(), progress });
         ended
     }
 }
@@ -72,37 +92,34 @@ mod tests {
 
     use super::*;
 
+    fn pi() -> BTreeSet<NodeName> {
+        BTreeSet::from([NodeName::parse("pi").expect("a name")])
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn what_takes_long_is_left_behind_by_who_stays_and_is_not_begun_twice() {
+    async fn what_takes_long_is_left_behind_and_is_not_begun_twice() {
         let (deliveries, gate) = (Deliveries::default(), Arc::new(Notify::new()));
-        let node = NodeName::parse("pi").expect("a name");
-        let slow = || {
+        let slow = |_, progress: Progress| {
             let gate = Arc::clone(&gate);
-            BTreeMap::from([(node.clone(), async move { gate.notified().await })])
+            async move {
+                progress.transfer("pi", 1, 9);
+                gate.notified().await;
+            }
         };
-        deliveries.stay();
         let began = Instant::now();
-        deliveries.bring(slow()).await;
-        assert_eq!(began.elapsed(), BRIEF);
-        deliveries.bring(slow()).await;
-        assert_eq!(deliveries.under_way(), BTreeSet::from([node.clone()]));
+        deliveries.bring(pi(), slow).await;
+        assert_eq!(began.elapsed(), PATIENCE, "it ends with this command");
+        deliveries.stay();
+        deliveries.bring(pi(), slow).await;
+        assert_eq!(began.elapsed(), PATIENCE + BRIEF);
+        assert_eq!((deliveries.under_way(), deliveries.taking()), (pi(), BTreeSet::new()), "nothing moves");
         // One that waited besides would go on waiting.
         gate.notify_one();
         while !deliveries.under_way().is_empty() {
             tokio::task::yield_now().await;
         }
         gate.notify_one();
-        deliveries.bring(slow()).await;
-        assert_eq!(deliveries.under_way(), BTreeSet::new());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_process_that_ends_with_its_command_waits() {
-        let deliveries = Deliveries::default();
-        let node = NodeName::parse("pi").expect("a name");
-        let began = Instant::now();
-        let slow = async { tokio::time::sleep(BRIEF * 10).await };
-        deliveries.bring(BTreeMap::from([(node, slow)])).await;
-        assert_eq!(began.elapsed(), BRIEF * 10);
+        deliveries.bring(pi(), slow).await;
+        assert_eq!((deliveries.taking(), deliveries.under_way()), (pi(), BTreeSet::new()));
     }
 }

@@ -1,7 +1,7 @@
 //! `orchestrator serve`: one round of `reconcile` after another, for as long as the daemon lives. Only here a node is
 //! watched for long enough to be called lost, and what it ran is placed anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,10 @@ impl Fleet {
         loop {
             let round = async {
                 match self.reconcile(&absences.lost(now())).await {
-                    Ok(snapshot) => tell(&absences.note(&looks(&snapshot), now()), &snapshot),
+                    Ok(snapshot) => {
+                        let looks = looks(&snapshot, &self.deliveries.taking());
+                        tell(&absences.note(&looks, now()), &snapshot);
+                    }
                     Err(error) => warn!(%error, "could not look after the fleet"),
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -49,15 +52,15 @@ impl Fleet {
     }
 }
 
-/// Who answered in this look.
-fn looks(snapshot: &Snapshot) -> BTreeMap<NodeName, Look> {
+/// Who answered in this look, be it by taking what it is brought.
+fn looks(snapshot: &Snapshot, taking: &BTreeSet<NodeName>) -> BTreeMap<NodeName, Look> {
     let look = |(node, observed): (&NodeName, &Observed)| {
         let contact = snapshot.nodes.get(node).map(|kept| &kept.value.contact);
         let whereabouts = match contact {
             Some(Contact::Local) => Whereabouts::ThisMachine,
             Some(Contact::Ssh { .. }) | None => Whereabouts::Elsewhere,
         };
-        (node.clone(), Look { whereabouts, answers: observed.report().is_some() })
+        (node.clone(), Look { whereabouts, answers: observed.report().is_some() || taking.contains(node) })
     };
     snapshot.observed.iter().map(look).collect()
 }

@@ -1,7 +1,7 @@
 //! Makes observed equal desired: delivers what waits, carries on what was interrupted, places what found no place.
 //! Every command that looks at the fleet does one round; `serve` does one after another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,16 +58,15 @@ impl Fleet {
     async fn deliver(self: &Arc<Self>, snapshot: &Snapshot) -> bool {
         let busy = self.nodes_in_other_hands(snapshot);
         let behind = snapshot.behind();
-        let waiting = behind.iter().filter(|node| snapshot.report(node).is_some() && !busy.contains(node));
-        let deliveries: BTreeMap<_, _> =
-            waiting.map(|node| (node.clone(), Arc::clone(self).deliver_to(node.clone()))).collect();
-        let is_any = !deliveries.is_empty();
-        self.deliveries.bring(deliveries).await;
+        let is_waiting = |node: &NodeName| snapshot.report(node).is_some() && !busy.contains(node);
+        let waiting: BTreeSet<NodeName> = behind.into_iter().filter(is_waiting).collect();
+        let is_any = !waiting.is_empty();
+        self.deliveries.bring(waiting, |node, progress| Arc::clone(self).deliver_to(node, progress)).await;
         is_any
     }
 
-    async fn deliver_to(self: Arc<Self>, node: NodeName) {
-        match self.apply(&node, &Progress::unheard()).await {
+    async fn deliver_to(self: Arc<Self>, node: NodeName, progress: Progress) {
+        match self.apply(&node, &progress).await {
             Ok(()) => info!(%node, "delivered what was waiting"),
             Err(error) => {
                 warn!(%node, error = %carry_out::one_line(&error), "could not deliver what is waiting")

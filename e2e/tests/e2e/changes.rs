@@ -141,11 +141,13 @@ fn a_package_on_a_slow_line_holds_up_nobody_who_only_looks() {
     Page::version("1.0.0").write(desk).unwrap();
     cli.ok("deploy ./page --count 2");
     a.cut().unwrap();
-    Page { ballast: 5_000_000, ..Page::version("2.0.0") }.write(desk).unwrap();
+    Page { ballast: 10_000_000, ..Page::version("2.0.0") }.write(desk).unwrap();
     cli.run("deploy ./page --count 2").exits(3);
     a.heal().unwrap();
-    a.narrow("1mbit").unwrap();
+    a.narrow("2mbit").unwrap();
     let serve = cli.start("serve");
+    let socket = "/root/.local/share/orchestrator/orchestrator.sock";
+    eventually("it serves", Duration::from_secs(10), || desk.exists(socket));
     eventually("the package is on its way", Duration::from_secs(30), || {
         a.run(&format!("ls -A {DATA}/releases")).unwrap().lines().count() > 1
     });
