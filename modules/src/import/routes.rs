@@ -41,6 +41,8 @@ pub struct Route {
     /// It is one that a library would have too.
     pub is_library_like: bool,
     pub is_root: bool,
+    /// The line of the text that starts what is in another file.
+    pub told_at: Option<u32>,
 }
 
 /// How a route installs.
@@ -108,6 +110,7 @@ impl Route {
             is_partial: false,
             is_library_like: false,
             is_root: false,
+            told_at: None,
         }
     }
 }
@@ -136,7 +139,11 @@ pub fn find(reading: &Reading, evidence: &Evidence) -> Vec<Route> {
     }
     routes.retain(|route| !matches!(route.topic, Topic::Development | Topic::Upkeep | Topic::Elsewhere));
     let in_text = |route: &Route| route.origin.file == reading.path;
-    routes.sort_by_key(|route| (!in_text(route), route.origin.line, route.method));
+    let place = |route: &Route| match route.told_at {
+        Some(line) => (false, line),
+        None => (!in_text(route), route.origin.line),
+    };
+    routes.sort_by_key(|route| (place(route), route.method));
     for route in &mut routes {
         route.is_recommended = in_text(route) && is_recommended(reading, route);
     }
@@ -225,6 +232,7 @@ fn compose_route(
     {
         // The text refers to the file, at that place.
         route.origin.line = 1;
+        route.told_at = Some(up.origin.line);
     }
     Some(route)
 }

@@ -75,6 +75,8 @@ static SPEAKS: WordList = WordList::new(&[
     "compatible with",
     "binaries",
     "binary for",
+    "linux/amd64",
+    "linux/arm64",
 ]);
 /// The words of a line that a list of architectures follows.
 static INTRODUCES: WordList = WordList::new(&[

@@ -19,7 +19,7 @@ pub struct Variables {
     pub found: Vec<Found<EnvFact>>,
     /// Where each name is among them.
     places: BTreeMap<String, usize>,
-    /// Names on lines of their own, which are no other spelling of another.
+    /// Names that are told or set by themselves, not as another spelling of one.
     alone: BTreeSet<String>,
 }
 
@@ -99,6 +99,7 @@ pub fn is_settable(name: &str) -> bool {
             | "RUSTFLAGS"
             | "MAKEFLAGS"
             | "DESTDIR"
+            | "DOCKER_OPTS"
             | "PKG_CONFIG_PATH"
             | "LD_LIBRARY_PATH"
     )
@@ -127,6 +128,9 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 is_commented: entry.is_commented,
             };
             variables.add(fact, origin, Confidence::Read);
+            if !entry.is_commented && entry.name.ends_with("_FILE") {
+                variables.alone.insert(entry.name.clone());
+            }
         }
     }
     let is_bold_default = env_text::says_bold_is_default(reading);
@@ -161,11 +165,14 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 if env_text::is_definition(block) {
                     env_text::from_item(reading, index, block, &mut variables);
                 }
-                env_usage::said_defaults(reading, block, &mut variables);
                 env_text::from_sentence(reading, index, block, &mut variables);
             }
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),
         }
+    }
+    let is_said = |block: &&Block| matches!(block.kind, Kind::Paragraph | Kind::Quote);
+    for block in reading.prose().filter(is_said) {
+        env_usage::said_defaults(reading, block, &mut variables);
     }
     env_usage::before_start(reading, &mut variables);
     env_usage::fallbacks(reading, &mut variables);
@@ -237,6 +244,7 @@ static DEMANDS: WordList = WordList::new(&[
     "have to set",
     "必须设置",
     "be sure to set",
+    "optional except",
     "otherwise you will",
     "otherwise it will",
     "otherwise it won't",

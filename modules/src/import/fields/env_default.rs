@@ -92,7 +92,10 @@ fn explained(text: &str) -> Option<&str> {
 pub fn value(text: &str) -> Option<String> {
     let text = text.trim().trim_matches(['`', '"', '\'']).trim();
     let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
-    let is_sentence = text.split_whitespace().count() > 5 || text.chars().count() > 120;
+    // "0 15 2 * * *": when something is done.
+    let is_schedule =
+        text.split([' ', ',']).all(|field| field.chars().all(|c| c.is_ascii_digit() || "*/-?L#".contains(c)));
+    let is_sentence = text.split_whitespace().count() > 5 && !is_schedule || text.chars().count() > 120;
     (!is_nothing && !is_sentence).then(|| text.to_owned())
 }
 

@@ -276,7 +276,7 @@ fn names(cell: &Rich) -> Vec<String> {
     }
     let mut found: Vec<String> = Vec::new();
     let codes: Vec<&str> = cell.code().map(|(_, code)| code).collect();
-    let sources = if codes.is_empty() { vec![text] } else { codes };
+    let sources = if codes.is_empty() { vec![text] } else { codes.clone() };
     for source in sources {
         let source = source
             .trim()
@@ -295,6 +295,13 @@ fn names(cell: &Rich) -> Vec<String> {
             if env_text::is_upper_name(part) && !found.iter().any(|known| known == part) {
                 found.push(part.to_owned());
             }
+        }
+    }
+    // "`lamp.age` / `LAMP_AGE`": one thing by the names that it has in several places.
+    if !codes.is_empty() && codes.len() < 4 {
+        let between = codes.iter().fold(text.to_owned(), |text, code| text.replacen(code, "", 1));
+        if between.chars().all(|c| c.is_whitespace() || "/,|".contains(c)) {
+            return found;
         }
     }
     let starts = text.trim_start_matches(['`', '*', '$', '{', ' ']).trim_start_matches("-e ").trim_start();

@@ -128,9 +128,12 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         None => (None, description),
     };
     let example = example.filter(|example| !example.trim_matches('.').is_empty());
+    // "`NAME`=value" and nothing else, the name alone in code, says what it is where nobody sets it.
+    let is_alone = description.trim().is_empty() && block.rich.code().any(|(_, code)| code == name);
+    let shown = example.as_deref().filter(|_| is_alone).and_then(super::env_default::value);
     let fact = EnvFact {
         name,
-        default: default_in(&marked),
+        default: default_in(&marked).or(shown),
         example,
         required: requirement(description),
         description: short(description),

@@ -104,8 +104,16 @@ pub fn beside_options(reading: &Reading, block: &Block, variables: &mut Variable
 }
 
 /// What stands between a variable and its default.
-const DEFAULTS: [&str; 7] =
-    ["defaults to", "default to", "默认为", "默认是", "会默认为", "のデフォルトは", "はデフォルトで"];
+const DEFAULTS: [&str; 8] = [
+    "defaults to",
+    "default to",
+    "will default to",
+    "默认为",
+    "默认是",
+    "会默认为",
+    "のデフォルトは",
+    "はデフォルトで",
+];
 
 /// "If unset, `NAME` defaults to `value`": said of a variable that is known from elsewhere.
 pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables) {

@@ -53,7 +53,8 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
         }
         let text = &block.rich.text;
         let lower = block.rich.lower();
-        let says = CHECKS.is_in(lower) || CHECKS.is_in(&reading.section(block).lower);
+        let mut titles = reading.document.path(block.section).take(2);
+        let says = CHECKS.is_in(lower) || titles.any(|section| CHECKS.is_in(&section.lower));
         if says
             && !words::any(lower, &["notification", "healthchecks.io", "hc-ping"])
             && let Some(found) = PATH.captures(text)

@@ -51,6 +51,18 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
     if let Some((title, line)) = title(document).filter(|(title, _)| !is_plain && squeeze(title) == wanted) {
         return Found::read(title, origin(line));
     }
+    // All words of the repository's name, and one or two more.
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
+    };
+    let own = words(&source.name);
+    let is_longer = |title: &str| {
+        let said = words(title);
+        own.len() > 2 && said.len() <= own.len() + 1 && own.iter().all(|word| said.contains(word))
+    };
+    if let Some((title, line)) = title(document).filter(|(title, _)| is_longer(title)) {
+        return Found::read(title, origin(line));
+    }
     for name in [bare, source.name.as_str()] {
         if !is_plain && let Some((name, line)) = spelled(document, name) {
             return Found::read(name, origin(line));

@@ -64,6 +64,9 @@ const REACH: usize = 12;
 /// A script of the project that a command before has fetched: `wget …/install.sh`, then `bash install.sh`.
 fn fetched(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     let command = &placed.value;
+    if ["help", "--help", "-h"].iter().any(|word| command.has(word)) {
+        return None;
+    }
     let word = if has_script(command.word(0)) { command.word(0) } else { command.word(1) };
     let name = format!("/{}", word.rsplit('/').next().unwrap_or(word));
     let end = reading.commands.partition_point(|other| other.origin.line <= placed.origin.line);

@@ -94,9 +94,7 @@ fn how_long_something_lasts_is_no_password() {
 #[test]
 fn a_compose_file_for_work_is_no_way_to_run_what_is_cloned() {
     let compose = "services:\n  db:\n    image: postgres:9.5\n  lantern:\n    build: {context: ., dockerfile: Dockerfile.dev}\n    volumes: ['./:/app']\n    ports: ['3000:3000']\n    environment: [RAILS_ENV=development]\n";
-    let text = format!(
-        "# Lantern\n\nLantern is a lamp server.\n\n## Installation\n\n1. Clone it: `git clone https://github.com/owner/lantern`\n2. Run `docker-compose build`\n3. Run `docker-compose up`\n"
-    );
+    let text = "# Lantern\n\nLantern is a lamp server.\n\n## Installation\n\n1. Clone it: `git clone https://github.com/owner/lantern`\n2. Run `docker-compose build`\n3. Run `docker-compose up`\n";
     let import =
         read(&[("README.md", text.as_bytes()), ("docker-compose.yml", compose.as_bytes())]).expect("text");
     assert_eq!(reason(&import), Some(Reason::DevelopmentOnly));
@@ -132,4 +130,48 @@ fn a_badge_of_a_package_is_no_repository_of_another() {
     let source = super::Source::of_url("https://github.com/owner/lantern-python");
     let package = super::import(&files, &source).expect("text").facts.package;
     assert_eq!(package.map(|found| found.value).as_deref(), Some("lantern"));
+}
+
+#[test]
+fn a_cell_may_have_the_names_of_one_setting_in_several_places() {
+    let table = "## Configuration\n\n| YAML key / Env. variable | Default | Description |\n|---|---|---|\n| `lamp.level` /<br>`LAMP_LEVEL` | `3` | How bright |\n| `lamp.sweep` /<br>`LAMP_SWEEP` | `0 15 2 * * *` | When it is wiped |\n| `lamp.names` | - | Only in the file |\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    let defaults =
+        import.facts.env.iter().map(|found| (found.value.name.as_str(), found.value.default.as_deref()));
+    let expected = [("LAMP_LEVEL", Some("3")), ("LAMP_SWEEP", Some("0 15 2 * * *"))];
+    assert_eq!(defaults.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_name_in_code_with_its_value_beside_it_tells_the_default() {
+    let list = "## Environment variables\n\n* `LAMP_PORT`=8099\n* `LAMP_AGE=3`\n\nAll are optional except `LAMP_SECRET`, which signs. If it is not set, `LAMP_USER` will default to `lamp`.\n\n* `LAMP_SECRET`: signs\n* `LAMP_USER`: who\n";
+    let import = with(&format!("{RUN}\n{list}"));
+    let told = import.facts.env.iter().map(|found| {
+        (found.value.name.as_str(), found.value.default.as_deref(), found.value.required == Some(true))
+    });
+    let expected = [
+        ("LAMP_PORT", Some("8099"), false),
+        ("LAMP_AGE", None, false),
+        ("LAMP_SECRET", None, true),
+        ("LAMP_USER", Some("lamp"), false),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn where_the_text_starts_the_compose_file_counts_and_a_script_that_is_asked_for_help_installs_nothing() {
+    let compose = "services:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n";
+    let text = "# Lantern\n\nLantern is a lamp server.\n\n## Install\n\n```sh\nwget https://raw.githubusercontent.com/owner/lantern/main/setup.sh\n./setup.sh help\ndocker-compose up -d\n./setup.sh add lamp\n```\n";
+    let import =
+        read(&[("README.md", text.as_bytes()), ("docker-compose.yml", compose.as_bytes())]).expect("text");
+    assert_eq!(import.facts.kind.value, Kind::Compose);
+}
+
+#[test]
+fn platforms_of_images_and_checks_below_a_heading_are_told() {
+    let text = "We have images on the hub for `linux/amd64` and `linux/arm64`.\n\n## Health check\n\n### Request\n\n`GET http://localhost:3333/api/v1/health`\n";
+    let facts = with(&format!("{RUN}\n{text}")).facts;
+    let arches: Vec<String> = facts.arch.into_iter().map(|found| found.value).collect();
+    assert_eq!(arches, ["amd64", "arm64"]);
+    assert_eq!(facts.health_path.map(|found| found.value).as_deref(), Some("/api/v1/health"));
 }

@@ -21,6 +21,7 @@ pub static ENVIRONMENT: WordList = WordList::new(&[
     "from environment",
     "the environment ",
     "env var",
+    "env. var",
     "env-var",
     "envvar",
     "envs",

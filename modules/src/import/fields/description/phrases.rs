@@ -65,6 +65,12 @@ pub const NOUNS: [&str; 30] = [
 pub static NOT: WordList = WordList::new(&[
     "supported by",
     "powered by",
+    "subject to change",
+    "upvote",
+    "as-is",
+    "there are different",
+    "there are several",
+    "there are many ways",
     "sponsor",
     "donat",
     "brings you",
