@@ -124,7 +124,9 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         return Some((Reason::NoInstallInformation, sentence.to_owned()));
     }
     let is_beside = |route: &&Route| cluster.is_some() && (is_client(reading, route) || is_tool(route));
-    if !usable.iter().all(is_beside) || usable.is_empty() && is_source_enough(reading, routes) {
+    if !usable.iter().all(is_beside)
+        || usable.is_empty() && cluster.is_none() && is_source_enough(reading, routes)
+    {
         return None;
     }
     if let Some(route) = cluster {

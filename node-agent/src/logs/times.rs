@@ -19,9 +19,9 @@ pub fn path(log: &Path) -> PathBuf {
 pub fn mark(log: &Path, noted: u64) -> u64 {
     let Ok(meta) = log.metadata() else { return 0 };
     if meta.size() != noted && meta.size() != 0 {
+        let mark = format!("{} {}\n", meta.size(), modified_ms(&meta));
         // A line without its time is no reason to fail.
-        let _ = appending(&path(log))
-            .and_then(|mut marks| writeln!(marks, "{} {}", meta.size(), modified_ms(&meta)));
+        let _ = appending(&path(log)).and_then(|mut marks| marks.write_all(mark.as_bytes()));
     }
     meta.size()
 }

@@ -106,7 +106,7 @@ pub fn descendants(pid: i32) -> Vec<i32> {
 
 /// A process's environment, `NAME=value` and a zero byte each; none when it may not be read.
 pub fn environ(pid: i32) -> Option<Vec<u8>> {
-    fs::read(format!("/proc/{pid}/environ")).ok()
+    read(&format!("/proc/{pid}/environ"), 4 << 10)
 }
 
 /// Whether all of the marks (`NAME=value`) are in the environment.
@@ -179,9 +179,15 @@ fn parse_socket(line: &str, state: &str) -> Option<Listener> {
 /// Reads a file of /proc that is expected to be small. Names in it need not be UTF-8: the kernel cuts those of
 /// programs after 15 bytes, be it inside of a character.
 pub fn read_small(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(512);
-    fs::File::open(path).ok()?.read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    read(path, 512).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads a file of /proc whose usual size is known. Asking for its size tells nothing, and each piece of it is made anew
+/// by the kernel: without the size it would be read in many small ones.
+fn read(path: &str, usual: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usual);
+    fs::File::open(path).ok()?.take(u64::MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 pub fn page_size() -> u64 {

@@ -54,6 +54,13 @@ impl Variables {
         self.alone.insert(name.to_owned());
     }
 
+    /// Told by itself, not as another spelling of one.
+    pub fn stands_alone(&mut self, name: &str) {
+        if name.ends_with("_FILE") {
+            self.alone.insert(name.to_owned());
+        }
+    }
+
     pub fn knows(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
@@ -61,48 +68,51 @@ impl Variables {
 
 /// Variables of the caller's shell are none of the project's.
 pub fn is_settable(name: &str) -> bool {
-    !matches!(
-        name,
-        "PATH"
-            | "HOME"
-            | "PWD"
-            | "USER"
-            | "SHELL"
-            | "LANG"
-            | "LC_ALL"
-            | "DISPLAY"
-            | "BASH_ENV"
-            | "PIP_INDEX_URL"
-            | "GOROOT"
-            | "GOPATH"
-            | "GOBIN"
-            | "CGO_ENABLED"
-            | "GOOS"
-            | "GOARCH"
-            | "GOPROXY"
-            | "GO111MODULE"
-            | "TERM"
-            | "DEBIAN_FRONTEND"
-            | "PYTHONPATH"
-            | "VERSION"
-            | "COMPOSE_PROJECT_NAME"
-            | "DOCKER_BUILDKIT"
-            | "DOCKER_HOST"
-            | "DOCKER_CERT_PATH"
-            | "DOCKER_TLS_VERIFY"
-            | "NODE_OPTIONS"
-            | "ARCHFLAGS"
-            | "CFLAGS"
-            | "CPPFLAGS"
-            | "CXXFLAGS"
-            | "LDFLAGS"
-            | "RUSTFLAGS"
-            | "MAKEFLAGS"
-            | "DESTDIR"
-            | "DOCKER_OPTS"
-            | "PKG_CONFIG_PATH"
-            | "LD_LIBRARY_PATH"
-    )
+    // What the kernel grants.
+    let is_capability = name.starts_with("CAP_NET_") || name.starts_with("CAP_SYS_");
+    !is_capability
+        && !matches!(
+            name,
+            "PATH"
+                | "HOME"
+                | "PWD"
+                | "USER"
+                | "SHELL"
+                | "LANG"
+                | "LC_ALL"
+                | "DISPLAY"
+                | "BASH_ENV"
+                | "PIP_INDEX_URL"
+                | "GOROOT"
+                | "GOPATH"
+                | "GOBIN"
+                | "CGO_ENABLED"
+                | "GOOS"
+                | "GOARCH"
+                | "GOPROXY"
+                | "GO111MODULE"
+                | "TERM"
+                | "DEBIAN_FRONTEND"
+                | "PYTHONPATH"
+                | "VERSION"
+                | "COMPOSE_PROJECT_NAME"
+                | "DOCKER_BUILDKIT"
+                | "DOCKER_HOST"
+                | "DOCKER_CERT_PATH"
+                | "DOCKER_TLS_VERIFY"
+                | "NODE_OPTIONS"
+                | "ARCHFLAGS"
+                | "CFLAGS"
+                | "CPPFLAGS"
+                | "CXXFLAGS"
+                | "LDFLAGS"
+                | "RUSTFLAGS"
+                | "MAKEFLAGS"
+                | "DESTDIR"
+                | "DOCKER_OPTS"
+                | "PKG_CONFIG_PATH"
+                | "LD_LIBRARY_PATH"
+        )
 }
 
 /// The variables of the containers that are the project, then those of the text.
@@ -128,8 +138,8 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 is_commented: entry.is_commented,
             };
             variables.add(fact, origin, Confidence::Read);
-            if !entry.is_commented && entry.name.ends_with("_FILE") {
-                variables.alone.insert(entry.name.clone());
+            if !entry.is_commented {
+                variables.stands_alone(&entry.name);
             }
         }
     }
@@ -323,6 +333,8 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
         .take_while(|before| before.section == block.section);
     let before = before
         .filter(|before| !matches!(before.kind, Kind::Item | Kind::Table(_)) && !before.is_code())
+        // Where each variable has a paragraph of its own, what is said before the first of them.
+        .filter(|before| !env_text::is_definition(before))
         .take(1);
     // The words of an item that end with a colon speak of what follows.
     let leads = |before: &Block| {

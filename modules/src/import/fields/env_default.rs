@@ -23,6 +23,9 @@ pub fn of_entry(entry: &EnvEntry) -> Option<String> {
         && (comment.starts_with("default ")
             || comment.contains(&format!("{lower}(default)"))
             || comment.contains(&format!("{lower} (default)")));
+    // "默认50" behind the value 50 itself.
+    let is_said = !lower.is_empty() && comment.contains(&format!("默认{lower}"));
+    let is_called = is_called || is_said;
     interpolated_default(text).or_else(|| value(text).filter(|_| is_called))
 }
 
@@ -128,7 +131,7 @@ pub fn speaks_of_default(text: &str) -> bool {
 
 /// The value before the word.
 static CALLED: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?i)`([^`\n]{1,60})`(?: ?[(（](?:the |is )?(?:default|默认|預設|デフォルト|standard|par défaut|por defecto|по умолчанию)[)）]| (?:par défaut|por defecto|по умолчанию|ist (?:der )?standard|als standard)\b|がデフォルト)";
+    let pattern = r"(?i)`([^`\n]{1,60})`(?: ?(?:[-–:] )?[(（](?:the |is )?(?:default|默认|預設|デフォルト|standard|par défaut|por defecto|по умолчанию)[)）]| (?:par défaut|por defecto|по умолчанию|ist (?:der )?standard|als standard)\b|がデフォルト)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 

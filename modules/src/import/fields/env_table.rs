@@ -150,6 +150,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     // Where no column is headed as the description, the next one that is of no other kind.
     let others = [columns.default, columns.required, columns.optional];
     let next = (column + 1..width).find(|at| !others.contains(&Some(*at)));
+    let prefix = prefix(reading, index, block);
     // There, a name in code is one whatever its case.
     let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
     for row in &table.rows {
@@ -176,6 +177,11 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
             .filter(|_| is_parameter_list)
             .map(|(_, value)| value.trim().to_owned());
         for name in names(name_cell) {
+            let name = prefix
+                .as_deref()
+                .filter(|prefix| !name.starts_with(prefix))
+                .map_or_else(|| name.clone(), |prefix| format!("{prefix}{name}"));
+            variables.stands_alone(&name);
             let fact = EnvFact {
                 name,
                 default: default.clone(),
@@ -187,6 +193,23 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
             variables.add(fact, reading.origin(row.line), Confidence::Read);
         }
     }
+}
+
+/// "Variables in the format `LAMP_{X}`": what the names of a table begin with, as the words before it say.
+fn prefix(reading: &Reading, index: usize, block: &Block) -> Option<String> {
+    let before =
+        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+    let mut told = before.filter(|before| !before.is_code() && words::ENVIRONMENT.is_in(before.rich.lower()));
+    told.find_map(|before| {
+        before.rich.code().find_map(|(_, code)| {
+            let (prefix, gap) = code.split_at(code.find(['{', '<'])?);
+            let is_gap = gap.ends_with(['}', '>']) && gap.chars().filter(|c| "{<".contains(*c)).count() == 1;
+            let is_prefix = prefix.len() > 2
+                && prefix.ends_with('_')
+                && prefix.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            (is_gap && is_prefix).then(|| prefix.to_owned())
+        })
+    })
 }
 
 /// What a cell of a column for "required" says.

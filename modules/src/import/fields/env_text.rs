@@ -68,6 +68,9 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     if !is_upper_name(&name) {
         return from_sentence(reading, index, block, variables);
     }
+    if !name.contains('_') && is_value_of_another(reading, index, block) {
+        return;
+    }
     let after = &bare[name.len()..];
     let is_code = block.rich.code().any(|(at, code)| at <= skipped + 4 && code.contains(&name));
     let is_strong = name.contains('_')
@@ -151,12 +154,23 @@ pub fn is_definition(block: &Block) -> bool {
     let after = &text[name.len()..];
     let is_apart = after.starts_with(['\n', ':', '：'])
         || [" - ", " – ", " — ", " : ", " (default"].iter().any(|mark| after.starts_with(mark));
-    is_apart && is_upper_name(name) && name.contains('_')
+    let is_code = || block.rich.code().next().is_some_and(|(at, code)| at < 2 && code == name);
+    is_apart && is_upper_name(name) && (name.contains('_') || is_code())
 }
 
 /// `-e KEY=value`: how variables are set, and none.
 fn is_placeholder(name: &str) -> bool {
     matches!(name, "KEY" | "NAME" | "VAR" | "VARIABLE" | "ENV" | "FOO" | "ENV_VAR" | "VAR_NAME" | "SOME_VAR")
+}
+
+/// Whether an item is one of the values that one before it announces: "`LAMP_MODE`: one of these values:".
+fn is_value_of_another(reading: &Reading, index: usize, block: &Block) -> bool {
+    let before = reading.document.blocks[..index].iter().rev().take(6);
+    let mut before =
+        before.take_while(|before| before.section == block.section && matches!(before.kind, Kind::Item));
+    before.find(|before| before.rich.text.trim_end().ends_with(':')).is_some_and(|before| {
+        words::any(before.rich.lower(), &["values", "one of", "options are", "choices"])
+    })
 }
 
 /// How far around an item others of its list are looked at.

@@ -37,7 +37,7 @@ pub fn options_of_run(reading: &Reading, index: usize, block: &Block, variables:
         let Some(rest) = line.strip_prefix("-e ").or_else(|| line.strip_prefix("--env ")) else { continue };
         let (name, example) = match shell::assignment(rest.trim()) {
             Some((name, example)) => (name, Some(example.trim_matches(['"', '\'']).to_owned())),
-            None => (rest.trim(), None),
+            None => (rest.split_whitespace().next().unwrap_or_default(), None),
         };
         if is_upper_name(name) {
             let line = block.line + u32::try_from(offset).unwrap_or(0);
@@ -179,7 +179,7 @@ pub fn named_together(rich: &Rich, first: &EnvFact) -> Vec<EnvFact> {
 /// In sentences of a usage text: "defaults to the environment variable NAME", over the end of a line too.
 static TOLD: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"\benvironment\s+variable\s+`?([A-Z][A-Z0-9_]{2,})\b|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)`?\s+environment\s+variable",
+        r"\benvironment\s+variable\s+`?([A-Z][A-Z0-9_]{2,})\b|\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)`?\s+environment\s+variable|\bsetting\s+(?:the\s+)?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b",
     )
 });
 
@@ -190,7 +190,8 @@ pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     let told = text.contains("environment").then(|| TOLD.captures_iter(text).take(200));
     for found in told.into_iter().flatten() {
-        let Some(name) = found.get(1).or_else(|| found.get(2)) else { continue };
+        let Some(name) = found.get(1).or_else(|| found.get(2)).or_else(|| found.get(3)) else { continue };
+        variables.stands_alone(name.as_str());
         // "… and falls back to 0.0.0.0)".
         let default = FALLS_BACK.captures(&text[name.end()..]).and_then(|found| value(&found[1]));
         let fact = EnvFact { name: name.as_str().to_owned(), default, ..EnvFact::default() };

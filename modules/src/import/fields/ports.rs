@@ -18,7 +18,7 @@ fn regex(pattern: &str) -> Regex {
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(\d{2,5})\b",
+        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(?:(?:udp|tcp)/)?(\d{2,5})\b",
     )
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
@@ -71,8 +71,13 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
         consider(block, is_development, &mut best);
     }
     let Some((_, port, line)) = best else { return Vec::new() };
+    let end = reading.document.blocks.partition_point(|block| block.line <= line);
+    let said = reading.document.blocks[..end].last().map_or("", |block| block.rich.lower());
+    let is_udp = ["udp port ", "port (udp) "].iter().any(|words| said.contains(&format!("{words}{port}")))
+        || said.contains(&format!("{port}/udp"))
+        || said.contains(&format!("udp/{port}"));
     let fact = |port| {
-        let fact = PortFact { port, is_udp: false, host: None, address: None, description: String::new() };
+        let fact = PortFact { port, is_udp, host: None, address: None, description: String::new() };
         Found::inferred(fact, reading.origin(line))
     };
     std::iter::once(port).chain(beside(reading, port, line)).map(fact).collect()

@@ -288,7 +288,8 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
             let says = || HUB.is_in(block.rich.lower());
             let is_offered = |image: &ImageName| {
                 let owned = reading.identity.owns_image(image);
-                image.has_registry() && owned >= 2 || image.has_namespace() && owned >= 3 && says()
+                let is_registry = image.has_registry() && (is_known_registry(&image.repository) || says());
+                is_registry && owned >= 2 || image.has_namespace() && owned >= 3 && says()
             };
             let Some(image) = ImageName::parse(code).filter(is_offered) else { continue };
             routes.push(route(&placed(reading, block), &image.to_string()));
@@ -298,6 +299,26 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     routes.sort_by_key(|route| route.origin.line);
     routes.truncate(1);
     routes
+}
+
+/// Hosts of images; what else has a dot before its first slash may be a name of something in a cluster.
+fn is_known_registry(repository: &str) -> bool {
+    let host = repository.split('/').next().unwrap_or_default();
+    [
+        "docker.io",
+        "ghcr.io",
+        "quay.io",
+        "gcr.io",
+        "lscr.io",
+        "ecr.aws",
+        "amazonaws.com",
+        "azurecr.io",
+        "mcr.microsoft.com",
+    ]
+    .iter()
+    .any(|known| host.ends_with(known))
+        || host.starts_with("registry.")
+        || host.contains("registry")
 }
 
 /// Whether a linked image is the project: by its name, or its owner's where the text is about installing.

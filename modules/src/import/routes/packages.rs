@@ -85,7 +85,7 @@ fn read(command: &Command) -> Option<Found> {
         "npm" | "pnpm" | "yarn" | "bun" => node(command),
         "cargo" => cargo(command),
         "apt" | "apt-get" | "aptitude" => apt(command),
-        "go" if command.word(1) == "install" => go(command),
+        "go" if matches!(command.word(1), "install" | "get") => go(command),
         "brew" => brew(command),
         "dnf" | "yum" | "zypper" | "snap" | "flatpak" | "apk" | "pacman" | "yay" | "paru" | "pkg"
         | "nix-env" | "emerge" | "opkg" | "scoop" | "choco" | "winget" | "port" => package(command),
@@ -206,7 +206,7 @@ fn is_of_headers(package: &str) -> bool {
 fn go(command: &Command) -> Option<Found> {
     let path = command.rest(2).iter().find(|word| word.text.contains('/') && !word.text.starts_with('.'))?;
     let path = path.text.split('@').next().unwrap_or_default();
-    found(Method::GoInstall, Some(path.to_owned()), false)
+    found(Method::GoInstall, Some(path.to_owned()), command.word(1) == "get")
 }
 
 fn brew(command: &Command) -> Option<Found> {

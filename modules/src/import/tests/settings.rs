@@ -175,3 +175,34 @@ fn platforms_of_images_and_checks_below_a_heading_are_told() {
     assert_eq!(arches, ["amd64", "arm64"]);
     assert_eq!(facts.health_path.map(|found| found.value).as_deref(), Some("/api/v1/health"));
 }
+
+#[test]
+fn a_table_may_list_only_the_ends_of_names() {
+    let text = "## Settings\n\nPass them as environment variables in the format `LAMP_{X}`, with `{X}` in capitals.\n\n| Name | Possible values | Default value |\n|---|---|---|\n| `THEME` | light, dark | `light` |\n| `WIDE_VIEW` | on, off | `off` |\n";
+    let import = with(&format!("{RUN}\n{text}"));
+    assert_eq!(names(&import), ["LAMP_THEME", "LAMP_WIDE_VIEW"]);
+}
+
+#[test]
+fn each_variable_may_have_a_paragraph_of_its_own_and_values_are_none() {
+    let text = "Configure it via environment variables.\n\n`LAMP_KEY`: signs\n\n`DEBUG`: tells more\n\n`LAMP_URL`: where\n\n- `LAMP_MODE`: one of these values:\n  - `LATEST`: the last\n  - `NEXT`: the next\n";
+    assert_eq!(names(&with(&format!("{RUN}\n{text}"))), ["LAMP_KEY", "DEBUG", "LAMP_URL", "LAMP_MODE"]);
+}
+
+#[test]
+fn what_is_only_pulled_is_the_image_and_names_in_a_cluster_are_none() {
+    let text = "```sh\ncargo install lantern\n```\n\n```sh\ndocker run --rm owner/lantern --help\n```\n";
+    assert_eq!(with(text).facts.image.map(|found| found.value).as_deref(), Some("owner/lantern"));
+    let cluster = "## Install\n\nClone and apply: `git clone https://github.com/owner/lantern`\n\n```sh\nkubectl create -f deploy/lantern.yaml\nmake run\n```\n\nThe name `lamps-sigs.io/lantern` is that of the provisioner.\n";
+    assert_eq!(reason(&with(cluster)), Some(Reason::KubernetesOnly));
+}
+
+#[test]
+fn a_port_may_be_of_datagrams() {
+    let text = "```sh\npip install lantern\nlantern serve\n```\n\nIts traffic (default port udp/4242) must come in.\n";
+    let ports = with(text).facts.ports;
+    assert_eq!(
+        ports.iter().map(|found| (found.value.port, found.value.is_udp)).collect::<Vec<_>>(),
+        [(4242, true)]
+    );
+}

@@ -12,7 +12,9 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     let lower = sentence.to_lowercase();
     let count = sentence.chars().count();
     let is_wide = sentence.chars().any(|c| c as u32 > 0x2e80);
-    if count < if is_wide { 8 } else { 18 } {
+    // "My other projects:" leads to a list.
+    let is_lead = sentence.ends_with(':') && count < 30;
+    if is_lead || count < if is_wide { 8 } else { 18 } {
         return 0;
     }
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
