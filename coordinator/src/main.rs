@@ -11,11 +11,22 @@ const THREADS: usize = 2;
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::from_argv();
+    limit_allocator();
     start_logging(cli.verbosity());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let status = runtime.block_on(cli.run());
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
+}
+
+/// As many arenas as threads that work: each one that helps for a moment would keep memory of its own.
+fn limit_allocator() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes plain numbers.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
+    }
 }
 
 /// `ORCHESTRATOR_LOG` (like `info,coordinator=debug`) wins over `-v`.
