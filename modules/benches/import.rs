@@ -36,7 +36,7 @@ fn text() -> String {
 }
 
 /// Texts that readers are slow with: nesting, open ends, long lines, many of one thing.
-const HOSTILE: [(&str, &str); 14] = [
+const HOSTILE: [(&str, &str); 16] = [
     ("quotes in quotes", "> "),
     ("lists in lists", "- "),
     ("open links", "["),
@@ -49,6 +49,8 @@ const HOSTILE: [(&str, &str); 14] = [
     ("runs", "\n```\ndocker run -p 80:80 x/lanternd\n```\n"),
     ("compose files", "\n```yaml\nimage: x/lanternd\nports: [80:80]\n```\n"),
     ("variables", "- `LAMP_A`: the environment variable\n"),
+    ("tables of one name", "| VARIABLE |\n|-|\n| A_B |\n\n"),
+    ("demands", "- make sure to set `A_B1`: the environment variable\n"),
     ("headings", "# Install\n"),
     ("prompts", "\n```\n$ 'a\n```\n"),
 ];

@@ -21,15 +21,23 @@ impl Fleet {
     pub(super) async fn apply(&self, name: &NodeName, progress: &Progress) -> Result<(), FleetError> {
         let node = self.node(name).await?;
         let agent = self.dial(&node).await?;
-        for _ in 0..OFFERS {
+        let mut offers = 0;
+        while offers < OFFERS {
             let report = agent.observe().await?;
             let Some(wanted) = self.wanted(name).await? else {
                 if self.want_anew(name, &report).await? {
+                    offers += 1;
                     continue;
                 }
                 return Ok(());
             };
-            self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
+            let is_late = self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
+            // What took long to bring may be wanted no more.
+            let latest = if is_late { self.wanted(name).await?.map(|latest| latest.revision) } else { None };
+            if is_late && latest != Some(wanted.revision) {
+                continue;
+            }
+            offers += 1;
             // Also where it has this generation: after a store was restored it may be another of that number.
             fault::point("apply.before");
             let reply = agent.apply(self.with_secret_values(wanted.value.clone()).await?).await?;

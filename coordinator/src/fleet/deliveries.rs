@@ -8,29 +8,24 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proto::ids::NodeName;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-
-use super::Progress;
 
 /// How long a round waits for its deliveries; most are done by then, and it can tell what came of them.
 const BRIEF: Duration = Duration::from_secs(3);
 /// How long it waits where they end with the command: what is half brought is lost then.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Who took a piece so lately is there, although a line full of pieces lets nothing else through.
-const LATELY: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Who took a piece so lately is there, although a line full of pieces lets nothing else through; what was taken from
+/// here may still be on its way there.
+const LATELY: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub struct Deliveries {
-    /// One at a time for each node.
-    begun: Mutex<BTreeMap<NodeName, Delivery>>,
+    /// One at a time for each node; cancelled once it has ended, one way or the other.
+    begun: Mutex<BTreeMap<NodeName, CancellationToken>>,
+    /// When nodes last took a piece of a package, whoever brings it.
+    moved: Mutex<BTreeMap<NodeName, Instant>>,
     outlives_a_round: AtomicBool,
-}
-
-struct Delivery {
-    /// Cancelled once it has ended, one way or the other.
-    ended: CancellationToken,
-    progress: Progress,
 }
 
 impl Deliveries {
@@ -41,21 +36,28 @@ impl Deliveries {
 
     pub fn under_way(&self) -> BTreeSet<NodeName> {
         let mut begun = self.begun.lock().expect("no panic while held");
-        begun.retain(|_, delivery| !delivery.ended.is_cancelled());
+        begun.retain(|_, ended| !ended.is_cancelled());
         begun.keys().cloned().collect()
     }
 
-    /// Nodes that have taken a piece of their package just now.
+    /// The node has taken a piece of a package.
+    pub fn note(&self, node: &NodeName) {
+        let mut moved = self.moved.lock().expect("no panic while held");
+        match moved.get_mut(node) {
+            Some(last) => *last = Instant::now(),
+            None => drop(moved.insert(node.clone(), Instant::now())),
+        }
+    }
+
+    /// Nodes that have taken a piece of a package just now.
     pub fn taking(&self) -> BTreeSet<NodeName> {
-        let begun = self.begun.lock().expect("no panic while held");
-        let is_taking = |delivery: &Delivery| {
-            delivery.progress.last_moved().is_some_and(|moved| moved.elapsed() < LATELY)
-        };
-        begun.iter().filter(|(_, delivery)| is_taking(delivery)).map(|(node, _)| node.clone()).collect()
+        let mut moved = self.moved.lock().expect("no panic while held");
+        moved.retain(|_, last| last.elapsed() < LATELY);
+        moved.keys().cloned().collect()
     }
 
     /// Begins what is not under way already, and waits for all of it, but not for long.
-    pub async fn bring<W>(&self, nodes: BTreeSet<NodeName>, work: impl Fn(NodeName, Progress) -> W)
+    pub async fn bring<W>(&self, nodes: BTreeSet<NodeName>, work: impl Fn(NodeName) -> W)
     where
         W: Future<Output = ()> + Send + 'static,
     {
@@ -64,21 +66,21 @@ impl Deliveries {
         let _ = timeout(limit, join_all(mine.iter().map(CancellationToken::cancelled))).await;
     }
 
-    fn begin<W>(&self, node: NodeName, work: impl Fn(NodeName, Progress) -> W) -> CancellationToken
+    fn begin<W>(&self, node: NodeName, work: impl Fn(NodeName) -> W) -> CancellationToken
     where
         W: Future<Output = ()> + Send + 'static,
     {
         let mut begun = self.begun.lock().expect("no panic while held");
-        if let Some(present) = begun.get(&node).filter(|delivery| !delivery.ended.is_cancelled()) {
-            return present.ended.clone();
+        if let Some(present) = begun.get(&node).filter(|ended| !ended.is_cancelled()) {
+            return present.clone();
         }
-        let (ended, progress) = (CancellationToken::new(), Progress::timed());
-        let (at_last, work) = (ended.clone().drop_guard(), work(node.clone(), progress.clone()));
+        let ended = CancellationToken::new();
+        let (at_last, work) = (ended.clone().drop_guard(), work(node.clone()));
         tokio::spawn(async move {
             let _at_last = at_last;
             work.await;
         });
-        begun.insert(node, Delivery { ended: ended.clone(), progress });
+        begun.insert(node, ended.clone());
         ended
     }
 }
@@ -88,7 +90,6 @@ mod tests {
     use std::sync::Arc;
 
     use tokio::sync::Notify;
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -99,12 +100,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_takes_long_is_left_behind_and_is_not_begun_twice() {
         let (deliveries, gate) = (Deliveries::default(), Arc::new(Notify::new()));
-        let slow = |_, progress: Progress| {
+        let slow = |_| {
             let gate = Arc::clone(&gate);
-            async move {
-                progress.transfer("pi", 1, 9);
-                gate.notified().await;
-            }
+            async move { gate.notified().await }
         };
         let began = Instant::now();
         deliveries.bring(pi(), slow).await;
@@ -112,7 +110,7 @@ mod tests {
         deliveries.stay();
         deliveries.bring(pi(), slow).await;
         assert_eq!(began.elapsed(), PATIENCE + BRIEF);
-        assert_eq!((deliveries.under_way(), deliveries.taking()), (pi(), BTreeSet::new()), "nothing moves");
+        assert_eq!(deliveries.under_way(), pi());
         // One that waited besides would go on waiting.
         gate.notify_one();
         while !deliveries.under_way().is_empty() {
@@ -120,6 +118,15 @@ mod tests {
         }
         gate.notify_one();
         deliveries.bring(pi(), slow).await;
-        assert_eq!((deliveries.taking(), deliveries.under_way()), (pi(), BTreeSet::new()));
+        assert_eq!(deliveries.under_way(), BTreeSet::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_taken_a_piece_is_there() {
+        let deliveries = Deliveries::default();
+        pi().iter().for_each(|node| deliveries.note(node));
+        assert_eq!(deliveries.taking(), pi());
+        tokio::time::advance(LATELY).await;
+        assert_eq!(deliveries.taking(), BTreeSet::new());
     }
 }

@@ -13,18 +13,12 @@ use super::FleetError;
 #[derive(Clone, Default)]
 pub struct Progress {
     listener: Option<Sender<Result<v1::DeployEvent, FleetError>>>,
-    /// When a node last took a piece of a package, where somebody asks.
-    moved: Option<Arc<Mutex<Option<Instant>>>>,
+    moved: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Progress {
     pub fn to(listener: Sender<Result<v1::DeployEvent, FleetError>>) -> Self {
-        Self { listener: Some(listener), moved: Some(Arc::default()) }
-    }
-
-    /// For whoever only asks whether anything moves.
-    pub fn timed() -> Self {
-        Self { listener: None, moved: Some(Arc::default()) }
+        Self { listener: Some(listener), moved: Arc::default() }
     }
 
     /// For the reconcile loop, which nobody watches.
@@ -37,15 +31,15 @@ impl Progress {
     }
 
     pub fn transfer(&self, node: &str, sent_bytes: u64, total_bytes: u64) {
-        if let Some(moved) = self.moved.as_ref().filter(|_| total_bytes > 0) {
-            *moved.lock().expect("no panic while held") = Some(Instant::now());
+        if total_bytes > 0 && self.listener.is_some() {
+            *self.moved.lock().expect("no panic while held") = Some(Instant::now());
         }
         self.tell(Event::Transfer(Transfer { node: node.to_owned(), sent_bytes, total_bytes }));
     }
 
     /// When a node last took a piece of a package for this change, that somebody waits for.
     pub fn last_moved(&self) -> Option<Instant> {
-        *self.moved.as_ref()?.lock().expect("no panic while held")
+        *self.moved.lock().expect("no panic while held")
     }
 
     pub fn instance(&self, node: &str, report: &v1::InstanceReport) {

@@ -61,12 +61,12 @@ impl Fleet {
         let is_waiting = |node: &NodeName| snapshot.report(node).is_some() && !busy.contains(node);
         let waiting: BTreeSet<NodeName> = behind.into_iter().filter(is_waiting).collect();
         let is_any = !waiting.is_empty();
-        self.deliveries.bring(waiting, |node, progress| Arc::clone(self).deliver_to(node, progress)).await;
+        self.deliveries.bring(waiting, |node| Arc::clone(self).deliver_to(node)).await;
         is_any
     }
 
-    async fn deliver_to(self: Arc<Self>, node: NodeName, progress: Progress) {
-        match self.apply(&node, &progress).await {
+    async fn deliver_to(self: Arc<Self>, node: NodeName) {
+        match self.apply(&node, &Progress::unheard()).await {
             Ok(()) => info!(%node, "delivered what was waiting"),
             Err(error) => {
                 warn!(%node, error = %carry_out::one_line(&error), "could not deliver what is waiting")
@@ -86,16 +86,18 @@ impl Fleet {
         self.holds.contains(&record.name) || (record.is_under_way() && by_another())
     }
 
-    /// Sees interrupted changes through to their end, all at once, if they reach it within this round. Where a package is
-    /// on its way there is nothing to see yet.
+    /// Sees interrupted changes through to their end, all at once, if they reach it within this round. A node whose
+    /// package is on its way is taken for one that is away.
     async fn carry_on(&self, snapshot: &Snapshot) -> Result<bool, FleetError> {
         let served = self.deliveries.under_way();
         let records = snapshot.deployments.values().map(|kept| &kept.value);
         let interrupted = records
             .filter(|record| record.is_under_way() && !self.is_in_other_hands(snapshot, record))
-            .filter(|record| carry_out::homes(record).is_disjoint(&served));
-        let carried = interrupted.map(|record| async move {
-            let carried = self.carry_on_one(snapshot, record).await;
+            .map(|record| (record, Recorded::of(record, snapshot)))
+            .filter(|(_, recorded)| recorded.touched.is_empty() || !recorded.touched.is_subset(&served))
+            .map(|(record, recorded)| (record, recorded.without(&served)));
+        let carried = interrupted.map(|(record, recorded)| async move {
+            let carried = self.carry_on_one(record, recorded).await;
             or_told(&record.name, carried)
         });
         let carried = join_all(carried).await;
@@ -104,8 +106,7 @@ impl Fleet {
         Ok(is_any)
     }
 
-    async fn carry_on_one(&self, snapshot: &Snapshot, record: &DeploymentRecord) -> Result<(), FleetError> {
-        let recorded = Recorded::of(record, snapshot);
+    async fn carry_on_one(&self, record: &DeploymentRecord, recorded: Recorded) -> Result<(), FleetError> {
         if let State::RolledBack { reason, .. } = &record.progress {
             self.carry_on_going_back(recorded, reason, ROUND).await?;
             return Ok(());

@@ -30,4 +30,15 @@ impl Recorded {
         let attempt = Some(record.attempt);
         Self { record, attempt, touched, away: snapshot.away(), _hold: None }
     }
+
+    /// Without the nodes that are being brought something already: what they are to do waits for that.
+    pub fn without(mut self, served: &BTreeSet<NodeName>) -> Self {
+        let (busy, touched): (BTreeSet<_>, _) =
+            self.touched.into_iter().partition(|node| served.contains(node));
+        self.touched = touched;
+        for node in busy {
+            self.away.entry(node).or_insert_with(|| "its package is on the way".to_owned());
+        }
+        self
+    }
 }

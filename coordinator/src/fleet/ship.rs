@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proto::v1;
 use tokio::fs::File;
 
-use super::{Fleet, FleetError, Progress};
+use super::{Deliveries, Fleet, FleetError, Progress};
 use crate::agents::tunnel::agent_command;
 use crate::agents::{AgentApi, Parcel};
 use crate::blobs::{BlobError, Fetched};
@@ -19,10 +19,11 @@ struct Shipment<'s> {
     digest: &'s str,
     size: u64,
     progress: &'s Progress,
+    deliveries: &'s Deliveries,
 }
 
 impl Fleet {
-    /// Brings the packages of `wanted` that are not in `report`.
+    /// Brings the packages of `wanted` that are not in `report`. Whether there was any.
     pub(super) async fn ship_missing(
         &self,
         node: &NodeRecord,
@@ -30,7 +31,8 @@ impl Fleet {
         wanted: &v1::NodeSpec,
         report: &v1::Report,
         progress: &Progress,
-    ) -> Result<(), FleetError> {
+    ) -> Result<bool, FleetError> {
+        let mut is_any = false;
         let releases = wanted.instances.iter().filter_map(|instance| instance.release.as_ref());
         let releases: BTreeMap<&str, _> =
             releases.map(|release| (release.digest.as_str(), release)).collect();
@@ -39,9 +41,10 @@ impl Fleet {
                 progress.transfer(node.name.as_str(), 0, 0);
             } else {
                 self.ship(node, agent, release, progress).await?;
+                is_any = true;
             }
         }
-        Ok(())
+        Ok(is_any)
     }
 
     async fn ship(
@@ -53,7 +56,7 @@ impl Fleet {
     ) -> Result<(), FleetError> {
         let digest = release.digest.as_str();
         let package = self.package_of(release).await?;
-        let shipment = Shipment { node, digest, size: package.size, progress };
+        let shipment = Shipment { node, digest, size: package.size, progress, deliveries: &self.deliveries };
         let open = || async {
             let unreadable = |cause: std::io::Error| FleetError::Unreadable {
                 what: format!("package {digest}"),
@@ -119,6 +122,7 @@ impl Shipment<'_> {
     }
 
     fn tell(&self, bytes: u64) {
+        self.deliveries.note(&self.node.name);
         self.progress.transfer(self.node.name.as_str(), bytes, self.size);
         fault::point("ship.mid");
     }

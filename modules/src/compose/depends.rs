@@ -61,7 +61,14 @@ fn name_linked(project: &mut Project, log: &mut Log) {
     let links: Vec<Link> = project.services.iter().flat_map(|service| service.links.clone()).collect();
     for Link { service, alias, field } in links {
         let mut others = project.services.iter().filter(|other| other.name != service);
-        if others.any(|other| other.name == alias || other.linked_as.contains(&alias)) {
+        let is_called = |other: &Service| {
+            let mut aliases = other.networks.iter().flat_map(|attachment| &attachment.aliases);
+            other.name == alias
+                || other.container_name.as_ref() == Some(&alias)
+                || other.linked_as.contains(&alias)
+                || aliases.any(|other| *other == alias)
+        };
+        if others.any(is_called) {
             let found = format!("the alias {alias:?}, which is another service's name");
             log.wrong(log.at(&field), &field, found, "a name that only this service has", None);
             continue;

@@ -232,8 +232,6 @@ static ELSEWHERE: WordList = WordList::new(&[
     "inspired",
     "comparison",
     "other projects",
-    "third-party",
-    "third party",
     "community",
     "相关项目",
     "相关",
@@ -287,7 +285,9 @@ pub fn topic(title: &str) -> Topic {
             Topic::Upkeep
         }
         () if is_development => Topic::Development,
-        () if has(&["third-party us", "third party us", "projects using", "who is using", "used by"]) => {
+        () if has(&["third-party us", "third party us", "projects using", "who is using"])
+            || title.starts_with("used by") =>
+        {
             Topic::Elsewhere
         }
         () if KUBERNETES.is_in(&title) => Topic::Kubernetes,

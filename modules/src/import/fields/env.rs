@@ -277,28 +277,30 @@ fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     let says = |block: &&Block| {
         !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && DEMANDS.is_in(block.rich.lower())
     };
-    let is_named = |block: &Block, text: &str, name: &str| {
-        let is_code = || block.rich.code().any(|(_, code)| code == name);
-        (name.contains('_') || is_code()) && words::has_word(text, name)
+    let places: BTreeMap<String, usize> =
+        found.iter().enumerate().map(|(place, known)| (known.value.name.clone(), place)).collect();
+    let mut demand = |block: &Block, text: &str| {
+        let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in names.filter(|name| env_text::is_upper_name(name)) {
+            let is_code = || block.rich.code().any(|(_, code)| code == name);
+            let Some(place) = places.get(name).filter(|_| name.contains('_') || is_code()) else { continue };
+            let required = &mut found[*place].value.required;
+            *required = required.or(Some(true));
+        }
     };
     let is_needed = |block: &&Block| {
         matches!(block.kind, Kind::Item) && NEEDED_BEFORE.is_in(&reading.section(block).lower)
     };
     for block in reading.prose().filter(is_needed) {
-        let text = block.rich.text.as_str();
-        let is_choice = words::OPTIONAL.is_in(block.rich.lower());
-        for known in found.iter_mut().filter(|known| !is_choice && is_named(block, text, &known.value.name)) {
-            known.value.required = known.value.required.or(Some(true));
+        if !words::OPTIONAL.is_in(block.rich.lower()) {
+            demand(block, &block.rich.text);
         }
     }
     for block in reading.prose().filter(says) {
         for sentence in super::description::sentences(&block.rich.text) {
             let lower = sentence.to_lowercase().replace('\n', " ");
-            if sentence.len() > 400 || !DEMANDS.is_in(&lower) || lower.contains(" if ") {
-                continue;
-            }
-            for known in found.iter_mut().filter(|known| is_named(block, sentence, &known.value.name)) {
-                known.value.required = known.value.required.or(Some(true));
+            if sentence.len() <= 400 && DEMANDS.is_in(&lower) && !lower.contains(" if ") {
+                demand(block, sentence);
             }
         }
     }

@@ -24,7 +24,11 @@ pub fn of_entry(entry: &EnvEntry) -> Option<String> {
             || comment.contains(&format!("{lower}(default)"))
             || comment.contains(&format!("{lower} (default)")));
     // "默认50" behind the value 50 itself.
-    let is_said = !lower.is_empty() && comment.contains(&format!("默认{lower}"));
+    let is_said = !lower.is_empty() && {
+        let rest = comment.split_once("默认").map_or("", |(_, rest)| rest);
+        rest.strip_prefix(lower.as_str())
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
     let is_called = is_called || is_said;
     interpolated_default(text).or_else(|| value(text).filter(|_| is_called))
 }

@@ -197,8 +197,11 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
 
 /// "Variables in the format `LAMP_{X}`": what the names of a table begin with, as the words before it say.
 fn prefix(reading: &Reading, index: usize, block: &Block) -> Option<String> {
-    let before =
-        reading.document.blocks[..index].iter().rev().take_while(|before| before.section == block.section);
+    let before = reading.document.blocks[..index]
+        .iter()
+        .rev()
+        .take(20)
+        .take_while(|before| before.section == block.section);
     let mut told = before.filter(|before| !before.is_code() && words::ENVIRONMENT.is_in(before.rich.lower()));
     told.find_map(|before| {
         before.rich.code().find_map(|(_, code)| {

@@ -73,11 +73,19 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
     let Some((_, port, line)) = best else { return Vec::new() };
     let end = reading.document.blocks.partition_point(|block| block.line <= line);
     let said = reading.document.blocks[..end].last().map_or("", |block| block.rich.lower());
-    let is_udp = ["udp port ", "port (udp) "].iter().any(|words| said.contains(&format!("{words}{port}")))
-        || said.contains(&format!("{port}/udp"))
-        || said.contains(&format!("udp/{port}"));
-    let fact = |port| {
-        let fact = PortFact { port, is_udp, host: None, address: None, description: String::new() };
+    let says = |words: String| words::has_word(said, &words);
+    let is_udp =
+        (says(format!("udp port {port}")) || says(format!("{port}/udp")) || says(format!("udp/{port}")))
+            && !says(format!("{port}/tcp"))
+            && !says(format!("tcp/{port}"));
+    let fact = |other| {
+        let fact = PortFact {
+            port: other,
+            is_udp: is_udp && other == port,
+            host: None,
+            address: None,
+            description: String::new(),
+        };
         Found::inferred(fact, reading.origin(line))
     };
     std::iter::once(port).chain(beside(reading, port, line)).map(fact).collect()

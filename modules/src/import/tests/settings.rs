@@ -206,3 +206,17 @@ fn a_port_may_be_of_datagrams() {
         [(4242, true)]
     );
 }
+
+#[test]
+fn what_is_used_by_the_container_belongs_to_it_and_a_name_is_not_a_part_of_another() {
+    let text = "## Environment variables used by the container\n\n- `LAMP_AGE`: its age\n\n## Third-party login providers\n\n- `-e LAMP_CLIENT`: who\n\n## Requirements\n\n- the environment variable `DB_PASSWORD_FILE`, in a file\n- `-e DB_PASSWORD`: or this\n";
+    let import = with(&format!("{RUN}\n{text}"));
+    assert!(
+        ["LAMP_AGE", "LAMP_CLIENT"].iter().all(|name| names(&import).contains(name)),
+        "{:?}",
+        names(&import)
+    );
+    let both = "```sh\npip install lantern\nlantern serve\n```\n\nIt listens on port 443, and the old one on 8443/udp.\n";
+    let ports = with(both).facts.ports;
+    assert_eq!(ports.first().map(|found| (found.value.port, found.value.is_udp)), Some((443, false)));
+}
