@@ -31,10 +31,11 @@ impl Fleet {
                 }
                 return Ok(());
             };
-            let is_late = self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
+            let has_shipped =
+                self.ship_missing(&node, agent.as_ref(), &wanted.value, &report, progress).await?;
             // What took long to bring may be wanted no more.
-            let latest = if is_late { self.wanted(name).await?.map(|latest| latest.revision) } else { None };
-            if is_late && latest != Some(wanted.revision) {
+            if has_shipped && self.wanted(name).await?.is_none_or(|latest| latest.revision != wanted.revision)
+            {
                 continue;
             }
             offers += 1;

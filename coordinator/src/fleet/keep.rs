@@ -67,7 +67,7 @@ fn looks(snapshot: &Snapshot, taking: &BTreeSet<NodeName>) -> BTreeMap<NodeName,
 
 fn tell(news: &News, snapshot: &Snapshot) {
     for node in &news.back {
-        info!(%node, "answers again");
+        info!(%node, "is there again");
     }
     for node in &news.silent {
         if let Some(Observed::Unreachable(error)) = snapshot.observed.get(node) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2e::fleet::Fleet;
 use e2e::host::Host;
 use e2e::orchestrator::{Orchestrator, eventually};
 use e2e::scene::{DATA, Page, Scene};
@@ -136,12 +137,17 @@ fn a_coordinator_that_is_told_to_stop_does_so_while_somebody_follows_a_log() {
 
 #[test]
 fn a_package_on_a_slow_line_holds_up_nobody_who_only_looks() {
-    let scene = Scene::enrolled(2).unwrap();
-    let (cli, desk, a) = (&scene.orchestrator, scene.fleet.desk(), scene.fleet.host("a"));
+    let fleet = Fleet::up(2).unwrap();
+    let (desk, a) = (fleet.desk(), fleet.host("a"));
+    // Without a store that is named, commands ask the daemon.
+    let cli = &Orchestrator::on(desk).unwrap();
+    for name in ["a", "b"] {
+        cli.ok(&format!("node add {name} --ssh {name}"));
+    }
     Page::version("1.0.0").write(desk).unwrap();
     cli.ok("deploy ./page --count 2");
     a.cut().unwrap();
-    Page { ballast: 10_000_000, ..Page::version("2.0.0") }.write(desk).unwrap();
+    Page { ballast: 20_000_000, ..Page::version("2.0.0") }.write(desk).unwrap();
     cli.run("deploy ./page --count 2").exits(3);
     a.heal().unwrap();
     a.narrow("2mbit").unwrap();
@@ -152,13 +158,27 @@ fn a_package_on_a_slow_line_holds_up_nobody_who_only_looks() {
         a.run(&format!("ls -A {DATA}/releases")).unwrap().lines().count() > 1
     });
     let is_done = |status: &Value| instances(status).iter().all(|one| one["version"] == "2.0.0");
+    let arrived = || a.run(&format!("ls {DATA}/releases")).unwrap().lines().count() > 1;
     let looked = status(cli, "page");
+    assert!(!arrived(), "it was waited for: {looked}");
     assert!(!is_done(&looked), "it was waited for: {looked}");
-    a.heal().unwrap();
-    eventually("it has arrived", Duration::from_secs(60), || {
-        let looked = status(cli, "page");
-        looked["state"] == "healthy" && is_done(&looked)
+    // Another release is wanted by the time that this one has arrived.
+    Page { ballast: 40_000_000, ..Page::version("3.0.0") }.write(desk).unwrap();
+    let mut deploy = cli.start("deploy ./page --count 2");
+    eventually("both are on their way", Duration::from_secs(60), || {
+        a.run(&format!("ls -A {DATA}/releases")).unwrap().lines().count() > 2
     });
+    assert!(!arrived() && !deploy.has_ended());
+    a.narrow("40mbit").unwrap();
+    eventually("the one that is wanted no more has arrived", Duration::from_secs(60), arrived);
+    assert!(!deploy.has_ended());
+    deploy.wait_within(Duration::from_secs(60)).exits(0);
+    let mut on = nodes(cli, "page");
+    on.sort();
+    assert_eq!(on, ["a", "b"], "who takes a package is not lost");
+    let said = cli.ok("logs page --tail 1000").stdout;
+    let of_a: Vec<&str> = said.lines().filter(|line| line.contains("page 2.0.0 starts")).collect();
+    assert!(of_a.len() < 2, "only b was told to start it: {of_a:?}");
     serve.kill();
 }
 

@@ -191,36 +191,12 @@ fn image(
     };
     let Some(route) = route.filter(with_image).or_else(|| routes.iter().find(with_image)) else {
         let is_for_a_node = routes.iter().any(|route| route.method.is_packaged());
-        return pulled(reading, evidence).filter(|_| is_for_a_node);
+        return routes::only_pulled(reading, evidence).filter(|_| is_for_a_node);
     };
     let container = route.container.as_ref()?;
     let image = ImageName::parse(container.image.as_deref()?)?;
     let line = if container.line > 0 { container.line } else { route.origin.line };
     Some((image, Origin { file: route.origin.file.clone(), line }))
-}
-
-/// The project's image where it is only pulled, or run to tell of itself.
-fn pulled(reading: &Reading, evidence: &Evidence) -> Option<(ImageName, Origin)> {
-    let is_own = |image: &ImageName| {
-        image.has_namespace()
-            && reading.identity.owns_image(image) >= 3
-            && routes::is_pullable(reading, evidence, image)
-    };
-    let is_docker = |program: &str| matches!(program, "docker" | "podman" | "nerdctl");
-    let pulls = reading.commands.iter().filter(|placed| {
-        is_docker(placed.value.program())
-            && placed.value.word(1) == "pull"
-            && placed.topic != Topic::Elsewhere
-    });
-    let pulled = pulls.filter_map(|placed| {
-        let image = placed.value.rest(2).iter().rev().find_map(|word| ImageName::parse(&word.text))?;
-        Some((image, placed.origin.clone()))
-    });
-    let runs =
-        reading.runs.iter().filter(|run| run.topic != Topic::Elsewhere && run.topic != Topic::Kubernetes);
-    let run = runs
-        .filter_map(|run| Some((run.value.image.as_deref().and_then(ImageName::parse)?, run.origin.clone())));
-    pulled.chain(run).find(|(image, _)| is_own(image))
 }
 
 fn package(routes: &[Route], route: Option<&Route>) -> Option<Found<String>> {

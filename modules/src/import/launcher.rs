@@ -24,14 +24,21 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
     if let Ok(settings) = parsed {
         collect(&settings, &mut found);
     }
-    let lines = block.lines().zip(first..).filter(|(line, _)| line.contains(KEY)).map(|(_, line)| line);
-    for (command, line) in found.iter_mut().zip(lines) {
-        command.line = line;
+    for command in &mut found {
+        command.line = first + line(block, command);
     }
+    found.sort_by_key(|command| command.line);
     found
 }
 
-/// In the order of the text, as far as the keys keep it.
+/// How many lines of the block come before the one where the command is; those of others may stand before and behind.
+fn line(block: &str, command: &Command) -> u32 {
+    let longest = command.words.iter().map(|word| word.text.as_str()).max_by_key(|text| text.len());
+    let is_it = |line: &str| longest.is_some_and(|longest| line.contains(longest));
+    let at = block.lines().position(is_it).or_else(|| block.lines().position(|line| line.contains(KEY)));
+    at.and_then(|at| u32::try_from(at).ok()).unwrap_or(0)
+}
+
 fn collect(settings: &Value, found: &mut Vec<Command>) {
     match settings {
         Value::Object(map) => {
@@ -48,5 +55,5 @@ fn command(program: &Value, settings: &Value) -> Option<Command> {
     let texts = program.as_str()?.split_whitespace().chain(arguments);
     let env = settings.get("env").and_then(Value::as_object).into_iter().flatten();
     let assignments = env.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    Some(Command::of_words(texts, assignments.collect()))
+    Command::of_words(texts, assignments)
 }

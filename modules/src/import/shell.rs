@@ -29,13 +29,17 @@ pub struct Word {
 }
 
 impl Command {
-    /// One that is given word by word.
-    pub fn of_words<'w>(texts: impl Iterator<Item = &'w str>, assignments: Vec<(String, String)>) -> Self {
+    /// One that is given word by word, with variables that are set for it.
+    pub fn of_words<'w>(
+        texts: impl Iterator<Item = &'w str>,
+        assignments: impl Iterator<Item = (String, String)>,
+    ) -> Option<Self> {
         let words: Vec<Word> = texts.map(|text| Word { text: text.to_owned(), ..Word::default() }).collect();
-        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        let text = texts.join(" ");
-        let program_at = words.first().map_or(0, |word| word.text.rfind('/').map_or(0, |slash| slash + 1));
-        Self { words, assignments, text, program_at, ..Self::default() }
+        let text: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        let text = text.join(" ");
+        let mut command = command(words, 0, &text)?;
+        command.assignments.extend(assignments);
+        Some(command)
     }
 
     /// The program, without its folder.

@@ -28,7 +28,7 @@ fn readme(text: &str) -> Import {
     read(&[("README.md", text.as_bytes())]).expect("it is text")
 }
 
-/// The draft, where each field comes from, and what to look at.
+const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
 const HEAD: &str = "# Lantern\n\nLantern is a lamp server.\n\n";
 
 fn with(part: &str) -> Import {
@@ -42,6 +42,7 @@ fn reason(import: &Import) -> Option<Reason> {
     }
 }
 
+/// The draft, where each field comes from, and what to look at.
 fn report(import: &Import) -> String {
     let mut report = match &import.verdict {
         Verdict::Deployable(draft) => {

@@ -1,119 +1,14 @@
 //! The environment variables that can be set: from examples, tables, lists, listings and sentences.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::import::container::Container;
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
-use crate::import::words::{self, WordList};
+use crate::import::words;
 
+use super::env_required::{demanded, says_all_are_required};
+use super::env_variables::Variables;
 use super::{env_default, env_listing, env_table, env_text, env_usage};
-
-/// More variables than that nobody sets.
-const MAX_VARIABLES: usize = 1000;
-
-/// Collects variables; the first mention gives the place, later ones fill gaps.
-#[derive(Default)]
-pub struct Variables {
-    pub found: Vec<Found<EnvFact>>,
-    /// Where each name is among them.
-    places: BTreeMap<String, usize>,
-    /// Names that are told or set by themselves, not as another spelling of one.
-    alone: BTreeSet<String>,
-}
-
-impl Variables {
-    pub fn add(&mut self, fact: EnvFact, origin: crate::import::Origin, confidence: Confidence) {
-        let place = self.places.get(&fact.name).copied();
-        let Some(known) = place.and_then(|place| self.found.get_mut(place)) else {
-            if self.found.len() < MAX_VARIABLES {
-                self.places.insert(fact.name.clone(), self.found.len());
-                self.found.push(Found { value: fact, origin, confidence });
-            }
-            return;
-        };
-        let value = &mut known.value;
-        value.default = value.default.take().or(fact.default);
-        value.example = value.example.take().or(fact.example);
-        value.required = match (value.required, fact.required) {
-            (Some(known), Some(new)) => Some(known || new),
-            (known, new) => known.or(new),
-        };
-        if value.description.is_empty() {
-            value.description = fact.description;
-        }
-        value.is_commented &= fact.is_commented;
-        known.confidence = known.confidence.max(confidence);
-    }
-
-    /// A name that is listed with nothing else.
-    pub fn told_alone(&mut self, name: &str, origin: crate::import::Origin) {
-        let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
-        self.add(fact, origin, Confidence::Read);
-        self.alone.insert(name.to_owned());
-    }
-
-    /// Told by itself, not as another spelling of one.
-    pub fn stands_alone(&mut self, name: &str) {
-        if name.ends_with("_FILE") {
-            self.alone.insert(name.to_owned());
-        }
-    }
-
-    pub fn knows(&self, name: &str) -> bool {
-        self.places.contains_key(name)
-    }
-}
-
-/// Variables of the caller's shell are none of the project's.
-pub fn is_settable(name: &str) -> bool {
-    // What the kernel grants.
-    let is_capability = name.starts_with("CAP_NET_") || name.starts_with("CAP_SYS_");
-    !is_capability
-        && !matches!(
-            name,
-            "PATH"
-                | "HOME"
-                | "PWD"
-                | "USER"
-                | "SHELL"
-                | "LANG"
-                | "LC_ALL"
-                | "DISPLAY"
-                | "BASH_ENV"
-                | "PIP_INDEX_URL"
-                | "GOROOT"
-                | "GOPATH"
-                | "GOBIN"
-                | "CGO_ENABLED"
-                | "GOOS"
-                | "GOARCH"
-                | "GOPROXY"
-                | "GO111MODULE"
-                | "TERM"
-                | "DEBIAN_FRONTEND"
-                | "PYTHONPATH"
-                | "VERSION"
-                | "COMPOSE_PROJECT_NAME"
-                | "DOCKER_BUILDKIT"
-                | "DOCKER_HOST"
-                | "DOCKER_CERT_PATH"
-                | "DOCKER_TLS_VERIFY"
-                | "NODE_OPTIONS"
-                | "ARCHFLAGS"
-                | "CFLAGS"
-                | "CPPFLAGS"
-                | "CXXFLAGS"
-                | "LDFLAGS"
-                | "RUSTFLAGS"
-                | "MAKEFLAGS"
-                | "DESTDIR"
-                | "DOCKER_OPTS"
-                | "PKG_CONFIG_PATH"
-                | "LD_LIBRARY_PATH"
-        )
-}
 
 /// The variables of the containers that are the project, then those of the text.
 pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<EnvFact>> {
@@ -186,7 +81,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     }
     env_usage::before_start(reading, &mut variables);
     env_usage::fallbacks(reading, &mut variables);
-    without_file_variants(&mut variables);
+    variables.drop_file_variants();
     without_families(&mut variables.found);
     without_samples(reading, &mut variables.found);
     demanded(reading, &mut variables.found);
@@ -199,18 +94,6 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         }
     }
     variables.found
-}
-
-/// `NAME_FILE` beside `NAME` is the same variable, read from a file, unless the text tells of it by itself.
-fn without_file_variants(variables: &mut Variables) {
-    let Variables { found, alone, .. } = variables;
-    let names: BTreeSet<String> = found.iter().map(|known| known.value.name.clone()).collect();
-    found.retain(|known| {
-        let base = known.value.name.strip_suffix("_FILE");
-        !known.value.description.is_empty()
-            || alone.contains(&known.value.name)
-            || base.is_none_or(|base| !names.contains(base))
-    });
 }
 
 /// "None of the `REDIS` variables": the beginning of the names of several, which nothing else tells of.
@@ -243,78 +126,6 @@ fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
     found.retain(|known| {
         !known.value.name.starts_with("FILE__") && (is_shown(known) || !is_sample(&known.value.name))
     });
-}
-
-static DEMANDS: WordList = WordList::new(&[
-    "make sure to",
-    "you must",
-    "must set",
-    "must be set",
-    "need to set",
-    "have to set",
-    "必须设置",
-    "be sure to set",
-    "optional except",
-    "otherwise you will",
-    "otherwise it will",
-    "otherwise it won't",
-]);
-
-/// What a section is headed whose items must be there before.
-static NEEDED_BEFORE: WordList = WordList::new(&[
-    "requirement",
-    "prerequisite",
-    "requisito",
-    "voraussetzung",
-    "prérequis",
-    "前提条件",
-    "前置条件",
-    "требовани",
-]);
-
-/// "Make sure to pass `NAME`."
-fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
-    let says = |block: &&Block| {
-        !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && DEMANDS.is_in(block.rich.lower())
-    };
-    let places: BTreeMap<String, usize> =
-        found.iter().enumerate().map(|(place, known)| (known.value.name.clone(), place)).collect();
-    let mut demand = |block: &Block, text: &str| {
-        let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for name in names.filter(|name| env_text::is_upper_name(name)) {
-            let is_code = || block.rich.code().any(|(_, code)| code == name);
-            let Some(place) = places.get(name).filter(|_| name.contains('_') || is_code()) else { continue };
-            let required = &mut found[*place].value.required;
-            *required = required.or(Some(true));
-        }
-    };
-    let is_needed = |block: &&Block| {
-        matches!(block.kind, Kind::Item) && NEEDED_BEFORE.is_in(&reading.section(block).lower)
-    };
-    for block in reading.prose().filter(is_needed) {
-        if !words::OPTIONAL.is_in(block.rich.lower()) {
-            demand(block, &block.rich.text);
-        }
-    }
-    for block in reading.prose().filter(says) {
-        for sentence in super::description::sentences(&block.rich.text) {
-            let lower = sentence.to_lowercase().replace('\n', " ");
-            if sentence.len() <= 400 && DEMANDS.is_in(&lower) && !lower.contains(" if ") {
-                demand(block, sentence);
-            }
-        }
-    }
-}
-
-/// "Unless a parameter is flagged as 'optional', it is mandatory."
-fn says_all_are_required(reading: &Reading) -> bool {
-    reading.document.blocks.iter().any(|block| {
-        let text = &block.rich.text;
-        text.len() < 600
-            && text.contains("mandatory")
-            && text.contains("optional")
-            && text.to_lowercase().contains("unless")
-    })
 }
 
 /// Whether a block is where variables are spoken of: its headings, or what stands before it.
@@ -366,70 +177,6 @@ pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
         let named = words::any(text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
         named && !words::ENVIRONMENT.is_in(&format!(" {text} "))
     })
-}
-
-static NOT_REQUIRED: WordList = WordList::new(&[
-    "required if",
-    "required when",
-    "only required",
-    "not necessary",
-    "no value",
-    "can be left empty",
-    "may be left empty",
-    "leave empty",
-    "leave blank",
-    "can be empty",
-    "if not set",
-    "if unset",
-    "if required",
-]);
-static MARKED_REQUIRED: WordList = WordList::new(&[
-    "(required",
-    "[required",
-    "**required",
-    "required.",
-    "required:",
-    "(mandatory",
-    "(必",
-    "（必",
-    "[必",
-    "【必",
-    "必须设置",
-    "必填",
-    "erforderlich",
-    "(필수",
-    "필수)",
-    "(requis",
-    "(obligat",
-    "obligatorio",
-    "обязательн",
-    "mandatory",
-    "*required*",
-    "must be set",
-    "will not start",
-    "won't start",
-    "refuses to start",
-    "- required",
-    "required,",
-    "required)",
-]);
-
-/// What words beside a name say about its being required.
-pub fn requirement(text: &str) -> Option<bool> {
-    let lower = text.to_lowercase();
-    let at_start = lower
-        .split_whitespace()
-        .take(3)
-        .any(|word| word.trim_matches(|c: char| !c.is_alphanumeric()) == "required");
-    // "Required: the host and an optional port".
-    let is_labelled = at_start && lower.split_whitespace().take(3).any(|word| word.starts_with("required:"));
-    if !is_labelled && words::OPTIONAL.is_in(&lower) || NOT_REQUIRED.is_in(&lower) {
-        return Some(false);
-    }
-    let end = lower.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let at_end =
-        [". required", ": required", "; required", "- required"].iter().any(|word| end.ends_with(word));
-    (MARKED_REQUIRED.is_in(&lower) || at_start || at_end).then_some(true)
 }
 
 /// A description of bearable length, on one line.

@@ -1,9 +1,11 @@
 //! Environment variables in blocks of code: listings of assignments, and the usage texts of programs.
 
-use super::env::{Variables, in_context, requirement, short};
+use super::env::{in_context, short};
 use super::env_default::default_in;
+use super::env_required::requirement;
 use super::env_text::is_upper_name;
 use super::env_usage;
+use super::env_variables::{Variables, is_settable};
 use crate::import::document::Block;
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
@@ -26,10 +28,13 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     if !matches!(reading.topic_of(block), words::Topic::Upkeep) {
         env_usage::options_of_run(reading, index, block, variables);
     }
-    if in_context(reading, index, block) {
-        for (offset, name) in bare_names(text) {
+    let names = bare_names(text);
+    if !names.is_empty() && in_context(reading, index, block) {
+        for (offset, name) in names {
             let line = block.line + u32::try_from(offset).unwrap_or(0);
-            variables.told_alone(name, reading.origin(line));
+            let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
+            variables.stands_alone(name);
+            variables.add(fact, reading.origin(line), Confidence::Read);
         }
     }
     // What is set for a script from the net is gone with it.
@@ -98,7 +103,7 @@ fn is_like_known(listing: &[Listed], text: &str, variables: &Variables) -> bool 
 fn bare_names(text: &str) -> Vec<(usize, &str)> {
     let lines = text.lines().enumerate().map(|(offset, line)| (offset, line.trim()));
     let names: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.is_empty()).collect();
-    let is_name = |name: &str| is_upper_name(name) && super::env::is_settable(name);
+    let is_name = |name: &str| is_upper_name(name) && is_settable(name);
     let is_list =
         names.iter().all(|(_, name)| is_name(name)) && names.iter().any(|(_, name)| name.contains('_'));
     if is_list { names } else { Vec::new() }
@@ -135,9 +140,7 @@ fn listing(text: &str) -> Vec<Listed> {
         };
         match shell::assignment(bare) {
             Some((name, value))
-                if is_upper_name(name)
-                    && super::env::is_settable(name)
-                    && !(is_commented && value.contains(". ")) =>
+                if is_upper_name(name) && is_settable(name) && !(is_commented && value.contains(". ")) =>
             {
                 let (value, note) = value.split_once(" #").unwrap_or((value, ""));
                 let value = value.trim().trim_matches(['"', '\'']);

@@ -1,6 +1,8 @@
 //! The environment variables of a table: which column names them, which tells the default, which what is required.
 
-use super::env::{Variables, in_context, requirement, short};
+use super::env::{in_context, short};
+use super::env_required::requirement;
+use super::env_variables::Variables;
 use super::{env_default, env_text};
 use crate::import::document::{Block, Rich, Row, Table};
 use crate::import::facts::{Confidence, EnvFact};

@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::env::{Variables, in_context, requirement, short};
+use super::env::{in_context, short};
 use super::env_default::{default_in, marked};
+use super::env_required::requirement;
 use super::env_usage;
+use super::env_variables::{Variables, is_settable};
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
@@ -232,7 +234,7 @@ pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variabl
     if !text.contains("env") && !text.contains("Env") {
         return;
     }
-    for found in LOOKUP.captures_iter(text).filter(|found| super::env::is_settable(&found[1])) {
+    for found in LOOKUP.captures_iter(text).filter(|found| is_settable(&found[1])) {
         let fact = EnvFact { name: found[1].to_owned(), ..EnvFact::default() };
         variables.add(fact, reading.origin(line), Confidence::Inferred);
     }
@@ -268,7 +270,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     for (at, code) in block.rich.code() {
         let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
         let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
-        if !is_upper_name(name) || !super::env::is_settable(name) || is_other(name, at) {
+        if !is_upper_name(name) || !is_settable(name) || is_other(name, at) {
             continue;
         }
         let near = near(text, at, at + code.len());
@@ -280,7 +282,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
             add(name, at, if default { default_in(&marked) } else { None });
         }
     }
-    for found in UPPER.find_iter(text).filter(|found| super::env::is_settable(found.as_str())) {
+    for found in UPPER.find_iter(text).filter(|found| is_settable(found.as_str())) {
         if words::ENVIRONMENT.is_in(&near(text, found.start(), found.end()))
             && !found.as_str().contains("EXAMPLE")
             && !is_other(found.as_str(), found.start())
@@ -324,7 +326,7 @@ fn told_to_set(reading: &Reading, block: &Block, variables: &mut Variables) {
     }
     for (at, code) in block.rich.code() {
         let (name, value) = code.split_once('=').unwrap_or((code, ""));
-        if !is_upper_name(name) || !super::env::is_settable(name) || in_file() {
+        if !is_upper_name(name) || !is_settable(name) || in_file() {
             continue;
         }
         let word = text[..at].trim_end_matches(['`', ' ']).rsplit([' ', '\n', '，', '。']).next();

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::env::{Variables, is_settable, short};
+use super::env::short;
 use super::env_default::{default_in, value};
 use super::env_text::is_upper_name;
+use super::env_variables::{Variables, is_settable};
 use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
@@ -202,7 +203,7 @@ pub fn usage(reading: &Reading, block: &Block, variables: &mut Variables) {
         for found in USAGE.captures_iter(line) {
             let before = found.get(0).and_then(|whole| line[..whole.start()].chars().next_back());
             // `--env NAME=x` is an option of another program.
-            if before == Some('-') || !super::env::is_settable(&found[1]) {
+            if before == Some('-') || !is_settable(&found[1]) {
                 continue;
             }
             // The default stands on the line, or in brackets of its own on the next.

@@ -48,10 +48,7 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
         wanted.is_empty() || [&wanted, &squeeze(bare)].iter().any(|name| PLAIN.contains(&name.as_str()));
     let origin = |line| Origin { file: path.to_owned(), line };
     // A title that is the repository's name to the letter is what the project calls itself.
-    if let Some((title, line)) = title(document).filter(|(title, _)| !is_plain && squeeze(title) == wanted) {
-        return Found::read(title, origin(line));
-    }
-    // All words of the repository's name, and one or two more.
+    // All words of the repository's name, and at most one more.
     let words = |text: &str| -> Vec<String> {
         text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
     };
@@ -60,7 +57,9 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
         let said = words(title);
         own.len() > 2 && said.len() <= own.len() + 1 && own.iter().all(|word| said.contains(word))
     };
-    if let Some((title, line)) = title(document).filter(|(title, _)| is_longer(title)) {
+    let title = title(document);
+    let is_exact = |title: &str| !is_plain && squeeze(title) == wanted;
+    if let Some((title, line)) = title.clone().filter(|(title, _)| is_exact(title) || is_longer(title)) {
         return Found::read(title, origin(line));
     }
     for name in [bare, source.name.as_str()] {
@@ -68,7 +67,7 @@ pub fn find(document: &Document, path: &str, source: &Source) -> Found<String> {
             return Found::read(name, origin(line));
         }
     }
-    if let Some((title, line)) = title(document) {
+    if let Some((title, line)) = title {
         let is_own = squeeze(&title).contains(&wanted) || wanted.contains(&squeeze(&title));
         if is_plain || is_own && title.split_whitespace().count() < 4 {
             return Found::read(title, origin(line));

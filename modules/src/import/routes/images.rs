@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Method, Route};
+use crate::import::Origin;
 use crate::import::container::Container;
 use crate::import::document::Block;
 use crate::import::image::ImageName;
@@ -32,17 +33,12 @@ impl Evidence {
         let mut evidence = Self::default();
         for command in &reading.commands {
             let command = &command.value;
-            if !matches!(command.program(), "docker" | "podman" | "nerdctl") {
+            if !is_engine(command) || pulled(command).is_some() {
                 continue;
             }
-            let is_verb = |word: &Word| matches!(word.text.as_str(), "pull" | "build" | "buildx");
+            let is_verb = |word: &Word| matches!(word.text.as_str(), "build" | "buildx");
             let Some(at) = command.words.iter().take(4).position(is_verb) else { continue };
             let rest = command.rest(at + 1);
-            if command.word(at) == "pull" {
-                let image = rest.iter().rev().find_map(|word| ImageName::parse(&word.text));
-                evidence.pulled.extend(image.map(|image| ImageName::canonical(&image.repository)));
-                continue;
-            }
             let tags = rest
                 .windows(2)
                 .filter(|pair| matches!(pair[0].text.as_str(), "-t" | "--tag"))
@@ -55,6 +51,8 @@ impl Evidence {
                 tags.chain(attached).filter_map(ImageName::parse).filter(|image| !image.has_registry());
             evidence.built.extend(images.map(|image| ImageName::canonical(&image.repository)));
         }
+        let pulled = pulls(reading).map(|(_, image)| ImageName::canonical(&image.repository));
+        evidence.pulled.extend(pulled);
         evidence.links(reading);
         evidence
     }
@@ -88,6 +86,37 @@ impl Evidence {
     fn is_built(&self, image: &ImageName) -> bool {
         self.built.contains(&ImageName::canonical(&image.repository))
     }
+}
+
+fn is_engine(command: &Command) -> bool {
+    matches!(command.program(), "docker" | "podman" | "nerdctl")
+}
+
+/// The image of a `docker pull`.
+fn pulled(command: &Command) -> Option<ImageName> {
+    let at =
+        command.words.iter().take(4).position(|word| word.text == "pull").filter(|_| is_engine(command))?;
+    command.rest(at + 1).iter().rev().find_map(|word| ImageName::parse(&word.text))
+}
+
+/// The images that commands pull, wherever they stand.
+fn pulls(reading: &Reading) -> impl Iterator<Item = (&Placed<Command>, ImageName)> {
+    reading.commands.iter().filter_map(|placed| Some((placed, pulled(&placed.value)?)))
+}
+
+/// The project's own image where it is only pulled, or run to tell of itself.
+pub fn only_pulled(reading: &Reading, evidence: &Evidence) -> Option<(ImageName, Origin)> {
+    let is_own = |image: &ImageName| {
+        image.has_namespace()
+            && reading.identity.owns_image(image) >= 3
+            && is_pullable(reading, evidence, image)
+    };
+    let pulls = pulls(reading).filter(|(placed, _)| placed.topic != Topic::Elsewhere);
+    let pulls = pulls.map(|(placed, image)| (image, &placed.origin));
+    let runs = reading.runs.iter().filter(|run| !matches!(run.topic, Topic::Elsewhere | Topic::Kubernetes));
+    let runs = runs.filter_map(|run| Some((ImageName::parse(run.value.image.as_deref()?)?, &run.origin)));
+    let found = pulls.chain(runs).find(|(image, _)| is_own(image));
+    found.map(|(image, origin)| (image, origin.clone()))
 }
 
 const PLACEHOLDERS: [&str; 14] = [
@@ -252,13 +281,8 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
         return Vec::new();
     }
     let mut routes: Vec<Route> = Vec::new();
-    for command in &reading.commands {
-        let is_pull = matches!(command.value.program(), "docker" | "podman" | "nerdctl")
-            && command.value.word(1) == "pull";
-        let image = command.value.rest(2).iter().rev().find_map(|word| ImageName::parse(&word.text));
-        if let Some(image) = image.filter(|image| is_pull && reading.identity.owns_image(image) > 0) {
-            routes.push(route(command, &image.to_string()));
-        }
+    for (command, image) in pulls(reading).filter(|(_, image)| reading.identity.owns_image(image) > 0) {
+        routes.push(route(command, &image.to_string()));
     }
     // `docker compose up` with a file that is not at hand: the badge tells the image.
     let starts = |command: &&Placed<Command>| {
@@ -317,7 +341,6 @@ fn is_known_registry(repository: &str) -> bool {
     ]
     .iter()
     .any(|known| host.ends_with(known))
-        || host.starts_with("registry.")
         || host.contains("registry")
 }
 

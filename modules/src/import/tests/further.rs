@@ -1,9 +1,7 @@
 //! What further projects showed: one rule, one text.
 
-use super::{Files, Import, Source, import, read, readme, reason, report, with};
+use super::{Files, Import, RUN, Source, import, read, readme, reason, report, with};
 use crate::import::Kind;
-
-const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
 
 fn told(part: &str) -> Import {
     readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{RUN}\n{part}"))

@@ -1,9 +1,7 @@
 //! What can be set, in the less usual ways of telling it.
 
-use super::{Import, Reason, read, readme, reason, report, with};
+use super::{Import, RUN, Reason, read, readme, reason, report, with};
 use crate::import::Kind;
-
-const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
 
 fn names(import: &Import) -> Vec<&str> {
     import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
@@ -219,4 +217,48 @@ fn what_is_used_by_the_container_belongs_to_it_and_a_name_is_not_a_part_of_anoth
     let both = "```sh\npip install lantern\nlantern serve\n```\n\nIt listens on port 443, and the old one on 8443/udp.\n";
     let ports = with(both).facts.ports;
     assert_eq!(ports.first().map(|found| (found.value.port, found.value.is_udp)), Some((443, false)));
+}
+
+#[test]
+fn each_launched_command_has_its_own_line_and_what_stands_before_it_is_no_program() {
+    let text = "```json\n{\"servers\": {\n  \"wick\": {\"command\": \"npx\", \"args\": [\"wick\"]},\n  \"lamp\": {\n    \"command\": \"env\",\n    \"args\": [\"LAMP_TOKEN=x\", \"npx\", \"-y\", \"@owner/lantern\"]\n  }\n}}\n```\n";
+    let facts = with(text).facts;
+    let package = facts.package.map(|found| (found.value, found.origin.line));
+    assert_eq!(package, Some(("@owner/lantern".to_owned(), 10)));
+    assert_eq!(facts.env.iter().map(|found| found.value.name.as_str()).collect::<Vec<_>>(), ["LAMP_TOKEN"]);
+}
+
+#[test]
+fn defaults_stand_behind_a_dash_and_behind_the_value_itself() {
+    let table = "## Environment variables\n\n| Variable | Description |\n|---|---|\n| `LAMP_TREE` | How: <br> `MIRROR` - (Default) as it is <br> `FLAT` - flat |\n\n```sh\n-e LAMP_OPS \"1,2\"\n```\n\nGive it `CAP_NET_ADMIN` in the environment variables of the service.\n";
+    let import = with(&format!("{RUN}\n{table}"));
+    let told =
+        import.facts.env.iter().map(|found| (found.value.name.as_str(), found.value.default.as_deref()));
+    assert_eq!(told.collect::<Vec<_>>(), [("LAMP_TREE", Some("MIRROR")), ("LAMP_OPS", None)]);
+    let compose = "```yaml\nservices:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n    environment:\n      - LAMP_MOST=50 #most,默认50\n      - LAMP_LEAST=5 #least,默认50\n```\n";
+    let import = with(compose);
+    let told = import.facts.env.iter().map(|found| found.value.default.as_deref());
+    assert_eq!(told.collect::<Vec<_>>(), [Some("50"), None]);
+}
+
+#[test]
+fn a_title_with_one_word_more_than_the_repository_is_the_name_and_go_get_installs() {
+    let named = |title: &str| {
+        let mut files = super::Files::default();
+        files.insert("README.md", format!("# {title}\n\nA server of lamps.\n\n{RUN}").as_bytes());
+        let source = super::Source::of_url("https://github.com/owner/lamp-server-docker");
+        super::import(&files, &source).expect("text").facts.name.value
+    };
+    assert_eq!(named("Lamp Dedicated Server Docker"), "Lamp Dedicated Server Docker");
+    assert_ne!(named("The very best of all Lamp Server Docker"), "The very best of all Lamp Server Docker");
+    let get = "## Install\n\n```sh\ngo get github.com/owner/lantern\nlantern --port 80\n```\n";
+    assert_eq!(with(get).facts.install, [crate::import::Method::GoInstall]);
+}
+
+#[test]
+fn what_leads_to_a_list_says_nothing() {
+    let text =
+        "# lantern\n\nOther lamps of mine:\n\n- wick\n\nLantern is a server that lights lamps from afar.\n";
+    let description = readme(text).facts.description.map(|found| found.value).unwrap_or_default();
+    assert!(description.starts_with("Lantern is a server"), "{description}");
 }
