@@ -311,5 +311,5 @@ static UNMAINTAINED: WordList = WordList::new(&[
 
 fn is_unmaintained(reading: &Reading) -> bool {
     let head = reading.document.blocks.iter().take(25).filter(|block| !block.is_code());
-    head.into_iter().any(|block| block.rich.text.len() < 600 && UNMAINTAINED.is_in(block.rich.lower()))
+    head.into_iter().any(|block| block.rich.text.len() < 600 && block.rich.has(&UNMAINTAINED))
 }

@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use crate::import::words::{Mentions, WordList};
+
 mod asciidoc;
 mod build;
 mod html;
@@ -68,6 +70,7 @@ pub struct Rich {
     pub text: String,
     pub spans: Vec<Span>,
     lower: OnceCell<String>,
+    mentions: OnceCell<Mentions>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,6 +96,12 @@ impl Rich {
             let lower = self.text.to_lowercase();
             if lower.contains('\n') { lower.replace('\n', " ") } else { lower }
         })
+    }
+
+    /// Whether it has one of the words, whatever the case.
+    pub fn has(&self, list: &WordList) -> bool {
+        let mentions = self.mentions.get_or_init(|| Mentions::of(self.lower()));
+        mentions.has(list).unwrap_or_else(|| list.is_in(self.lower()))
     }
 
     /// The code in it, with where it begins.

@@ -6,7 +6,7 @@ pub mod description;
 pub mod env;
 pub mod env_default;
 mod env_listing;
-mod env_required;
+pub mod env_required;
 pub mod env_table;
 pub mod env_text;
 pub mod env_usage;

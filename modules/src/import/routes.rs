@@ -12,7 +12,7 @@ use super::image::ImageName;
 use super::reading::{Placed, Reading};
 use super::words::{self, Topic};
 
-mod images;
+pub mod images;
 mod packages;
 mod releases;
 mod scripts;

@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 
+mod mentions;
 mod settings;
 
+pub use mentions::Mentions;
 pub use settings::{ENVIRONMENT, OPTIONAL, REQUIRED, speaks_of_environment};
 
 /// Words in lower case that are looked for in a text all at once.

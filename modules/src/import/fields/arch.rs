@@ -15,7 +15,7 @@ static NAMES: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What each of the names has in it; most texts have none of these.
-static STEMS: WordList = WordList::new(&[
+pub static STEMS: WordList = WordList::new(&[
     "x86", "amd", "x64", "intel 64", "aarch64", "arm", "386", "486", "586", "686", "riscv", "ppc64", "s390x",
     "loong", "mips64",
 ]);
@@ -186,7 +186,7 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
             Confidence::Read,
         );
     }
-    if !STEMS.is_in(block.rich.lower()) || !NAMES.is_match(&block.rich.text) {
+    if !block.rich.has(&STEMS) || !NAMES.is_match(&block.rich.text) {
         return;
     }
     let title = reading.section(block).lower.as_str();
@@ -194,7 +194,7 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
     let before_speaks = matches!(block.kind, Kind::Item)
         && before.is_some_and(|before| {
             let text = &before.rich.text;
-            INTRODUCES.is_in(before.rich.lower()) || !text.contains("://") && NAMES.is_match(text)
+            before.rich.has(&INTRODUCES) || !text.contains("://") && NAMES.is_match(text)
         });
     let in_section = words::any(
         title,

@@ -221,7 +221,7 @@ pub fn is_ready(value: &str) -> bool {
         && !value.starts_with('/')
 }
 
-static LOGIN: WordList = WordList::new(&[
+pub static LOGIN: WordList = WordList::new(&[
     "pass",
     "login",
     "log in",
@@ -243,7 +243,7 @@ static LOGIN: WordList = WordList::new(&[
 fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     for block in reading.prose() {
         let text = block.rich.text.as_str();
-        if text.len() > 1500 || matches!(block.kind, Kind::Table(_)) || !LOGIN.is_in(block.rich.lower()) {
+        if text.len() > 1500 || matches!(block.kind, Kind::Table(_)) || !block.rich.has(&LOGIN) {
             continue;
         }
         let lower = block.rich.lower();
@@ -263,7 +263,7 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     listed_credentials(reading, found);
 }
 
-static INITIAL: WordList = WordList::new(&["default", "initial", "默认", "初期", "standard"]);
+pub static INITIAL: WordList = WordList::new(&["default", "initial", "默认", "初期", "standard"]);
 
 /// "Default credentials", and below it user name and password in lines of their own.
 fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
@@ -282,7 +282,7 @@ fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
             continue;
         }
         let lower = block.rich.lower();
-        if !INITIAL.is_in(lower) || lower.contains("demo") || !TITLE.is_match(text) {
+        if !block.rich.has(&INITIAL) || lower.contains("demo") || !TITLE.is_match(text) {
             continue;
         }
         if let Some(line) = blocks.get(index + 1).and_then(|next| tabled_password(next)) {

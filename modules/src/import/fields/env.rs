@@ -1,7 +1,7 @@
 //! The environment variables that can be set: from examples, tables, lists, listings and sentences.
 
 use crate::import::container::Container;
-use crate::import::document::{Block, Kind};
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Confidence, EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::words;
@@ -130,12 +130,11 @@ fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
 
 /// Whether a block is where variables are spoken of: its headings, or what stands before it.
 pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
-    let says = |text: &str| {
-        let lower = format!(" {text} ");
-        words::ENVIRONMENT.is_in(&lower) && !words::any(&lower, &[".conf`", ".ini`", "/etc/"])
-    };
+    let is_of_file = |lower: &str| words::any(lower, &[".conf`", ".ini`", "/etc/"]);
+    let says = |rich: &Rich| words::speaks_of_environment(rich) && !is_of_file(rich.lower());
     let is_title = |title: &str| {
-        says(title) || matches!(title.trim_matches(':'), "environment" | "variables" | "environments")
+        words::ENVIRONMENT.is_in(&format!(" {title} ")) && !is_of_file(title)
+            || matches!(title.trim_matches(':'), "environment" | "variables" | "environments")
     };
     let mut titles = reading.document.path(block.section).take(2);
     let by_title = titles.any(|section| is_title(&section.lower)) && !in_file(reading, index, block);
@@ -152,14 +151,11 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     // The words of an item that end with a colon speak of what follows.
     let leads = |before: &Block| {
         let text = before.rich.text.trim_end();
-        matches!(before.kind, Kind::Item)
-            && text.ends_with(':')
-            && text.len() < 400
-            && says(before.rich.lower())
+        matches!(before.kind, Kind::Item) && text.ends_with(':') && text.len() < 400 && says(&before.rich)
     };
     by_title
         || block.is_code() && index.checked_sub(1).is_some_and(|before| leads(reading.block(before)))
-        || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(before.rich.lower()))
+        || before.into_iter().any(|before| before.rich.text.len() < 1200 && says(&before.rich))
 }
 
 /// Whether the words before a block say that its names belong into a file of settings.
@@ -175,7 +171,7 @@ pub fn in_file(reading: &Reading, index: usize, block: &Block) -> bool {
     before.into_iter().any(|before| {
         let text = before.rich.lower();
         let named = words::any(text, &[".conf", ".ini", ".toml", ".cfg", "/etc/"]);
-        named && !words::ENVIRONMENT.is_in(&format!(" {text} "))
+        named && !words::speaks_of_environment(&before.rich)
     })
 }
 

@@ -106,7 +106,7 @@ pub fn value(text: &str) -> Option<String> {
     (!is_nothing && !is_sentence).then(|| text.to_owned())
 }
 
-static DEFAULT_WORDS: WordList = WordList::new(&[
+pub static DEFAULT_WORDS: WordList = WordList::new(&[
     "default",
     "默认",
     "預設",
@@ -141,15 +141,16 @@ static CALLED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A default that is stated in words.
 pub fn default_in_words(cell: &Rich) -> Option<String> {
-    let marked = marked(cell);
-    default_in(&marked)
+    if cell.has(&DEFAULT_WORDS) { default_in(&marked(cell)) } else { None }
 }
 
 pub fn default_in(text: &str) -> Option<String> {
     if !DEFAULT_WORDS.is_in(&text.to_lowercase()) {
         return None;
     }
-    if let Some(called) = CALLED.captures(text) {
+    if text.contains('`')
+        && let Some(called) = CALLED.captures(text)
+    {
         return value(&called[1]);
     }
     let Some(found) = DEFAULT.captures(text) else {

@@ -8,7 +8,7 @@ use crate::import::facts::{EnvFact, Found};
 use crate::import::reading::Reading;
 use crate::import::words::{self, WordList};
 
-static DEMANDS: WordList = WordList::new(&[
+pub static DEMANDS: WordList = WordList::new(&[
     "make sure to",
     "you must",
     "must set",
@@ -37,9 +37,8 @@ static NEEDED_BEFORE: WordList = WordList::new(&[
 
 /// "Make sure to pass `NAME`."
 pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
-    let says = |block: &&Block| {
-        !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && DEMANDS.is_in(block.rich.lower())
-    };
+    let says =
+        |block: &&Block| !matches!(block.kind, Kind::Table(_) | Kind::Heading(_)) && block.rich.has(&DEMANDS);
     let places: BTreeMap<String, usize> =
         found.iter().enumerate().map(|(place, known)| (known.value.name.clone(), place)).collect();
     let mut demand = |block: &Block, text: &str| {
@@ -55,7 +54,7 @@ pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
         matches!(block.kind, Kind::Item) && NEEDED_BEFORE.is_in(&reading.section(block).lower)
     };
     for block in reading.prose().filter(is_needed) {
-        if !words::OPTIONAL.is_in(block.rich.lower()) {
+        if !block.rich.has(&words::OPTIONAL) {
             demand(block, &block.rich.text);
         }
     }

@@ -204,7 +204,7 @@ fn prefix(reading: &Reading, index: usize, block: &Block) -> Option<String> {
         .rev()
         .take(20)
         .take_while(|before| before.section == block.section);
-    let mut told = before.filter(|before| !before.is_code() && words::ENVIRONMENT.is_in(before.rich.lower()));
+    let mut told = before.filter(|before| !before.is_code() && before.rich.has(&words::ENVIRONMENT));
     told.find_map(|before| {
         before.rich.code().find_map(|(_, code)| {
             let (prefix, gap) = code.split_at(code.find(['{', '<'])?);

@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{in_context, short};
-use super::env_default::{default_in, marked};
+use super::env_default::{self, default_in_words};
 use super::env_required::requirement;
 use super::env_usage;
 use super::env_variables::{Variables, is_settable};
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
-use crate::import::words::{self, WordList};
+use crate::import::words::{self, WordList, speaks_of_environment};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -27,7 +27,7 @@ static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
 static UPPER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"));
 
 /// What the project gives to a program that it starts, and nobody sets.
-static GIVEN: WordList = WordList::new(&[
+pub static GIVEN: WordList = WordList::new(&[
     "execute a script",
     "executes a script",
     "run a script",
@@ -118,7 +118,6 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         }
         return;
     }
-    let marked = marked(&block.rich);
     let description = after.trim_start_matches('`');
     // Where code ends, so does the value in it.
     let from = block.rich.text.len() - description.len();
@@ -135,10 +134,10 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     let example = example.filter(|example| !example.trim_matches('.').is_empty());
     // "`NAME`=value" and nothing else, the name alone in code, says what it is where nobody sets it.
     let is_alone = description.trim().is_empty() && block.rich.code().any(|(_, code)| code == name);
-    let shown = example.as_deref().filter(|_| is_alone).and_then(super::env_default::value);
+    let shown = example.as_deref().filter(|_| is_alone).and_then(env_default::value);
     let fact = EnvFact {
         name,
-        default: default_in(&marked).or(shown),
+        default: default_in_words(&block.rich).or(shown),
         example,
         required: requirement(description),
         description: short(description),
@@ -224,7 +223,7 @@ fn is_announced(reading: &Reading, block: &Block) -> bool {
         blocks.get(first).is_some_and(|opening| {
             matches!(opening.kind, Kind::Paragraph)
                 && opening.rich.text.len() < 400
-                && words::ENVIRONMENT.is_in(&format!(" {} ", opening.rich.lower()))
+                && speaks_of_environment(&opening.rich)
         })
     })
 }
@@ -254,7 +253,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     }
     told_to_set(reading, block, variables);
     let lower = block.rich.lower();
-    if text.len() > 3000 || !words::speaks_of_environment(lower) || GIVEN.is_in(lower) {
+    if text.len() > 3000 || !speaks_of_environment(&block.rich) || block.rich.has(&GIVEN) {
         return;
     }
     let mut add = |name: &str, at: usize, default: Option<String>| {
@@ -266,7 +265,6 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     let is_other = |name: &str, at: usize| {
         is_of_installer && matches!(name, "PREFIX" | "INSTALL_DIR" | "BINDIR") || is_called_prefix(text, at)
     };
-    let marked = marked(&block.rich);
     for (at, code) in block.rich.code() {
         let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
         let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
@@ -279,7 +277,7 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
         }
         if name.contains('_') || words::ENVIRONMENT.is_in(&near) {
             let default = block.rich.code().filter(|(_, other)| is_upper_name(other)).count() == 1;
-            add(name, at, if default { default_in(&marked) } else { None });
+            add(name, at, if default { default_in_words(&block.rich) } else { None });
         }
     }
     for found in UPPER.find_iter(text).filter(|found| is_settable(found.as_str())) {
@@ -382,7 +380,7 @@ pub fn says_bold_is_default(reading: &Reading) -> bool {
     reading.prose().any(|block| {
         block.rich.text.len() < 200
             && block.rich.lower().contains("bold")
-            && super::env_default::speaks_of_default(block.rich.lower())
+            && block.rich.has(&env_default::DEFAULT_WORDS)
     })
 }
 
@@ -394,5 +392,5 @@ fn bold_default(reading: &Reading, heading: &Block) -> Option<String> {
     let bold = values
         .filter(|block| matches!(block.kind, Kind::Item))
         .find_map(|block| block.rich.strong().next().filter(|(at, _)| *at == 0).map(|(_, words)| words))?;
-    super::env_default::value(bold)
+    env_default::value(bold)
 }

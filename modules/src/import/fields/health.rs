@@ -13,7 +13,7 @@ static PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:^|[\s`'(]|https?://[^/\s]+)(/[a-z0-9_./-]*(?:health|alive|ready|ping|heartbeat|status)[a-z0-9_-]*)(?:$|[\s`'),.\x22])").expect("the pattern is well-formed")
 });
 
-static CHECKS: WordList = WordList::new(&[
+pub static CHECKS: WordList = WordList::new(&[
     "health check",
     "healthcheck",
     "health-check",
@@ -36,8 +36,8 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
         }
         if block.is_code() {
             let before = index.checked_sub(1).map(|at| &reading.document.blocks[at]);
-            let is_said = before
-                .is_some_and(|before| before.rich.text.len() < 120 && CHECKS.is_in(before.rich.lower()));
+            let is_said =
+                before.is_some_and(|before| before.rich.text.len() < 120 && before.rich.has(&CHECKS));
             // A part of a service: whole files are read elsewhere.
             let is_part =
                 block.rich.lower().contains("healthcheck:") && !block.rich.lower().contains("image:");
@@ -54,7 +54,7 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
         let text = &block.rich.text;
         let lower = block.rich.lower();
         let mut titles = reading.document.path(block.section).take(2);
-        let says = CHECKS.is_in(lower) || titles.any(|section| CHECKS.is_in(&section.lower));
+        let says = block.rich.has(&CHECKS) || titles.any(|section| CHECKS.is_in(&section.lower));
         if says
             && !words::any(lower, &["notification", "healthchecks.io", "hc-ping"])
             && let Some(found) = PATH.captures(text)

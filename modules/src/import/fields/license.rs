@@ -73,7 +73,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     NAMES.iter().map(|(pattern, name)| (compile(pattern), *name)).collect()
 });
 
-static WORDS: WordList = WordList::new(&[
+pub static WORDS: WordList = WordList::new(&[
     "licen",
     "lizenz",
     "许可",
@@ -250,7 +250,7 @@ fn sentence(reading: &Reading) -> Option<(String, u32)> {
             words::any(&reading.section(block).lower, &["attribution", "third part"])
                 || reading.topic_of(block) == words::Topic::Elsewhere && !is_of_itself(block)
         };
-        if !WORDS.is_in(block.rich.lower()) || is_of_others() || tells_of_another(reading, block) {
+        if !block.rich.has(&WORDS) || is_of_others() || tells_of_another(reading, block) {
             continue;
         }
         for sentence in super::description::sentences(&block.rich.text) {

@@ -14,7 +14,7 @@ static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 
-static MEMORY: WordList = WordList::new(&[
+pub static MEMORY: WordList = WordList::new(&[
     " ram",
     "memory",
     "内存",
@@ -112,17 +112,17 @@ fn amounts(reading: &Reading) -> Vec<(Found<u64>, bool)> {
             LEAST.is_in(&lower) || !lower.contains("recommend") && LEAST.is_in(introduction)
         };
         let is_table = matches!(block.kind, Kind::Table(_));
-        if !is_table && !MEMORY.is_in(block.rich.lower()) && !block.rich.lower().starts_with("ram") {
+        if !is_table && !block.rich.has(&MEMORY) && !block.rich.lower().starts_with("ram") {
             continue;
         }
         if let Kind::Table(table) = &block.kind {
             for row in &table.rows {
-                let is_about = |cell: &Rich| cell.lower().contains("ram") || MEMORY.is_in(cell.lower());
+                let is_about = |cell: &Rich| cell.lower().contains("ram") || cell.has(&MEMORY);
                 if !row.cells.iter().any(is_about) {
                     continue;
                 }
                 let text = row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(" ");
-                let heads = table.header.iter().any(|cell| LEAST.is_in(cell.lower()));
+                let heads = table.header.iter().any(|cell| cell.has(&LEAST));
                 if let Some(amount) = stated(reading, block, &text) {
                     found.push((Found::read(amount, reading.origin(row.line)), heads || is_least(&text)));
                 }

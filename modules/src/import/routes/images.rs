@@ -262,7 +262,7 @@ static OFFERS: WordList = WordList::new(&[
 ]);
 
 /// Words that tell a name of two parts to be one of an image, not of a repository of code.
-static HUB: WordList = WordList::new(&[
+pub static HUB: WordList = WordList::new(&[
     "docker hub",
     "dockerhub",
     "docker image",
@@ -309,7 +309,7 @@ pub fn named(reading: &Reading, evidence: &Evidence, known: &[Route]) -> Vec<Rou
     }
     for block in reading.prose() {
         for (_, code) in block.rich.code() {
-            let says = || HUB.is_in(block.rich.lower());
+            let says = || block.rich.has(&HUB);
             let is_offered = |image: &ImageName| {
                 let owned = reading.identity.owns_image(image);
                 let is_registry = image.has_registry() && (is_known_registry(&image.repository) || says());

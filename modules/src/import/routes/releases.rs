@@ -121,7 +121,7 @@ fn runs(reading: &Reading) -> bool {
 pub fn serves(reading: &Reading) -> bool {
     let mut head = reading.document.blocks.iter().filter(|block| !block.is_code()).take(12);
     let is_shown = head.clone().any(|block| words::any(block.rich.lower(), &SHOWN));
-    !is_shown && head.any(|block| SERVES.is_in(block.rich.lower()))
+    !is_shown && head.any(|block| block.rich.has(&SERVES))
 }
 
 fn is_told(block: &Block) -> bool {

@@ -1,6 +1,7 @@
 //! How texts speak of what can be set, and of what must be.
 
 use super::WordList;
+use crate::import::document::Rich;
 
 pub static ENVIRONMENT: WordList = WordList::new(&[
     "environment var",
@@ -47,9 +48,10 @@ pub static ENVIRONMENT: WordList = WordList::new(&[
     ".env",
 ]);
 
-/// Whether a text of lower case speaks of environment variables.
-pub fn speaks_of_environment(text: &str) -> bool {
-    ENVIRONMENT.is_in(text)
+/// Whether a text speaks of environment variables.
+pub fn speaks_of_environment(rich: &Rich) -> bool {
+    let text = rich.lower();
+    rich.has(&ENVIRONMENT)
         || ["env ", "env:"].iter().any(|start| text.starts_with(start))
         || [" env", "the environment"].iter().any(|end| text.ends_with(end))
         || text == "env"
