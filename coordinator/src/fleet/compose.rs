@@ -220,14 +220,16 @@ fn restart(restart: Restart, is_one_shot: bool) -> RestartPolicy {
     }
 }
 
+/// Without a command where the image's own is to be run at another pace.
 fn health(check: &Healthcheck) -> Option<v1::Health> {
     let argv = match &check.test {
-        Test::Image | Test::Disabled => return None,
-        Test::Exec(argv) => argv.clone(),
-        Test::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+        Test::Disabled => return None,
+        Test::Image => None,
+        Test::Exec(argv) => Some(argv.clone()),
+        Test::Shell(line) => Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]),
     };
     Some(v1::Health {
-        check: Some(v1::health::Check::Exec(v1::Command { argv })),
+        check: argv.map(|argv| v1::health::Check::Exec(v1::Command { argv })),
         interval_ms: check.interval.map_or(0, millis),
         timeout_ms: check.timeout.map_or(0, millis),
         retries: check.retries.unwrap_or(0),

@@ -1,5 +1,8 @@
 //! What compose files ask for beyond images and ports, on hosts with real engines of their own.
 
+use std::time::Duration;
+
+use e2e::orchestrator::eventually;
 use e2e::scene::{Scene, fetch};
 
 use crate::containers::{docker_scene, url};
@@ -156,4 +159,71 @@ fn a_port_inside_a_container_is_checked_where_it_is_and_nobody_is_fooled_by_a_pu
     cli.run("deploy ./quiet").exits(2).says("health.tcp.service");
     write("1.6.0", "", "tcp: {port: web, target: 8080}");
     cli.run("deploy ./quiet").exits(2).says("both port and target");
+}
+
+const TUNNEL: &str = "\
+name: tunnel
+version: 1.0.0
+config: [{name: port, type: port, default: auto}]
+ports: [{name: web, port: \"${config.port}\", target: 80, service: vpn}]
+runtime: {compose: {file: compose.yaml}}
+health: {http: {path: /, port: web}, interval: 1s, timeout: 1s, retries: 10, start_period: 1s}
+update: {health_deadline: 60s}
+";
+
+const TUNNEL_COMPOSE: &str = "\
+services:
+  vpn:
+    image: town:1
+    command: [sleep, '100000']
+    stop_grace_period: 1s
+  inner:
+    image: inner:1
+    network_mode: service:vpn
+    healthcheck: {interval: 300ms}
+    stop_grace_period: 1s
+  once:
+    image: town:1
+    command: [/bin/sh, -c, 'echo ran >>/kept/runs']
+    volumes: ['kept:/kept']
+    restart: 'no'
+volumes: {kept: }
+";
+
+#[test]
+fn what_is_inside_of_a_container_follows_it_and_what_has_completed_runs_no_more() {
+    let scene = docker_scene();
+    let (cli, a, desk) = (&scene.orchestrator, scene.fleet.host("a"), scene.fleet.desk());
+    a.make_image("town:1", &[], &[]).unwrap();
+    let page = [("/www/index.html", "inside\n")];
+    let lines = [
+        "CMD [\"httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/www\"]",
+        "HEALTHCHECK CMD echo checked >>/www/checks",
+    ];
+    a.make_image("inner:1", &page, &lines).unwrap();
+    desk.write("/root/tunnel/MODULE.yaml", TUNNEL).unwrap();
+    desk.write("/root/tunnel/compose.yaml", TUNNEL_COMPOSE).unwrap();
+    cli.ok("deploy ./tunnel");
+    let url = url(&status(cli, "tunnel"));
+    let serves = || fetch(&url).as_deref() == Some("inside\n");
+    assert!(serves());
+    // The image's own check every 30 s, but for the file.
+    eventually("it is checked often", Duration::from_secs(10), || {
+        fetch(&format!("{url}/checks")).is_some_and(|checks| checks.lines().count() > 12)
+    });
+
+    let vpn = "$(docker ps -q --filter label=orchestrator.service=vpn)";
+    a.run(&format!("docker kill {vpn}")).unwrap();
+    eventually("its network is there again", Duration::from_secs(20), serves);
+    cli.ok("logs tunnel --tail 200").says("service inner starts again with service vpn");
+
+    // The same while no agent looks.
+    a.run(&format!("kill -9 $(pidof node-agent); docker kill {vpn}")).unwrap();
+    eventually("healthy under the new agent", Duration::from_secs(20), || {
+        status(cli, "tunnel")["state"] == "healthy" && serves()
+    });
+    let runs = a.read(&format!("{}/volumes/tunnel.0/kept/runs", e2e::scene::DATA)).unwrap();
+    assert_eq!(runs, "ran\n", "what has completed is not run again");
+    cli.ok("remove tunnel --purge");
+    assert_eq!(a.left_in_engine().unwrap(), "");
 }

@@ -25,10 +25,12 @@ use crate::runtime::images::ImageBook;
 mod after;
 pub mod body;
 pub mod check;
+mod completed;
 mod found;
 mod output;
 pub mod plan;
 mod service;
+mod shares;
 mod start;
 pub mod state;
 

@@ -24,21 +24,28 @@ pub struct Healthcheck {
 }
 
 impl Healthcheck {
-    /// None where neither the service nor its image has one.
+    /// The command of the service, or else that of its image; the pace that the service names, or else that of the
+    /// command. None where neither has one.
     pub fn of(service: &ServicePlan, image: Option<&Value>) -> Option<Self> {
-        if let Some(health) = &service.health
-            && let Some(Check::Exec(command)) = &health.check
-        {
-            let ms = |ms: u32, or: Duration| if ms == 0 { or } else { Duration::from_millis(ms.into()) };
-            return Some(Self {
-                command: command.argv.clone(),
-                interval: ms(health.interval_ms, DEFAULT),
-                timeout: ms(health.timeout_ms, DEFAULT),
-                start_period: ms(health.start_period_ms, Duration::ZERO),
-                retries: if health.retries == 0 { RETRIES } else { health.retries },
-            });
-        }
-        image.filter(|_| service.uses_image_health).and_then(Self::of_image)
+        let of_image = || image.filter(|_| service.uses_image_health).and_then(Self::of_image);
+        let Some(health) = &service.health else { return of_image() };
+        let check = match &health.check {
+            Some(Check::Exec(command)) => Self::usual(command.argv.clone()),
+            Some(_) | None => of_image()?,
+        };
+        let ms = |ms: u32, or: Duration| if ms == 0 { or } else { Duration::from_millis(ms.into()) };
+        Some(Self {
+            command: check.command,
+            interval: ms(health.interval_ms, check.interval),
+            timeout: ms(health.timeout_ms, check.timeout),
+            start_period: ms(health.start_period_ms, check.start_period),
+            retries: if health.retries == 0 { check.retries } else { health.retries },
+        })
+    }
+
+    /// At the pace of the engine.
+    fn usual(command: Vec<String>) -> Self {
+        Self { command, interval: DEFAULT, timeout: DEFAULT, start_period: Duration::ZERO, retries: RETRIES }
     }
 
     fn of_image(check: &Value) -> Option<Self> {
@@ -135,6 +142,24 @@ mod tests {
         {
             assert_eq!(Healthcheck::of_image(&none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_service_without_a_command_runs_that_of_its_image_at_its_own_pace() {
+        let image = json!({ "Test": ["CMD", "/check"], "Interval": 5_000_000_000_u64, "Retries": 2 });
+        let mut service = ServicePlan { uses_image_health: true, ..ServicePlan::default() };
+        service.health = Some(proto::v1::Health { interval_ms: 700, ..Default::default() });
+        let check = Healthcheck::of(&service, Some(&image)).expect("a check");
+        assert_eq!((check.interval, check.retries), (Duration::from_millis(700), 2));
+        assert_eq!(check.command, ["/check"]);
+        assert_eq!(Healthcheck::of(&service, None), None);
+        let argv = vec!["/own".to_owned()];
+        service.health = Some(proto::v1::Health {
+            check: Some(Check::Exec(proto::v1::Command { argv })),
+            ..Default::default()
+        });
+        let own = Healthcheck::of(&service, Some(&image)).expect("a check");
+        assert_eq!((own.command, own.interval, own.retries), (vec!["/own".to_owned()], DEFAULT, RETRIES));
     }
 
     #[tokio::test]

@@ -106,6 +106,15 @@ pub struct ServicePlan {
     pub body: Value,
 }
 
+impl ServicePlan {
+    /// The services whose network, processes or memory its container is inside of.
+    pub fn shares(&self) -> impl Iterator<Item = &str> {
+        let modes =
+            ["PidMode", "IpcMode"].into_iter().filter_map(|key| self.body["HostConfig"][key].as_str());
+        modes.filter_map(|mode| mode.strip_prefix("service:")).chain(self.shares_network_of.as_deref())
+    }
+}
+
 /// A network that a container joins.
 pub struct Joined {
     /// In the engine.

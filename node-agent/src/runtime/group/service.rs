@@ -1,6 +1,7 @@
 //! The life of one service: waits for what it depends on, runs its container, and sees what becomes of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use proto::v1::depends_on::Condition;
@@ -12,6 +13,7 @@ use super::after::{After, Exit, after};
 use super::check::{self, Healthcheck};
 use super::output::Copier;
 use super::plan::ServicePlan;
+use super::shares::Around;
 use super::start::{self, Container};
 use super::state::{Health, Running, State, States};
 use crate::clock;
@@ -36,6 +38,7 @@ pub async fn run_all(shared: Arc<Shared>) {
     }
     while tasks.join_next().await.is_some() {}
     if !shared.is_stopping() {
+        shared.forget_completed();
         shared.end(End { how: nothing_left(shared.plan.is_single()), is_final: false });
     }
 }
@@ -66,9 +69,10 @@ impl Service {
             self.await_dependencies().await;
             let began = clock::now();
             let engine = self.shared.engine().await;
-            let exit = match self.shared.ensure(&engine, self.plan()).await {
+            let around = Around::of(self.plan(), &self.shared.states.borrow());
+            let container = match self.shared.ensure(&engine, self.plan()).await {
                 _ if self.shared.is_stopping() => return,
-                Ok(container) => self.watch(&engine, &container).await,
+                Ok(container) => container,
                 Err(error) if error.passes() => {
                     self.set(State::Down(log::chain(&error)));
                     sleep(RETRY).await;
@@ -76,10 +80,12 @@ impl Service {
                 }
                 Err(error) => return self.fail(log::chain(&error)),
             };
+            let exit = self.watch(&engine, &container, &around).await;
             if self.shared.is_stopping() {
                 return;
             }
-            if self.is_over(&exit) {
+            let Some(exit) = exit else { continue };
+            if self.is_over(&exit, &container) {
                 return;
             }
             crashes = if clock::now() - began > CALM { 0 } else { crashes + 1 };
@@ -94,10 +100,24 @@ impl Service {
         }
     }
 
+    /// Ends a container once it is cut off, as the one around it was started again.
+    async fn follow(&self, engine: &Engine, container: &Container, around: &Around, is_cut_off: &AtomicBool) {
+        let other = self.shared.moved(self.plan(), around).await;
+        is_cut_off.store(true, Ordering::Relaxed);
+        let how = format!("starts again with service {other}, which it is inside of");
+        self.shared.say(&format!("service {} {how}", self.plan().name));
+        self.set(State::Down(how));
+        // Where the engine is away just now, the container is found cut off when it is looked for next.
+        if let Err(error) = engine.stop(&container.id, self.plan().stop_timeout).await {
+            self.shared.say(&format!("service {}: {}", self.plan().name, log::chain(&error)));
+        }
+    }
+
     /// Whether that was the last of the service, by its policy; the group hears of it where it must.
-    fn is_over(&self, exit: &Exit) -> bool {
+    fn is_over(&self, exit: &Exit, container: &Container) -> bool {
         match after(&self.shared.plan, self.plan(), exit) {
             After::Completed => {
+                self.shared.note_completed(self.plan(), &container.id);
                 self.shared
                     .say(&format!("service {} has completed: it exited with code 0", self.plan().name));
                 self.set(State::Completed);
@@ -131,10 +151,10 @@ impl Service {
         }
     }
 
-    /// Until the container ends.
-    async fn watch(&self, engine: &Arc<Engine>, container: &Container) -> Exit {
+    /// Until the container ends. None where that was to follow the one around it.
+    async fn watch(&self, engine: &Arc<Engine>, container: &Container, around: &Around) -> Option<Exit> {
         if let Some(code) = container.has_ended {
-            return Exit { code, how: "has ended".to_owned(), is_hopeless: false };
+            return Some(Exit { code, how: "has ended".to_owned(), is_hopeless: false });
         }
         let plan = self.plan();
         let healthcheck = Healthcheck::of(plan, container.image_health.as_ref());
@@ -148,18 +168,21 @@ impl Service {
         let prefix = if self.shared.plan.is_single() { String::new() } else { format!("{} | ", plan.name) };
         let place = self.shared.dir.join(format!("{}.seen", plan.name));
         let mut copier = Copier::new(self.shared.log.clone(), place, prefix, plan.has_terminal);
+        let is_cut_off = AtomicBool::new(false);
         let code = {
             let copying = copy(&mut copier, &self.shared, &container.id);
             let checking = self.check(container, healthcheck);
-            tokio::pin!(copying, checking);
+            let following = self.follow(engine, container, around, &is_cut_off);
+            tokio::pin!(copying, checking, following);
             let ended = ended(&self.shared, &container.id);
             tokio::pin!(ended);
-            let mut is_copied = false;
+            let (mut is_copied, mut has_followed) = (false, false);
             let code = loop {
                 tokio::select! {
                     code = &mut ended => break code,
                     () = &mut copying, if !is_copied => is_copied = true,
                     () = &mut checking => {}
+                    () = &mut following, if !has_followed => has_followed = true,
                 }
             };
             if !is_copied {
@@ -167,7 +190,10 @@ impl Service {
             }
             code
         };
-        self.describe(engine, &container.id, code, &copier.last_line).await
+        if is_cut_off.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.describe(engine, &container.id, code, &copier.last_line).await)
     }
 
     async fn describe(&self, engine: &Engine, id: &str, code: Option<i64>, last_line: &str) -> Exit {
@@ -258,7 +284,9 @@ fn missing(plan: &ServicePlan, states: &States) -> Option<String> {
             (Condition::Healthy, State::Running(running)) => {
                 matches!(running.health, Health::Good | Health::Unchecked)
             }
-            (Condition::Completed, State::Running(_)) | (_, State::Waiting(_) | State::Down(_)) => false,
+            // One that nobody insists on is not waited for after it has failed.
+            (_, State::Down(_)) => dependency.optional,
+            (Condition::Completed, State::Running(_)) | (_, State::Waiting(_)) => false,
         };
         let what = match dependency.condition() {
             Condition::Started => "to start",
@@ -303,5 +331,29 @@ async fn copy(copier: &mut Copier, shared: &Shared, container: &str) {
             Err(_) => {}
         }
         sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::DependsOn;
+
+    use super::*;
+
+    #[test]
+    fn one_that_nobody_insists_on_is_waited_for_until_it_has_failed() {
+        let wait = |optional: bool| DependsOn {
+            service: "db".to_owned(),
+            condition: Condition::Completed.into(),
+            optional,
+        };
+        let plan =
+            |optional: bool| ServicePlan { depends_on: vec![wait(optional)], ..ServicePlan::default() };
+        let db = |state: State| States::from([("db".to_owned(), state)]);
+        let why = Some("waits for db to complete".to_owned());
+        assert_eq!(missing(&plan(true), &db(State::Waiting(String::new()))), why);
+        assert_eq!(missing(&plan(true), &db(State::Down(String::new()))), None);
+        assert_eq!(missing(&plan(false), &db(State::Down(String::new()))), why);
+        assert_eq!(missing(&plan(false), &db(State::Completed)), None);
     }
 }

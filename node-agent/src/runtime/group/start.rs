@@ -44,7 +44,13 @@ impl Shared {
                 Err(error) if error.is_missing() => continue,
                 inspected => inspected?,
             };
-            let has_ended = match use_of(&inspected, self.is_current(&found), service.is_one_shot) {
+            let is_over = service.is_one_shot || self.has_completed(service, &id);
+            let has_ended = match use_of(&inspected, self.is_current(&found), is_over) {
+                Use::Adopt if self.is_cut_off(engine, service, &inspected).await? => {
+                    engine.stop(&id, service.stop_timeout).await?;
+                    ended = Some(inspected);
+                    continue;
+                }
                 Use::Adopt => None,
                 Use::Done => Some(0),
                 Use::Again => {
@@ -210,7 +216,7 @@ impl Shared {
         Ok(id)
     }
 
-    async fn container_of(&self, engine: &Engine, service: &str) -> Result<String, EngineError> {
+    pub(super) async fn container_of(&self, engine: &Engine, service: &str) -> Result<String, EngineError> {
         let mut filters = self.plan.owner.filters();
         filters.push(format!("{SERVICE}={service}"));
         let found = engine.list(&filters).await?;
