@@ -7,7 +7,7 @@ use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
-use super::words::{Topic, WordList};
+use super::words::{self, Topic, WordList};
 use super::{Files, Source};
 
 /// The facts, and the routes they come from.
@@ -66,7 +66,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         tag: image.as_ref().and_then(|(image, _)| image.tag.clone()),
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
-        ports: published(reading, &examples),
+        ports: published(reading, &examples, in_front(reading, route)),
         volumes: volumes(reading, &examples),
         arch: arch::find(reading),
         memory: memory::find(reading),
@@ -207,13 +207,30 @@ fn package(routes: &[Route], route: Option<&Route>) -> Option<Found<String>> {
     Some(Found::read(route.package.clone()?, route.origin.clone()))
 }
 
-/// The ports of the first example that has any; else the one that the text tells.
-fn published(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<PortFact>> {
+/// The proxy of a compose file through which its main service is reached.
+fn in_front<'r>(reading: &'r Reading, route: Option<&Route>) -> Option<(&'r Container, &'r str)> {
+    let placed = &reading.composes[route?.compose?];
+    let is_proxy = |service: &&Container| {
+        let name = service.name.to_lowercase();
+        words::any(&name, &["nginx", "proxy", "caddy", "traefik", "haproxy", "gateway", "ingress"])
+            && service.ports.iter().any(|port| !port.is_commented)
+    };
+    placed.value.services.iter().find(is_proxy).map(|service| (service, placed.origin.file.as_str()))
+}
+
+/// The ports of the first example that has any, or of the proxy in front of it; else the one that the text tells.
+fn published<'r>(
+    reading: &Reading,
+    examples: &[(&'r Container, &'r str)],
+    in_front: Option<(&'r Container, &'r str)>,
+) -> Vec<Found<PortFact>> {
     let first = examples
         .iter()
         .enumerate()
         .find(|(_, (container, _))| container.ports.iter().any(|port| !port.is_commented));
-    let Some((index, (container, file))) = first else {
+    let in_front = in_front.filter(|_| first.is_none()).map(|found| (examples.len(), found));
+    let Some((index, (container, file))) = first.or(in_front.as_ref().map(|(index, found)| (*index, found)))
+    else {
         let told = examples.first().and_then(|(container, file)| ports::told_to(container, file));
         return told.map_or_else(|| ports::find(reading), |port| vec![port]);
     };

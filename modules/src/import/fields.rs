@@ -4,6 +4,7 @@ pub mod arch;
 pub mod danger;
 pub mod description;
 pub mod env;
+mod env_around;
 pub mod env_default;
 mod env_listing;
 pub mod env_required;

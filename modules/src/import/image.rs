@@ -13,6 +13,9 @@ impl ImageName {
     /// Reads `[registry/]repository[:tag][@digest]`; none where it is something else or has a gap to fill.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_matches(['"', '\'', ',']);
+        // `lantern[:tag]`: it may be left out.
+        let text =
+            text.split_once("[:").filter(|(_, rest)| rest.ends_with(']')).map_or(text, |(name, _)| name);
         let (text, digest) = match text.split_once('@') {
             Some((text, digest)) if digest.starts_with("sha256:") => (text, Some(digest.to_owned())),
             Some(_) => return None,

@@ -11,6 +11,11 @@ use super::shell::{self, Command};
 use super::words::{self, Topic};
 use super::{Files, Origin};
 
+mod code;
+
+pub use code::is_program;
+use code::looks_like_command;
+
 /// All that the rules look at.
 pub struct Reading {
     pub identity: Identity,
@@ -62,6 +67,10 @@ impl Reading {
         if let Some((title, _)) = name::title(&self.document)
             && title.split_whitespace().count() <= 3
         {
+            // "Lamp to MQTT" is `lamp2mqtt` where no blank may be.
+            if let Some((from, to)) = title.to_lowercase().split_once(" to ") {
+                self.identity.learn(format!("{from}2{to}"));
+            }
             self.identity.learn(title);
         }
         let bare = name::bare(&self.identity.repository).to_owned();
@@ -191,7 +200,24 @@ impl Reading {
                 && says(&["compose up"])
         };
         matches!(stem.as_str(), "compose" | "docker-compose")
-            && self.document.blocks.chunk_by(|one, next| one.section == next.section).any(of_section)
+            && (self.document.blocks.chunk_by(|one, next| one.section == next.section).any(of_section)
+                || self.tells_in_chapter())
+    }
+
+    /// Whether a section about installing names the file, and another of the same chapter has the command.
+    fn tells_in_chapter(&self) -> bool {
+        let chapter = |block: &Block| {
+            self.document.path(block.section).find(|section| section.level <= 2).map(|section| section.line)
+        };
+        let names = |block: &&Block| {
+            self.topic_of(block) == Topic::Install
+                && words::any(block.rich.lower(), &["compose.yml", "compose.yaml"])
+        };
+        let chapters: Vec<Option<u32>> = self.document.blocks.iter().filter(names).map(chapter).collect();
+        let ups = self.commands.iter().filter(|placed| super::routes::is_up(&placed.value));
+        ups.filter(|up| up.topic != Topic::Development)
+            .filter_map(|up| up.block)
+            .any(|block| chapters.contains(&chapter(self.block(block))))
     }
 
     fn read_file(&mut self, path: &str, text: &str) {
@@ -263,108 +289,6 @@ fn typed(block: &Block) -> Vec<(u32, String)> {
         at += line.len() + 1;
     }
     found
-}
-
-const PROGRAMS: [&str; 34] = [
-    "python",
-    "py",
-    "python3",
-    "js",
-    "javascript",
-    "ts",
-    "typescript",
-    "jsx",
-    "tsx",
-    "go",
-    "golang",
-    "rust",
-    "rs",
-    "java",
-    "kotlin",
-    "ruby",
-    "rb",
-    "php",
-    "c",
-    "cpp",
-    "c++",
-    "csharp",
-    "cs",
-    "swift",
-    "json",
-    "jsonc",
-    "json5",
-    "toml",
-    "xml",
-    "html",
-    "css",
-    "sql",
-    "nginx",
-    "diff",
-];
-
-/// Whether a language is none that commands are typed in.
-pub fn is_program(language: &str) -> bool {
-    let language = language.split([' ', ',', '{']).next().unwrap_or_default();
-    PROGRAMS.contains(&language)
-        || [
-            "ini",
-            "caddyfile",
-            "apacheconf",
-            "mermaid",
-            "dockerfile",
-            "lua",
-            "hcl",
-            "graphql",
-            "properties",
-            "nix",
-            "vue",
-        ]
-        .contains(&language)
-}
-
-const COMMANDS: [&str; 35] = [
-    "git",
-    "docker",
-    "podman",
-    "nerdctl",
-    "docker-compose",
-    "pip",
-    "pip3",
-    "pipx",
-    "uv",
-    "uvx",
-    "python",
-    "python3",
-    "npm",
-    "npx",
-    "yarn",
-    "pnpm",
-    "bunx",
-    "cargo",
-    "apt",
-    "apt-get",
-    "go",
-    "curl",
-    "wget",
-    "bash",
-    "sh",
-    "helm",
-    "kubectl",
-    "brew",
-    "snap",
-    "sudo",
-    "yay",
-    "pacman",
-    "dnf",
-    "apk",
-    "bun",
-];
-
-fn looks_like_command(code: &str) -> bool {
-    let code = code.trim_start_matches(['$', ' ']);
-    let mut words = code.split_whitespace();
-    let first = words.next().unwrap_or_default();
-    words.next().is_some() && COMMANDS.contains(&first)
 }
 
 /// Whether a container sees the sources of the project, as one does who works on them.

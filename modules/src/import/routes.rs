@@ -321,7 +321,8 @@ pub fn main_service<'f>(
         let is_front =
             words::any(&service.name, &["web", "app", "server"]) && !words::any(&service.name, &["proxy"]);
         let is_idle = service.profiles.is_empty();
-        (owned.min(3), u8::from(is_idle), named + published * 2, u8::from(is_front))
+        let is_store = image.as_ref().is_some_and(|image| is_store(image.short()));
+        (owned.min(3), u8::from(!is_store), u8::from(is_idle), named + published * 2, u8::from(is_front))
     };
     let mut best: Option<(&Container, _)> = None;
     for service in &file.services {
@@ -330,7 +331,25 @@ pub fn main_service<'f>(
             best = Some((service, score));
         }
     }
-    best.filter(|(_, score)| score.0 > 0).map(|(service, _)| service)
+    let best = best.filter(|(_, score)| score.0 > 0).map(|(service, _)| service)?;
+    // One image with several tags: `lantern:latest`, and `lantern:nginx` before it.
+    let repository = |service: &Container| {
+        let image = service.image.as_deref().and_then(ImageName::parse)?;
+        Some(image.repository)
+    };
+    let is_alike = |service: &&Container| {
+        repository(service).is_some_and(|own| Some(own) == repository(best))
+            && reading.identity.owns(&service.name)
+            && !reading.identity.owns(&best.name)
+    };
+    Some(file.services.iter().find(is_alike).unwrap_or(best))
+}
+
+/// `lantern-db`: the project's own image of what it keeps its data in.
+fn is_store(image: &str) -> bool {
+    ["-db", "-database", "-mysql", "-mariadb", "-postgres", "-redis", "-mongo"]
+        .iter()
+        .any(|end| image.ends_with(end))
 }
 
 const RECOMMENDED: [&str; 9] = [

@@ -7,6 +7,7 @@ use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 mod described;
 mod facts;
 mod further;
+mod hints;
 mod images;
 mod libraries;
 mod nuances;

@@ -13,6 +13,7 @@ use crate::import::words;
 pub use super::sentences::{place, sentences};
 use phrases::{IS, NOT, NOTICES};
 use score::score;
+pub use score::without_role;
 
 mod phrases;
 mod score;
@@ -22,6 +23,8 @@ const HEAD: usize = 120;
 const MAX: usize = 300;
 /// A sentence with no more points than that may be about anything.
 const WEAK: i32 = 6;
+/// A sentence of fewer signs takes the next one along.
+const SHORT: usize = 26;
 /// With no more than that, what the title says of the name comes first.
 const POOR: i32 = 11;
 
@@ -46,13 +49,22 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         if !matches!(block.kind, Kind::Quote) {
             paragraphs += 1;
         }
-        for (place, sentence) in sentences(&block.rich.text).into_iter().take(4).enumerate() {
+        let sentences = sentences(&block.rich.text);
+        for (place, sentence) in sentences.iter().copied().take(4).enumerate() {
             let first =
                 if paragraphs == 1 && place == 0 && !matches!(block.kind, Kind::Quote) { 5 } else { 0 };
             let score =
                 score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
-            if score > 0 && best.as_ref().is_none_or(|(known, _, _)| score > *known) {
-                best = Some((score, without_notes(&joined(sentence)), block.line));
+            let is_better = |(known, text, _): &(i32, String, u32)| {
+                let is_plainer = || says_what_it_is(reading, sentence) && !begins_with_name(reading, text);
+                score > *known || score == *known && is_plainer()
+            };
+            if score > 0 && best.as_ref().is_none_or(is_better) {
+                // "A friend of lamps!" leaves it to the next sentence to say what that is.
+                let more = sentences.get(place + 1).filter(|_| sentence.chars().count() < SHORT);
+                let text =
+                    more.map_or_else(|| joined(sentence), |more| joined(&format!("{sentence} {more}")));
+                best = Some((score, without_notes(&text), block.line));
             }
         }
     }
@@ -80,10 +92,14 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
 
 /// "Lantern is a …".
 fn says_what_it_is(reading: &Reading, text: &str) -> bool {
+    IS.is_in(&text.to_lowercase()) && begins_with_name(reading, text)
+}
+
+fn begins_with_name(reading: &Reading, text: &str) -> bool {
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
     let squeezed = squeeze(text);
     let mut names = names.map(|name| squeeze(name)).filter(|name| name.len() > 2);
-    IS.is_in(&text.to_lowercase()) && names.any(|name| squeezed.starts_with(name.as_str()))
+    names.any(|name| squeezed.starts_with(name.as_str()))
 }
 
 /// A short line by itself at the top: bold, centred or a lower heading.
@@ -118,13 +134,20 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let fits = index < 25
         && (level >= 3 || level == 2 && is_first())
         && (12..if is_first() { MAX } else { 120 }).contains(&length)
-        && text.split_whitespace().count() > 2
+        && (text.split_whitespace().count() > 2 || text.chars().all(|c| c as u32 > 0x2e80))
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
         && !reading.document.sections.iter().any(|section| section.line < block.line && section.level == 2)
         && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
-        && words::topic(&text) == words::Topic::Other;
+        && (words::topic(&text) == words::Topic::Other || is_of_project(&lower));
     fits.then_some(text)
+}
+
+/// "A small, self-hosted server for lamps": no heading of a section on installing, though it has its words.
+fn is_of_project(lower: &str) -> bool {
+    const TELLS: [&str; 4] = ["self-host", "self host", "server", "deploy"];
+    let is_of = lower.starts_with("a ") || lower.starts_with("an ") || lower.starts_with("the ");
+    is_of && lower.split_whitespace().count() > 4 && words::any(lower, &TELLS)
 }
 
 /// Whether a section with words of its own, below the title, comes before a block.
@@ -137,7 +160,12 @@ fn follows_told_section(reading: &Reading, index: usize) -> bool {
 /// What the title says beside the name.
 fn title(reading: &Reading) -> Option<String> {
     let section = reading.document.sections.iter().find(|section| section.level == 1)?;
-    said_of_name(reading, &joined(&section.title))
+    let title = joined(&section.title);
+    // "Lamp server that runs in a container": it is the sentence itself.
+    let is_sentence = title.split_whitespace().count() > 2
+        && phrases::NOUNS.iter().any(|noun| section.lower.contains(noun))
+        && !reading.identity.aliases.contains(&title);
+    said_of_name(reading, &title).or_else(|| is_sentence.then_some(title))
 }
 
 /// "Lantern - a server for lamps": what a heading says of the name it begins with.

@@ -123,8 +123,7 @@ pub static DEFAULT_WORDS: WordList = WordList::new(&[
 
 /// A number after the word, where the word alone would take any word that follows.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern =
-        r"(?i)\b(?:por defecto|par défaut|padrão|standardmäßig)\s+(?:(?:es|est|é|ist|auf)\s+)?(\d[\w.:/-]*)";
+    let pattern = r"(?i)(?:\b(?:por defecto|par défaut|padrão|standardmäßig)\s+(?:(?:es|est|é|ist|auf)\s+)?|[,;(–—-]\s*(?:by )?default\s+|[，,；（]\s*默认\s*)(\d[0-9A-Za-z.:/-]*)";
     Regex::new(pattern).expect("the pattern is well-formed")
 });
 

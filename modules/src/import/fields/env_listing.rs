@@ -37,6 +37,22 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
             variables.add(fact, reading.origin(line), Confidence::Read);
         }
     }
+    let described = described(text);
+    if !described.is_empty() && in_context(reading, index, block) {
+        for (offset, name, words) in described {
+            let line = block.line + u32::try_from(offset).unwrap_or(0);
+            let fact = EnvFact {
+                name: name.to_owned(),
+                default: default_in(words),
+                required: requirement(words),
+                description: short(words),
+                ..EnvFact::default()
+            };
+            variables.stands_alone(name);
+            variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+        return;
+    }
     // What is set for a script from the net is gone with it.
     let is_of_installer =
         || text.lines().any(|line| line.trim_end().ends_with("| sh") || line.contains("| bash"));
@@ -48,7 +64,10 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         }
         return;
     }
-    let is_listed = is_env || in_context(reading, index, block) || is_like_known(&listing, text, variables);
+    // A piece of a compose file, of the one service that the text is about.
+    let is_piece = text.lines().any(|line| line.trim() == "environment:") && !text.contains("image:");
+    let is_listed =
+        is_env || is_piece || in_context(reading, index, block) || is_like_known(&listing, text, variables);
     if !is_listed && !is_told(reading, index, &listing, text) {
         return;
     }
@@ -107,6 +126,21 @@ fn bare_names(text: &str) -> Vec<(usize, &str)> {
     let is_list =
         names.iter().all(|(_, name)| is_name(name)) && names.iter().any(|(_, name)| name.contains('_'));
     if is_list { names } else { Vec::new() }
+}
+
+/// The names of a block whose lines begin with them, and what each line says then: `LAMP_OIL (default: "1" - how much)`.
+fn described(text: &str) -> Vec<(usize, &str, &str)> {
+    fn named((offset, line): (usize, &str)) -> Option<(usize, &str, &str)> {
+        let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+        let (name, words) = line.split_at(end);
+        let is_told = [" (", " - ", " – ", ": ", "  ", "\t"].iter().any(|mark| words.starts_with(mark));
+        let is_name = name.contains('_') && is_upper_name(name) && is_settable(name);
+        (is_told && is_name).then_some((offset, name, words))
+    }
+    let lines = || text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    let found: Vec<(usize, &str, &str)> = lines().filter_map(named).collect();
+    let is_list = found.len() > 1 && found.len() * 2 >= lines().count();
+    if is_list { found } else { Vec::new() }
 }
 
 /// An assignment in a listing.

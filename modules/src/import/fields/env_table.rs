@@ -169,6 +169,10 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
         let stated = columns.default.map(|at| row.cells.get(at).and_then(env_default::default_of_cell));
         let stated = stated.or_else(|| env_default::default_in_words(name_cell).map(Some));
         let default = stated.unwrap_or_else(|| described.and_then(env_default::default_in_words));
+        // "`80` (default)" in a column of examples.
+        let default = default.or_else(|| {
+            row.cells.iter().filter(|_| columns.default.is_none()).find_map(env_default::default_in_words)
+        });
         let marked = cell(columns.required).map(|cell| is_yes(&cell.text));
         let spared = cell(columns.optional).map(|cell| is_yes(&cell.text).map(|is_optional| !is_optional));
         let required =

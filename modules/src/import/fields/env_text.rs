@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::{in_context, short};
+use super::env_around::{is_among_known, is_announced, is_in_list_of_names, is_led, is_value_of_another};
 use super::env_default::{self, default_in_words};
 use super::env_required::requirement;
 use super::env_usage;
@@ -94,7 +95,8 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
     let has_mark = name.contains('_') && is_code && tells && !super::env::in_file(reading, index, block);
     let is_flagged = (text.starts_with("-e ") || text.starts_with("--env ")) && !is_placeholder(&name);
     let among_known =
-        (is_strong || is_code) && name.contains('_') && is_among_known(reading, index, block, variables);
+        (is_strong || is_code) && name.contains('_') && is_among_known(reading, index, block, variables)
+            || name.contains('_') && variables.knows(&name);
     let in_list = reading.document.blocks[..index].iter().rev().take(1).any(|before| {
         matches!(before.kind, Kind::Item)
             && variables.found.last().is_some_and(|last| last.origin.line == before.line)
@@ -164,70 +166,6 @@ fn is_placeholder(name: &str) -> bool {
     matches!(name, "KEY" | "NAME" | "VAR" | "VARIABLE" | "ENV" | "FOO" | "ENV_VAR" | "VAR_NAME" | "SOME_VAR")
 }
 
-/// Whether an item is one of the values that one before it announces: "`LAMP_MODE`: one of these values:".
-fn is_value_of_another(reading: &Reading, index: usize, block: &Block) -> bool {
-    let before = reading.document.blocks[..index].iter().rev().take(6);
-    let mut before =
-        before.take_while(|before| before.section == block.section && matches!(before.kind, Kind::Item));
-    before.find(|before| before.rich.text.trim_end().ends_with(':')).is_some_and(|before| {
-        words::any(before.rich.lower(), &["values", "one of", "options are", "choices"])
-    })
-}
-
-/// How far around an item others of its list are looked at.
-const NEIGHBOURS: usize = 12;
-
-/// Whether other items of the section begin with variables that an example sets.
-fn is_among_known(reading: &Reading, index: usize, block: &Block, variables: &Variables) -> bool {
-    let blocks = &reading.document.blocks;
-    let around = index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS).min(blocks.len());
-    let others = blocks[around].iter().filter(|other| {
-        matches!(other.kind, Kind::Item) && other.section == block.section && other.line != block.line
-    });
-    let names = others.map(|other| {
-        let text = other.rich.text.trim_start();
-        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
-    });
-    names.filter(|name| is_upper_name(name) && variables.knows(name)).count() > 0
-}
-
-/// Whether most items around begin with such a name, in a section on installing or configuring.
-fn is_in_list_of_names(reading: &Reading, index: usize, block: &Block) -> bool {
-    let title = reading.section(block).lower.as_str();
-    let is_about = reading.topic_of(block) == words::Topic::Install
-        || words::any(title, &["config", "option", "setting", "customi", "配置", "设置", "設定", "einstell"]);
-    if !is_about || super::env::in_file(reading, index, block) {
-        return false;
-    }
-    let blocks = &reading.document.blocks;
-    let around = index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS).min(blocks.len());
-    let others = blocks[around].iter().filter(|other| {
-        matches!(other.kind, Kind::Item) && other.section == block.section && other.line != block.line
-    });
-    let begins = |other: &&Block| {
-        let first = other.rich.code().next().filter(|(at, _)| *at < 3);
-        let first = first.or_else(|| other.rich.strong().next().filter(|(at, _)| *at < 3));
-        let name = first.map_or("", |(_, words)| words);
-        let name = name.split(['=', ' ', ':', '：']).next().unwrap_or_default();
-        name.contains('_') && is_upper_name(name)
-    };
-    others.filter(begins).count() > 0
-}
-
-/// Whether the first words of a section above, not those of the title, say that variables are what follows.
-fn is_announced(reading: &Reading, block: &Block) -> bool {
-    let blocks = &reading.document.blocks;
-    let mut above = reading.document.path(block.section).take_while(|section| section.level > 1);
-    above.any(|section| {
-        let first = blocks.partition_point(|other| other.line <= section.line);
-        blocks.get(first).is_some_and(|opening| {
-            matches!(opening.kind, Kind::Paragraph)
-                && opening.rich.text.len() < 400
-                && speaks_of_environment(&opening.rich)
-        })
-    })
-}
-
 /// Places where code looks a variable up.
 pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variables) {
     if !text.contains("env") && !text.contains("Env") {
@@ -240,7 +178,7 @@ pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variabl
 }
 
 /// "Set the environment variable `NAME` to …"
-pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables: &mut Variables) {
+pub fn from_sentence(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
     lookups(reading, text, block.line, variables);
     for (at, code) in block.rich.code() {
@@ -253,7 +191,8 @@ pub fn from_sentence(reading: &Reading, _index: usize, block: &Block, variables:
     }
     told_to_set(reading, block, variables);
     let lower = block.rich.lower();
-    if text.len() > 3000 || !speaks_of_environment(&block.rich) || block.rich.has(&GIVEN) {
+    let speaks = speaks_of_environment(&block.rich) || is_led(reading, index, block);
+    if text.len() > 3000 || !speaks || block.rich.has(&GIVEN) {
         return;
     }
     let mut add = |name: &str, at: usize, default: Option<String>| {

@@ -1,5 +1,6 @@
 //! The project's own site.
 
+use super::description;
 use crate::import::document::Kind;
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
@@ -48,6 +49,9 @@ static SHARED: WordList = WordList::new(&[
     "slack.com",
     "matrix.to",
     "patreon",
+    "substack",
+    "mastodon",
+    "bsky.app",
     "opencollective",
     "paypal",
     "ko-fi",
@@ -128,7 +132,12 @@ fn candidate(
     let names = std::iter::once(&reading.identity.repository).chain(&reading.identity.aliases);
     let squeezed = squeeze(&host);
     let is_in_host = |name: &String| squeeze(name).len() > 2 && squeezed.contains(&squeeze(name));
-    let is_own = names.into_iter().any(is_in_host);
+    let first = host.trim_start_matches("www.").split('.').next().unwrap_or_default();
+    let bare = description::without_role(&reading.identity.repository);
+    let is_own = names.into_iter().any(is_in_host) || squeeze(bare) == squeeze(first) && bare.len() > 4;
+    // "[somebody.org/lantern](https://somebody.org/lantern/)": a page that is called by its address.
+    let is_page = squeeze(text) == squeeze(rest)
+        && path.strip_prefix('/').is_some_and(|page| page.eq_ignore_ascii_case(&reading.identity.repository));
     // The owner may have many projects.
     let is_of_owner = !is_own && is_in_host(&reading.identity.owner);
     let is_site = SITE.is_in(&text.to_lowercase());
@@ -168,6 +177,8 @@ fn candidate(
         "get",
         "download",
         "nightly",
+        "latest",
+        "stable",
         "ci",
         "build",
         "builds",
@@ -180,6 +191,7 @@ fn candidate(
     score += if is_own { 10 } else { 0 };
     score += if is_of_owner { 6 } else { 0 };
     score += if is_site { 9 } else { 0 };
+    score += if is_page { 7 } else { 0 };
     // Where there is no other page, the documentation on the project's own domain stands for it.
     score -= match (is_side, matches!(sub, "docs" | "doc")) {
         (true, true) => 5,

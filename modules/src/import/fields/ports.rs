@@ -37,10 +37,24 @@ static LISTENED: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?i)\blisten[^\n]{0,60}?(?:\n[^\n]{0,100}?)?\bdefault(?:s to| is)?:?\W{1,4}[\w.-]*:(\d{2,5})\b")
 });
 
+/// "It serves your folder on `127.0.0.1:8080` by default."
+static SERVED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:serv|listen|start|runn|bind|bound|available)[^.\n]{0,60}?\b(?:127\.0\.0\.1|0\.0\.0\.0|localhost):(\d{2,5})\b",
+    )
+});
+
 /// An item on an option: "`-p`, `--port`: default is 8080".
 static OPTION: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)^\W{0,3}(?:-p\b\W{1,4})?--(?:http-|listen-|server-|web-)?port\b[^\n]{0,80}?\bdefault(?:s to| is)?\W{1,5}(\d{2,5})\b",
+    )
+});
+
+/// What a program says of its own option: "-p, --port int   Port of the server (default 8080)", over two lines at most.
+static USAGE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?im)^[ \t]*(?:-p\b,?[ \t]+)?--(?:http-|listen-|server-|web-)?port\b[^\n]*?(?:\n[ \t]{2,}[^-\s][^\n]*?)?(?:default|falls? ?back)[^\n\d]{0,40}?(\d{2,5})\b",
     )
 });
 
@@ -57,7 +71,7 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
     if !exposed.is_empty() {
         return exposed;
     }
-    let mut best: Option<(u8, u16, u32)> = None;
+    let mut best = of_usage(reading);
     for block in &reading.document.blocks {
         // Nothing outranks what is said outright.
         if best.is_some_and(|(rank, _, _)| rank >= OUTRIGHT) {
@@ -89,6 +103,23 @@ pub fn find(reading: &Reading) -> Vec<Found<PortFact>> {
         Found::inferred(fact, reading.origin(line))
     };
     std::iter::once(port).chain(beside(reading, port, line)).map(fact).collect()
+}
+
+/// The port that the text of the program itself calls its default.
+fn of_usage(reading: &Reading) -> Option<(u8, u16, u32)> {
+    let mut best = None;
+    let codes =
+        reading.document.blocks.iter().filter(|block| block.is_code() && block.rich.text.contains("--"));
+    for block in codes.filter(|block| reading.topic_of(block) != Topic::Elsewhere) {
+        if block.rich.text.contains("port")
+            && let Some(found) = USAGE.captures(&block.rich.text)
+        {
+            let at = found.get(0).map_or(0, |whole| whole.start());
+            take(&mut best, OUTRIGHT, &found[1], || block.line_at(at));
+            break;
+        }
+    }
+    best
 }
 
 /// "The following ports are exposed", and a table with a column of them.
@@ -172,6 +203,13 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         && text.len() < 1000
         && block.rich.lower().contains("listen")
         && let Some(found) = LISTENED.captures(text)
+    {
+        let at = found.get(0).map_or(0, |whole| whole.start());
+        take(best, 6 - penalty, &found[1], || block.line_at(at));
+    }
+    if !block.is_code()
+        && text.len() < 1000
+        && let Some(found) = SERVED.captures(text)
     {
         let at = found.get(0).map_or(0, |whole| whole.start());
         take(best, 6 - penalty, &found[1], || block.line_at(at));

@@ -160,7 +160,8 @@ fn linked(reading: &Reading) -> Option<Route> {
         let is_release = |url: &str| {
             let own = url.contains("/releases") && (reading.identity.owns_url(url) || !url.contains("://"));
             let is_part = || words::any(&url.to_lowercase(), &PARTS);
-            own && !url.ends_with(".md") && !url.contains("/tag/") && !is_part()
+            let is_text = [".md", ".yaml", ".yml", ".json", ".txt"].iter().any(|end| url.ends_with(end));
+            own && !is_text && !url.contains("/tag/") && !is_part()
         };
         // A link right to a file of a release needs no words.
         let is_file = |url: &str| url.contains("/releases/") && url.contains("/download/") && is_release(url);
@@ -189,7 +190,10 @@ fn linked(reading: &Reading) -> Option<Route> {
         }
         let text = block.rich.lower();
         let offers = OFFERS.is_in(text)
-            && !words::any(text, &["source code", "源代码", "changelog", "release notes", "list of releases"])
+            && !words::any(
+                text,
+                &["source code", "源代码", "changelog", "release notes", "list of releases", "git clone ", "clone this repo"],
+            )
             // "Use releases, not the main branch" says which, not how.
             && !(text.contains("branch") && words::any(text, &["instead of", "unstable", "rather than", "stable branch", "default branch"]));
         if offers && (topic == Topic::Install || text.len() > 25) {

@@ -10,7 +10,9 @@ pub fn find(reading: &Reading, placed: &Placed<Command>) -> Option<Route> {
     if let Some(script) = script(command) {
         let is_tool = TOOLCHAINS.iter().any(|tool| script.url.contains(tool))
             && !reading.identity.owns_url(&script.url);
-        return (!is_tool).then(|| {
+        // `curl ${script} | sh`: how such things look, and none.
+        let is_placeholder = script.url.is_empty() || script.url.starts_with(['$', '<']);
+        return (!is_tool && !is_placeholder).then(|| {
             let mut route = Route::new(Method::Script, placed, &command.text);
             route.is_root = script.shell.contains("sudo");
             route.is_partial = placed.is_inline;

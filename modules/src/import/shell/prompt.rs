@@ -2,7 +2,7 @@
 
 /// Signs that stand before commands and never before what those print.
 const SIGNS: [&str; 6] = ["$ ", "% ", "❯ ", "➜ ", "▲ ", "λ "];
-const FURTHER: [&str; 9] = ["→ ", "▶ ", ">> ", "> ", "~ $ ", "PS> ", "PS C:\\> ", "C:\\> ", "C:\\>"];
+const FURTHER: [&str; 10] = ["$> ", "→ ", "▶ ", ">> ", "> ", "~ $ ", "PS> ", "PS C:\\> ", "C:\\> ", "C:\\>"];
 
 /// What is behind `# ` at the beginning of a line and no sentence begins with.
 const ROOT_PROGRAMS: [&str; 7] =

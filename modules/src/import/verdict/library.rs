@@ -38,6 +38,10 @@ static SERVES: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|portal|web[ -]?(?:interface|ui|app\w*|based)|command[- ]line|cli|dashboard|services?|bot|proxy|tui|terminal|applications?|app|utility|generator|viewer|tool|monitor\w*|host your|systems?|platform|registry|database|broker)\b|自托管|服务|命令行|サーバー|コマンドライン|系统|平台",
     )
 });
+/// "A Debian package": for people to install.
+static FOR_SYSTEMS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:debian|deb|apt|rpm|snap|flatpak|aur|arch|ubuntu|homebrew|system|opkg|ipk) package\b")
+});
 /// "Building applications with wicks", "for your app": what others make with it.
 static OF_OTHERS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -76,9 +80,12 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     };
     let code = code(reading);
     let mut weight = Weight::default();
+    let started = started(reading, routes);
+    // What is started right after it was added, before any code has it, was added to be started.
+    let is_added_to_run = started.is_some_and(|started| code.imported.is_some_and(|used| started < used));
     weight.library += 3 * code.imports.min(2)
         + if code.has_manifest { 4 } else { 0 }
-        + match (code.adds, code.imports) {
+        + match (code.adds && !is_added_to_run, code.imports) {
             (true, 0) => 3,
             (true, _) => 5,
             (false, _) => 0,
@@ -96,13 +103,16 @@ pub fn is_library(reading: &Reading, description: &str, routes: &[&Route]) -> bo
     weight.program += match others.as_slice() {
         [] => 0,
         others if others.iter().all(|route| is_of_registry(route)) => 2,
+        // No library is installed by a script.
+        others if others.iter().any(|route| route.method == Method::Script) => 6,
         _ => 4,
     };
     let is_download =
         |route: &&Route| matches!(route.method, Method::BinaryDownload | Method::Brew | Method::Package);
     weight.program += if routes.iter().any(is_download) { 2 } else { 0 };
     weight.program += if ports::find(reading).is_empty() || code.imports > 0 { 0 } else { 2 };
-    match (code.line, started(reading, routes)) {
+    let used = if is_added_to_run { code.imported } else { code.line };
+    match (used, started) {
         (Some(used), Some(started)) if started < used => weight.program += 5,
         (Some(used), Some(started))
             if used < started && (code.imports > 0 || code.is_saved || code.adds && weight.is_outright) =>
@@ -132,7 +142,7 @@ fn started(reading: &Reading, routes: &[&Route]) -> Option<u32> {
 fn weigh_words(reading: &Reading, description: &str, weight: &mut Weight) {
     let blocks = reading.document.blocks.iter().take(30);
     let is_head = |block: &&Block| matches!(block.kind, Kind::Paragraph | Kind::Heading(1) | Kind::Quote);
-    let on_one_line = |sentence: &str| sentence.replace('\n', " ");
+    let on_one_line = |sentence: &str| FOR_SYSTEMS.replace_all(&sentence.replace('\n', " "), "").into_owned();
     let head: Vec<String> = blocks
         .filter(is_head)
         .flat_map(|block| description::sentences(&block.rich.text).into_iter().take(3))
@@ -193,6 +203,8 @@ struct Code {
     is_saved: bool,
     /// Where the first of that is.
     line: Option<u32>,
+    /// Where the first code is that uses it.
+    imported: Option<u32>,
 }
 
 /// What the blocks of code do with the project.
@@ -212,6 +224,9 @@ fn code(reading: &Reading) -> Code {
         let is_added = added.peek().is_some();
         code.adds |= is_added;
         code.is_saved |= added.any(|found| found["rest"].contains("--save"));
+        if is_import {
+            code.imported.get_or_insert(block.line);
+        }
         if is_import || is_added || is_listed {
             code.line.get_or_insert(block.line);
         }

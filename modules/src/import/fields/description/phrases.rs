@@ -152,7 +152,15 @@ pub const NOTICES: [&str; 12] = [
 ];
 
 /// How sentences begin that tell the reader what to do.
-pub const INSTRUCTS: [&str; 11] = [
+pub const INSTRUCTS: [&str; 19] = [
+    "note",
+    "also note ",
+    "often ",
+    "answer ",
+    "the path ",
+    "the following ",
+    "this guide ",
+    "this is still ",
     "you should ",
     "you need ",
     "you must ",

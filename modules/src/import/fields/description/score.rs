@@ -129,7 +129,7 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
 }
 
 /// "lantern" of "lantern-server": what the text calls it where the name also says which part it is.
-fn without_role(name: &str) -> &str {
+pub fn without_role(name: &str) -> &str {
     let roles = ["-server", "-client", "-cli", "-app", "-docker", "-web", "-ui"];
     roles.iter().find_map(|role| name.strip_suffix(role)).filter(|rest| rest.len() > 4).unwrap_or(name)
 }
