@@ -28,10 +28,11 @@ test-pi: agent-aarch64 ## Tests the agent for 64-bit Raspberry Pis on an emulate
 
 verify: ## What must be green before a commit: format, lints, licences, tests
 	cargo fmt --all -- --check
-	@scripts/setup --test
+	@scripts/setup --verify
 	cargo clippy --workspace --all-targets --features coordinator/fault,node-agent/fault -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
-	else echo "cargo-deny is not installed: licences and advisories are NOT checked" >&2; fi
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny check bans licenses sources
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH"; if cargo deny fetch db >/dev/null 2>&1; then cargo deny check advisories; \
+	else echo "the database of advisories cannot be fetched: they are NOT checked" >&2; fi
 	@scripts/test
 
 bench: ## Measures placement, the agent, and deploying beside raw ssh and Ansible; fails where a bound is missed

@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::assemble::{Assembled, services};
 use super::compose_file::ComposeFile;
 use super::draft;
-use super::facts::{Facts, Found, Kind};
+use super::facts::{Confidence, Facts, Found, Kind};
 use super::image::ImageName;
 use super::provenance::{Trace, Warning, trace};
 use super::reading::{Placed, Reading};
 use super::routes::{Method, Route};
+use super::shell::Command;
 use super::words::Topic;
 use super::{Files, Source, Verdict};
 
@@ -56,6 +57,8 @@ pub fn judge(
         match reason {
             Reason::Library => forget_service(&mut facts),
             Reason::DevelopmentOnly => {
+                // Where a server listens that one starts while at work says nothing of the program.
+                facts.ports.retain(|found| found.confidence != Confidence::Inferred);
                 let file = reading.composes.iter().position(is_for_work);
                 facts.services = file.map_or_else(Vec::new, |index| services(reading, index));
             }
@@ -140,10 +143,24 @@ fn reason(reading: &Reading, assembled: &Assembled) -> Option<(Reason, String)> 
         );
         return Some((Reason::DevelopmentOnly, sentence));
     }
+    if let Some(clone) = reading.commands.iter().find(|placed| is_clone_for_work(reading, placed)) {
+        let place = format!("{}:{}", clone.origin.file, clone.origin.line);
+        let sentence = format!("the text only tells how to work on it ({place})");
+        return Some((Reason::DevelopmentOnly, sentence));
+    }
     Some((
         Reason::NoInstallInformation,
         "the text gives no command, image or release to install it by".to_owned(),
     ))
+}
+
+/// A clone of the project, in a section for those who work on it.
+fn is_clone_for_work(reading: &Reading, placed: &Placed<Command>) -> bool {
+    let command = &placed.value;
+    placed.topic == Topic::Development
+        && command.program() == "git"
+        && command.word(1) == "clone"
+        && command.words.iter().any(|word| reading.identity.owns_url(&word.text))
 }
 
 /// Whether a compose file of the repository is for those who work on the project.

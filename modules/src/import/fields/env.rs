@@ -79,6 +79,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     for block in reading.prose().filter(is_said) {
         env_usage::said_defaults(reading, block, &mut variables);
     }
+    env_usage::of_own_family(reading, &mut variables);
     env_usage::before_start(reading, &mut variables);
     env_usage::fallbacks(reading, &mut variables);
     variables.drop_file_variants();

@@ -1,5 +1,6 @@
 //! Environment variables in pieces of commands and in the usage texts of programs.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -49,6 +50,28 @@ pub fn options_of_run(reading: &Reading, index: usize, block: &Block, variables:
             });
             let fact = EnvFact { name: name.to_owned(), example, default, ..EnvFact::default() };
             variables.add(fact, reading.origin(line), Confidence::Read);
+        }
+    }
+}
+
+/// Names in code that begin like known variables with the project's own name: `LANTERN_…`.
+pub fn of_own_family(reading: &Reading, variables: &mut Variables) {
+    let known = variables.found.iter().filter_map(|known| known.value.name.split_once('_'));
+    let families: BTreeSet<String> = known
+        .map(|(family, _)| family.to_owned())
+        .filter(|family| family.len() > 3 && reading.identity.owns(family))
+        .collect();
+    if families.is_empty() {
+        return;
+    }
+    for block in reading.prose() {
+        for (at, code) in block.rich.code() {
+            let name = code.split(['=', ':', ' ']).next().unwrap_or_default();
+            let is_of = name.split_once('_').is_some_and(|(family, _)| families.contains(family));
+            if is_of && is_upper_name(name) && is_settable(name) {
+                let fact = EnvFact { name: name.to_owned(), ..EnvFact::default() };
+                variables.add(fact, reading.origin(block.line_at(at)), Confidence::Inferred);
+            }
         }
     }
 }

@@ -138,3 +138,20 @@ fn a_short_exclamation_takes_the_next_sentence_along_and_a_weak_one_leaves_it_to
     ));
     assert!(both.contains("Lantern is a tool for lamps and wicks."), "{both}");
 }
+
+#[test]
+fn a_text_that_only_tells_how_to_work_on_it_gives_that_as_the_reason() {
+    let work = "## Development\n\n### Installation\n\n```sh\ngit clone https://github.com/owner/lantern.git\nnpm install\nnpm run dev\n```\n\nOpen http://localhost:8000.\n";
+    let import = with(work);
+    assert_eq!((reason(&import), ports(&import)), (Some(Reason::DevelopmentOnly), vec![]));
+    let other = work.replace("owner/lantern", "other/wick");
+    assert_eq!(reason(&with(&other)), Some(Reason::NoInstallInformation));
+}
+
+#[test]
+fn names_that_begin_with_the_projects_are_variables_once_one_of_them_is() {
+    let run = "```sh\ndocker run -e LANTERN_OIL=whale -p 80:80 owner/lantern\n```\n";
+    let text = "The size is told by a number, `LANTERN_SIZE`, or by `LANTERN_COMMAND=\"wc -c\"`; `OIL_SIZE` is another.\n";
+    assert_eq!(names(&with(&format!("{run}\n{text}"))), ["LANTERN_OIL", "LANTERN_SIZE", "LANTERN_COMMAND"]);
+    assert!(names(&with(&format!("{RUN}\n{text}"))).is_empty());
+}

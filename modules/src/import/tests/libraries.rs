@@ -79,7 +79,7 @@ fn a_client_to_download_beside_what_goes_into_a_cluster_is_no_way() {
 fn a_clone_that_is_built_in_a_section_on_installing_is_a_way() {
     let text = "# Lantern\n\nA lamp server.\n\n## Installation\n\n```sh\ngit clone https://github.com/owner/lantern.git\ncd lantern\ngo build\n```\n";
     assert_eq!(reason(text), None);
-    assert_eq!(reason(&text.replace("Installation", "Development")), Some(Reason::NoInstallInformation));
+    assert_eq!(reason(&text.replace("Installation", "Development")), Some(Reason::DevelopmentOnly));
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn a_first_heading_below_the_words_on_the_project_is_no_title() {
     assert_eq!(reason(&readme(text)), None);
     assert_eq!(
         reason(&readme(&text.replace("# Installation", "# Contributing"))),
-        Some(Reason::NoInstallInformation)
+        Some(Reason::DevelopmentOnly)
     );
 }
 
