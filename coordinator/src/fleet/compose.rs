@@ -126,7 +126,8 @@ impl Carrier<'_> {
             ports: ports::published(service),
             mounts,
             depends_on: service.depends_on.iter().map(depends_on).collect(),
-            stop_timeout_ms: service.stop_grace_period.map_or(0, millis),
+            // 0 is what nobody asked for.
+            stop_timeout_ms: service.stop_grace_period.map_or(0, |grace| millis(grace).max(1)),
             stop_signal: service.stop_signal.clone().unwrap_or_default(),
             memory_bytes: service.resources.memory.unwrap_or(0),
             cpus: service.resources.cpus.unwrap_or(0.0),

@@ -152,6 +152,16 @@ fn a_failure_that_others_wait_for_is_final_unless_the_file_says_otherwise() {
 }
 
 /// The module `m` with this in its MODULE.yaml, its compose file and these files besides.
+#[test]
+fn no_time_to_stop_is_not_the_usual_one_and_a_check_without_a_command_keeps_its_pace() {
+    let compose = "services: {a: {image: 'i:1', stop_grace_period: 0s, healthcheck: {interval: 7s}}, b: {image: 'i:1'}}";
+    let group = carried("ports: []", "runtime: {compose: {file: compose.yaml}}", compose, &[]).group;
+    let [a, b] = &group.services[..] else { panic!("two services") };
+    assert_eq!((a.stop_timeout_ms, b.stop_timeout_ms), (1, 0));
+    let health = a.health.as_ref().expect("a pace");
+    assert_eq!((health.interval_ms, health.check.is_none(), b.health.is_none()), (7000, true, true));
+}
+
 fn carried(fields: &str, runtime: &str, compose: &str, others: &[&str]) -> Carried {
     let spec = ModuleSpec::parse("MODULE.yaml", &format!("name: m\nversion: 1.0.0\n{fields}\n{runtime}\n"));
     let spec = spec.unwrap_or_else(|errors| panic!("{errors}"));
