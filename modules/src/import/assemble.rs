@@ -7,7 +7,7 @@ use super::image::ImageName;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
-use super::words::{self, Topic, WordList};
+use super::words::{Topic, WordList};
 use super::{Files, Source};
 
 /// The facts, and the routes they come from.
@@ -211,9 +211,7 @@ fn package(routes: &[Route], route: Option<&Route>) -> Option<Found<String>> {
 fn in_front<'r>(reading: &'r Reading, route: Option<&Route>) -> Option<(&'r Container, &'r str)> {
     let placed = &reading.composes[route?.compose?];
     let is_proxy = |service: &&Container| {
-        let name = service.name.to_lowercase();
-        words::any(&name, &["nginx", "proxy", "caddy", "traefik", "haproxy", "gateway", "ingress"])
-            && service.ports.iter().any(|port| !port.is_commented)
+        routes::is_proxy(&service.name) && service.ports.iter().any(|port| !port.is_commented)
     };
     placed.value.services.iter().find(is_proxy).map(|service| (service, placed.origin.file.as_str()))
 }

@@ -1,5 +1,7 @@
 //! The name of an image: registry, repository, tag, digest.
 
+use std::borrow::Cow;
+
 /// An image as written, in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageName {
@@ -12,6 +14,7 @@ pub struct ImageName {
 impl ImageName {
     /// Reads `[registry/]repository[:tag][@digest]`; none where it is something else or has a gap to fill.
     pub fn parse(text: &str) -> Option<Self> {
+        let text = &with_defaults(text);
         let text = text.trim().trim_matches(['"', '\'', ',']);
         // `lantern[:tag]`: it may be left out.
         let text =
@@ -67,6 +70,26 @@ impl std::fmt::Display for ImageName {
         }
         Ok(())
     }
+}
+
+/// `${REGISTRY:-ghcr.io}/owner/lantern` with its defaults; a variable without one stays.
+fn with_defaults(text: &str) -> Cow<'_, str> {
+    if !text.contains("${") {
+        return Cow::Borrowed(text);
+    }
+    let (mut whole, mut rest) = (String::new(), text);
+    while let Some((before, variable)) = rest.split_once("${") {
+        let Some((inner, after)) = variable.split_once('}') else { break };
+        let default = inner.split_once(":-").or_else(|| inner.split_once('-')).map(|(_, default)| default);
+        whole.push_str(before);
+        match default.filter(|default| !default.is_empty()) {
+            Some(default) => whole.push_str(default),
+            None => whole.extend(["${", inner, "}"]),
+        }
+        rest = after;
+    }
+    whole.push_str(rest);
+    Cow::Owned(whole)
 }
 
 /// The tag is behind the last colon after the last slash.

@@ -5,6 +5,7 @@ use super::container::Container;
 use super::docker_run;
 use super::document::{Block, Document, Kind, Section, Style};
 use super::fields::name;
+use super::image::ImageName;
 use super::launcher;
 use super::names::Identity;
 use super::shell::{self, Command};
@@ -310,8 +311,14 @@ pub fn is_for_development(path: &str, file: &ComposeFile) -> bool {
             && !head.contains("production deployment of");
     let is_pulled = |container: &Container| container.image.is_some() && !container.is_built;
     let builds = file.services.iter().any(|service| service.is_built);
+    // `owner/lamp-test`: what tests run against.
+    let is_for_tests = |container: &Container| {
+        let image = container.image.as_deref().and_then(ImageName::parse);
+        image.is_some_and(|image| image.short().split(['-', '_', '.']).any(|part| part == "test"))
+    };
     is_named
         || says_so
+        || file.services.iter().any(is_for_tests)
         || builds
             && (file.services.iter().any(mounts_sources)
                 || !file.services.iter().any(is_pulled)

@@ -340,9 +340,15 @@ pub fn main_service<'f>(
     let is_alike = |service: &&Container| {
         repository(service).is_some_and(|own| Some(own) == repository(best))
             && reading.identity.owns(&service.name)
-            && !reading.identity.owns(&best.name)
+            && (!reading.identity.owns(&best.name) || is_proxy(&best.name) && !is_proxy(&service.name))
     };
     Some(file.services.iter().find(is_alike).unwrap_or(best))
+}
+
+/// Whether a service is named like what stands before others.
+pub fn is_proxy(name: &str) -> bool {
+    let names = ["nginx", "proxy", "caddy", "traefik", "haproxy", "gateway", "ingress"];
+    words::any(&name.to_lowercase(), &names)
 }
 
 /// `lantern-db`: the project's own image of what it keeps its data in.

@@ -57,9 +57,9 @@ pub fn judge(
         match reason {
             Reason::Library => forget_service(&mut facts),
             Reason::DevelopmentOnly => {
-                // Where a server listens that one starts while at work says nothing of the program.
-                facts.ports.retain(|found| found.confidence != Confidence::Inferred);
                 let file = reading.composes.iter().position(is_for_work);
+                // Where a server listens that one starts while at work says nothing of the program.
+                facts.ports.retain(|found| file.is_some() || found.confidence != Confidence::Inferred);
                 facts.services = file.map_or_else(Vec::new, |index| services(reading, index));
             }
             Reason::NoInstallInformation | Reason::KubernetesOnly | Reason::NotDraftable => {}

@@ -40,7 +40,7 @@ static LISTENED: LazyLock<Regex> = LazyLock::new(|| {
 /// "It serves your folder on `127.0.0.1:8080` by default."
 static SERVED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:serv|listen|start|runn|bind|bound|available)[^.\n]{0,60}?\b(?:127\.0\.0\.1|0\.0\.0\.0|localhost):(\d{2,5})\b",
+        r"(?i)\b(?:serv|listen|start|runn|bind|bound|available)[^.\n]{0,60}?\b(?:127\.0\.0\.1|0\.0\.0\.0|localhost):(\d{2,5})\b|\bdefault\W{1,4}--port[= ](?:tcp:)?(\d{2,5})\b",
     )
 });
 
@@ -212,7 +212,8 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         && let Some(found) = SERVED.captures(text)
     {
         let at = found.get(0).map_or(0, |whole| whole.start());
-        take(best, 6 - penalty, &found[1], || block.line_at(at));
+        let number = found.get(1).or_else(|| found.get(2)).map_or("", |number| number.as_str());
+        take(best, 6 - penalty, number, || block.line_at(at));
     }
     if matches!(block.kind, Kind::Item)
         && let Some(found) = OPTION.captures(text)

@@ -1,5 +1,9 @@
 //! The paths to keep, where a text lists them and no example mounts them.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::import::document::{Kind, Rich};
 use crate::import::facts::{Found, VolumeFact};
 use crate::import::reading::Reading;
@@ -37,7 +41,25 @@ pub fn listed(reading: &Reading) -> Vec<Found<VolumeFact>> {
             Kind::Heading(_) | Kind::Paragraph | Kind::Quote | Kind::Code(_) => {}
         }
     }
+    if found.is_empty() {
+        found.extend(said(reading));
+    }
     found
+}
+
+/// "You should mount a volume at `/data`", "the path `/data` can be mounted".
+fn said(reading: &Reading) -> Option<Found<VolumeFact>> {
+    static SAID: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r#"(?i)\bmount(?:ing|ed)? (?:an? |the |your )?(?:[\w-]+ )?(?:volume|folder|directory|data) (?:at|to|on|into|under) ["']?(/[\w./-]*\w)|\bpath (/[\w./-]*\w)/? (?:can|should|may|must) be mounted\b"#;
+        Regex::new(pattern).expect("the pattern is well-formed")
+    });
+    reading.prose().filter(|block| block.rich.lower().contains("mount")).find_map(|block| {
+        let found = SAID.captures(&block.rich.text)?;
+        let path = found.get(1).or_else(|| found.get(2))?;
+        let path = path.as_str().to_owned();
+        let fact = VolumeFact { path, source: None, is_read_only: false, description: String::new() };
+        Some(Found::inferred(fact, reading.origin(block.line)))
+    })
 }
 
 /// The path that a text begins with.

@@ -155,3 +155,50 @@ fn names_that_begin_with_the_projects_are_variables_once_one_of_them_is() {
     assert_eq!(names(&with(&format!("{run}\n{text}"))), ["LANTERN_OIL", "LANTERN_SIZE", "LANTERN_COMMAND"]);
     assert!(names(&with(&format!("{RUN}\n{text}"))).is_empty());
 }
+
+#[test]
+fn an_image_is_read_with_the_defaults_of_its_variables() {
+    let image = |image: &str| {
+        let compose = format!("services:\n  lantern:\n    image: {image}\n    ports: ['80:80']\n");
+        let import =
+            with(&format!("## Install\n\n```yaml\n{compose}```\n\n```sh\ndocker compose up -d\n```\n"));
+        import.facts.image.map(|found| found.value)
+    };
+    assert_eq!(
+        image("${LAMP_IMAGE:-ghcr.io/owner/lantern:latest}").as_deref(),
+        Some("ghcr.io/owner/lantern")
+    );
+    assert_eq!(
+        image("${REGISTRY-ghcr.io}/owner/lantern:${TAG:-2}").as_deref(),
+        Some("ghcr.io/owner/lantern")
+    );
+    assert_eq!(image("${REGISTRY}/owner/lantern"), None);
+}
+
+#[test]
+fn a_compose_file_with_an_image_for_tests_is_none_to_deploy() {
+    let compose = b"services:\n  lantern:\n    image: owner/lantern-test:1\n    ports: ['80:80']\n";
+    let text = "# Lantern\n\nLantern is a lamp server.\n";
+    let import = read(&[("README.md", text.as_bytes()), ("compose.yaml", compose)]).expect("text");
+    assert_eq!(reason(&import), Some(Reason::DevelopmentOnly));
+}
+
+#[test]
+fn of_two_that_are_called_so_the_proxy_is_not_the_project() {
+    let compose = b"services:\n  lantern-nginx:\n    image: owner/lantern:nginx\n    ports: ['80:80']\n  lantern:\n    image: owner/lantern:app\n    volumes: ['data:/lamps']\nvolumes: {data: }\n";
+    let text = "# Lantern\n\nA lamp server.\n\n```sh\ndocker compose up\n```\n";
+    let import = read(&[("README.md", text.as_bytes()), ("compose.yaml", compose)]).expect("text");
+    let volumes: Vec<&str> = import.facts.volumes.iter().map(|found| found.value.path.as_str()).collect();
+    assert_eq!((volumes, ports(&import)), (vec!["/lamps"], vec![80]));
+}
+
+#[test]
+fn a_sentence_tells_the_path_to_keep_where_no_example_mounts_one() {
+    let volumes = |text: &str| -> Vec<String> {
+        let import = with(&format!("{RUN}\n{text}\n"));
+        import.facts.volumes.iter().map(|found| found.value.path.clone()).collect()
+    };
+    assert_eq!(volumes("You should mount a volume at `/var/lib/lamps`."), ["/var/lib/lamps"]);
+    assert_eq!(volumes("The path ```/lamps``` can be mounted on the host."), ["/lamps"]);
+    assert!(volumes("The path `/lamps` is where it looks, and `/mnt` is mounted at night.").is_empty());
+}
