@@ -50,6 +50,10 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let shown: Vec<_> = examples.iter().chain(&built).copied().collect();
     let variables = env::find(reading, &shown);
     let dangerous: Vec<_> = dangerous(reading, route, stack, &examples).into_iter().chain(built).collect();
+    let mut ports = published(reading, &examples, in_front(reading, route));
+    if ports.is_empty() {
+        ports = published(reading, &shown, None);
+    }
     let mut facts = Facts {
         name: name::find(&reading.document, &reading.path, source),
         description: description::find(reading),
@@ -66,7 +70,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         tag: image.as_ref().and_then(|(image, _)| image.tag.clone()),
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
-        ports: published(reading, &examples, in_front(reading, route)),
+        ports,
         volumes: volumes(reading, &examples),
         arch: arch::find(reading),
         memory: memory::find(reading),

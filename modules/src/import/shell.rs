@@ -72,7 +72,8 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
     let mut logical = String::new();
     let mut start = first;
     let count = block.lines().count().min(MAX_LINES);
-    for (index, line) in block.lines().take(MAX_LINES).enumerate() {
+    let mut lines = block.lines().take(MAX_LINES).enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
         if let Some(end) = &heredoc {
             if line.trim() == end {
                 heredoc = None;
@@ -95,6 +96,9 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
             logical.push(' ');
             continue;
         }
+        if lines.peek().is_some_and(|(_, next)| is_cut_short(&logical, next)) {
+            continue;
+        }
         if has_open_quote(&logical) && logical.len() < 8192 && index + 1 < count {
             logical.push('\n');
             if logical.matches('\n').count() < 40 {
@@ -109,6 +113,18 @@ pub fn commands(block: &str, first: u32) -> Vec<Command> {
         split(&logical, start, &mut commands);
     }
     commands
+}
+
+/// Whether a `docker run` lacks the mark that it goes on with the image, which stands alone on the next line.
+fn is_cut_short(line: &str, next: &str) -> bool {
+    let command = line.strip_prefix("sudo ").unwrap_or(line);
+    let is_run = ["docker run ", "docker create ", "podman run "].iter().any(|run| command.starts_with(run));
+    let name = next.trim();
+    is_run
+        && name.contains('/')
+        && !name.contains("://")
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "/:._-".contains(c))
 }
 
 /// Where a line is cut that goes on on the next one.

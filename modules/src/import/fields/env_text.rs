@@ -9,7 +9,7 @@ use super::env_around::{is_among_known, is_announced, is_in_list_of_names, is_le
 use super::env_default::{self, default_in_words};
 use super::env_required::requirement;
 use super::env_usage;
-use super::env_variables::{Variables, is_settable};
+use super::env_variables::{Variables, is_protocol, is_settable};
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
@@ -68,7 +68,7 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         .trim_start_matches("env ")
         .trim_start_matches('$');
     let name: String = bare.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    if !is_upper_name(&name) {
+    if !is_upper_name(&name) || is_protocol(&name) {
         return from_sentence(reading, index, block, variables);
     }
     if !name.contains('_') && is_value_of_another(reading, index, block) {

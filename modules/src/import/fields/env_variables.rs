@@ -67,11 +67,17 @@ impl Variables {
     }
 }
 
+/// What is spoken, in capitals like a variable.
+pub fn is_protocol(name: &str) -> bool {
+    matches!(name, "SOCKS4" | "SOCKS5" | "OAUTH2")
+}
+
 /// Variables of the caller's shell are none of the project's.
 pub fn is_settable(name: &str) -> bool {
     // What the kernel grants.
     let is_capability = name.starts_with("CAP_NET_") || name.starts_with("CAP_SYS_");
     !is_capability
+        && !is_protocol(name)
         && !matches!(
             name,
             "PATH"

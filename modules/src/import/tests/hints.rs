@@ -202,3 +202,26 @@ fn a_sentence_tells_the_path_to_keep_where_no_example_mounts_one() {
     assert_eq!(volumes("The path ```/lamps``` can be mounted on the host."), ["/lamps"]);
     assert!(volumes("The path `/lamps` is where it looks, and `/mnt` is mounted at night.").is_empty());
 }
+
+#[test]
+fn a_run_goes_on_with_an_image_on_a_line_of_its_own_and_a_local_one_tells_ports() {
+    let cut = with(
+        "```\nsudo docker run \\\n  --name=lamp \\ \n  -v /lamps:/config \\\n  -e HOURS=\"3\"\n owner/lantern\n```\n",
+    );
+    let image = cut.facts.image.as_ref().map(|found| found.value.as_str());
+    assert_eq!((reason(&cut), image, names(&cut)), (None, Some("owner/lantern"), vec!["HOURS"]));
+    let local = with(
+        "```sh\ncargo install lantern\n```\n\n```sh\ndocker build -t lantern .\ndocker run -p 1080:1080 lantern --no-auth\n```\n",
+    );
+    assert_eq!(ports(&local), [1080]);
+}
+
+#[test]
+fn a_default_may_be_told_in_a_sentence_of_its_own() {
+    let item = "## Environment\n\n- `LAMP_NETS`: who may see it. By default, this is set to `10.0.0.0/8;172.16.0.0/12`.\n- `SOCKS5` is spoken.\n";
+    let import = with(&format!("{RUN}\n{item}"));
+    assert_eq!(
+        (names(&import), default(&import, "LAMP_NETS")),
+        (vec!["LAMP_NETS"], Some("10.0.0.0/8;172.16.0.0/12"))
+    );
+}
