@@ -101,15 +101,25 @@ impl Service {
     }
 
     /// Ends a container once it is cut off, as the one around it was started again.
-    async fn follow(&self, engine: &Engine, container: &Container, around: &Around, is_cut_off: &AtomicBool) {
+    async fn follow(&self, container: &Container, around: &Around, is_cut_off: &AtomicBool) {
         let other = self.shared.moved(self.plan(), around).await;
         is_cut_off.store(true, Ordering::Relaxed);
         let how = format!("starts again with service {other}, which it is inside of");
         self.shared.say(&format!("service {} {how}", self.plan().name));
         self.set(State::Down(how));
-        // Where the engine is away just now, the container is found cut off when it is looked for next.
-        if let Err(error) = engine.stop(&container.id, self.plan().stop_timeout).await {
-            self.shared.say(&format!("service {}: {}", self.plan().name, log::chain(&error)));
+        loop {
+            let engine = self.shared.engine().await;
+            match engine.stop(&container.id, self.plan().stop_timeout).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(
+                        service = self.plan().name,
+                        error = log::chain(&error),
+                        "it runs on, cut off"
+                    );
+                }
+            }
+            sleep(RETRY).await;
         }
     }
 
@@ -172,7 +182,7 @@ impl Service {
         let code = {
             let copying = copy(&mut copier, &self.shared, &container.id);
             let checking = self.check(container, healthcheck);
-            let following = self.follow(engine, container, around, &is_cut_off);
+            let following = self.follow(container, around, &is_cut_off);
             tokio::pin!(copying, checking, following);
             let ended = ended(&self.shared, &container.id);
             tokio::pin!(ended);
