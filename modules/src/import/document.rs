@@ -100,8 +100,10 @@ impl Rich {
 
     /// Whether it has one of the words, whatever the case.
     pub fn has(&self, list: &WordList) -> bool {
-        let mentions = self.mentions.get_or_init(|| Mentions::of(self.lower()));
-        mentions.has(list).unwrap_or_else(|| list.is_in(self.lower()))
+        match Mentions::place(list) {
+            Some(place) => self.mentions.get_or_init(|| Mentions::of(self.lower())).has(place),
+            None => list.is_in(self.lower()),
+        }
     }
 
     /// The code in it, with where it begins.

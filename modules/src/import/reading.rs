@@ -14,8 +14,8 @@ use super::{Files, Origin};
 
 mod code;
 
-pub use code::is_program;
 use code::looks_like_command;
+pub use code::{is_program, is_source};
 
 /// All that the rules look at.
 pub struct Reading {

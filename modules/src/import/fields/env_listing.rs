@@ -65,7 +65,7 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         return;
     }
     // A piece of a compose file, of the one service that the text is about.
-    let is_piece = text.lines().any(|line| line.trim() == "environment:") && !text.contains("image:");
+    let is_piece = is_piece(reading, text);
     let is_listed =
         is_env || is_piece || in_context(reading, index, block) || is_like_known(&listing, text, variables);
     if !is_listed && !is_told(reading, index, &listing, text) {
@@ -86,6 +86,17 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         };
         variables.add(fact, reading.origin(line), Confidence::Read);
     }
+}
+
+/// A part of a compose file without an image, of no service or of the one that has the project's name.
+fn is_piece(reading: &Reading, text: &str) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let Some(at) = text.lines().position(|line| line.trim() == "environment:") else { return false };
+    let depth = text.lines().nth(at).map_or(0, indent);
+    let above: Vec<&str> = text.lines().take(at).collect();
+    let service = above.iter().rev().find(|line| indent(line) < depth && line.trim_end().ends_with(':'));
+    let name = service.map(|line| line.trim().trim_end_matches(':')).filter(|name| *name != "services");
+    !text.contains("image:") && name.is_none_or(|name| reading.identity.owns(name))
 }
 
 /// Whether the words right before a block of exports say to set them: "You'll need to set your credentials:".

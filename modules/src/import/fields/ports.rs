@@ -9,7 +9,7 @@ use crate::import::Origin;
 use crate::import::container::Container;
 use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Found, PortFact};
-use crate::import::reading::Reading;
+use crate::import::reading::{Reading, is_source};
 use crate::import::words::{self, Topic};
 
 fn regex(pattern: &str) -> Regex {
@@ -281,40 +281,6 @@ fn is_example(text: &str, at: usize) -> bool {
         || sentence.contains("-p ") && sentence.contains("would expose")
         || sentence.contains("you can override")
         || sentence.contains("(example)")
-}
-
-/// Languages of programs, whose ports are those of whoever writes them.
-fn is_source(language: &str) -> bool {
-    let language = language.split([' ', ',', '{']).next().unwrap_or_default();
-    [
-        "js",
-        "javascript",
-        "ts",
-        "typescript",
-        "jsx",
-        "tsx",
-        "py",
-        "python",
-        "python3",
-        "go",
-        "golang",
-        "rust",
-        "rs",
-        "java",
-        "kotlin",
-        "ruby",
-        "rb",
-        "php",
-        "c",
-        "cpp",
-        "c++",
-        "csharp",
-        "cs",
-        "swift",
-        "dart",
-        "lua",
-    ]
-    .contains(&language)
 }
 
 /// A row of options: `--port … 8080`.

@@ -1,6 +1,6 @@
 //! What the code of a text is: a program, or commands.
 
-const PROGRAMS: [&str; 34] = [
+const SOURCES: [&str; 26] = [
     "python",
     "py",
     "python3",
@@ -25,6 +25,10 @@ const PROGRAMS: [&str; 34] = [
     "csharp",
     "cs",
     "swift",
+    "dart",
+    "lua",
+];
+const FORMATS: [&str; 20] = [
     "json",
     "jsonc",
     "json5",
@@ -35,26 +39,31 @@ const PROGRAMS: [&str; 34] = [
     "sql",
     "nginx",
     "diff",
+    "ini",
+    "caddyfile",
+    "apacheconf",
+    "mermaid",
+    "dockerfile",
+    "hcl",
+    "graphql",
+    "properties",
+    "nix",
+    "vue",
 ];
+
+/// The first word of what stands behind the fence.
+fn name(language: &str) -> &str {
+    language.split([' ', ',', '{']).next().unwrap_or_default()
+}
+
+/// Whether it is a language of programs, whose ports are those of whoever writes them.
+pub fn is_source(language: &str) -> bool {
+    SOURCES.contains(&name(language))
+}
 
 /// Whether a language is none that commands are typed in.
 pub fn is_program(language: &str) -> bool {
-    let language = language.split([' ', ',', '{']).next().unwrap_or_default();
-    PROGRAMS.contains(&language)
-        || [
-            "ini",
-            "caddyfile",
-            "apacheconf",
-            "mermaid",
-            "dockerfile",
-            "lua",
-            "hcl",
-            "graphql",
-            "properties",
-            "nix",
-            "vue",
-        ]
-        .contains(&language)
+    is_source(language) || FORMATS.contains(&name(language))
 }
 
 const COMMANDS: [&str; 35] = [

@@ -96,6 +96,11 @@ fn a_piece_of_a_compose_file_and_items_below_words_on_variables_tell_names() {
     let piece =
         "- Only some lamps:\n\n```yaml\nenvironment:\n    - LAMP_MAIL=\n    - LAMP_NAMES=hall, porch\n```\n";
     assert_eq!(names(&with(&format!("{RUN}\n{piece}"))), ["LAMP_MAIL", "LAMP_NAMES"]);
+    let of = |service: &str| {
+        let piece = format!("{service}:\n  environment:\n    - LAMP_NAMES=hall\n    - LAMP_MAIL=\n");
+        names(&with(&format!("{RUN}\n```yaml\n{piece}```\n"))).len()
+    };
+    assert_eq!((of("lantern"), of("mysql")), (2, 0));
     let items = "You can also choose the oil with environment variables:\n\n- For whale: `WHALE_NAME` and `WHALE_KEY`\n";
     assert_eq!(names(&with(&format!("{RUN}\n{items}"))), ["WHALE_NAME", "WHALE_KEY"]);
     let example = "| Variable | Required | Example |\n|---|---|---|\n| `LAMP_PORT` | No | `7331` (default) |\n| `LAMP_URL` | No | `http://lamp` |\n";

@@ -47,9 +47,12 @@ impl Mentions {
         Self(found.fold(0, |bits, word| bits | FINDER.bits[word.pattern().as_usize()]))
     }
 
-    /// Whether a word of the list is in the text; none where that list is not among those of one pass.
-    pub fn has(self, list: &WordList) -> Option<bool> {
-        let place = LISTS.iter().position(|known| std::ptr::eq(*known, list))?;
-        Some(self.0 & 1 << place != 0)
+    /// Where a list is among those of one pass, if it is.
+    pub fn place(list: &WordList) -> Option<usize> {
+        LISTS.iter().position(|known| std::ptr::eq(*known, list))
+    }
+
+    pub fn has(self, place: usize) -> bool {
+        self.0 & 1 << place != 0
     }
 }
