@@ -2,6 +2,8 @@
 //!
 //! What is deployed is parsed strictly later; here a slip in one service must not hide the others.
 
+use std::borrow::Cow;
+
 use serde_yaml::Value;
 
 use super::container::{
@@ -72,8 +74,11 @@ fn is_too_deep(text: &str) -> bool {
 }
 
 /// Tabs and prompts that people leave in.
-fn straight(text: &str) -> String {
-    text.replace('\t', "  ").replace('\u{a0}', " ")
+fn straight(text: &str) -> Cow<'_, str> {
+    if text.contains(['\t', '\u{a0}']) {
+        return Cow::Owned(text.replace('\t', "  ").replace('\u{a0}', " "));
+    }
+    Cow::Borrowed(text)
 }
 
 fn is_service(value: &Value) -> bool {
@@ -146,18 +151,24 @@ fn words(value: Option<&Value>) -> Vec<String> {
 impl Lines<'_> {
     fn service(&self, name: &str, value: &Value) -> Container {
         let range = self.range(name);
-        let text = |key: &str| value.get(key).and_then(scalar);
+        let keys: Vec<(&str, &Value)> = value
+            .as_mapping()
+            .into_iter()
+            .flat_map(|map| map.iter().filter_map(|(key, value)| Some((key.as_str()?, value))))
+            .collect();
+        let get = |key: &str| keys.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+        let text = |key: &str| get(key).and_then(scalar);
         let mut container = Container {
             name: name.to_owned(),
             image: text("image"),
-            is_built: value.get("build").is_some(),
-            env_files: words(value.get("env_file")),
-            devices: words(value.get("devices")),
-            cap_add: words(value.get("cap_add")),
-            sysctls: words(value.get("sysctls")),
-            tmpfs: words(value.get("tmpfs")),
-            extra_hosts: words(value.get("extra_hosts")),
-            security: words(value.get("security_opt")),
+            is_built: get("build").is_some(),
+            env_files: words(get("env_file")),
+            devices: words(get("devices")),
+            cap_add: words(get("cap_add")),
+            sysctls: words(get("sysctls")),
+            tmpfs: words(get("tmpfs")),
+            extra_hosts: words(get("extra_hosts")),
+            security: words(get("security_opt")),
             is_privileged: text("privileged").as_deref() == Some("true"),
             has_init: text("init").as_deref() == Some("true"),
             network: text("network_mode"),
@@ -168,16 +179,16 @@ impl Lines<'_> {
             working_dir: text("working_dir"),
             shm_size: text("shm_size"),
             memory: text("mem_limit"),
-            health: value.get("healthcheck").and_then(health),
-            command: words(value.get("command")),
-            profiles: words(value.get("profiles")),
+            health: get("healthcheck").and_then(health),
+            command: words(get("command")),
+            profiles: words(get("profiles")),
             line: self.first + range.start,
             ..Container::default()
         };
         container.health_line = container.health.as_ref().map(|_| self.find("healthcheck:", &range).0);
-        container.ports = self.ports(value.get("ports"), &range);
-        container.mounts = self.mounts(value.get("volumes"), &range);
-        container.env = self.env(value.get("environment"), &range);
+        container.ports = self.ports(get("ports"), &range);
+        container.mounts = self.mounts(get("volumes"), &range);
+        container.env = self.env(get("environment"), &range);
         self.commented(&mut container, &range);
         container
     }

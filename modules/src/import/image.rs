@@ -17,8 +17,10 @@ impl ImageName {
         let text = &with_defaults(text);
         let text = text.trim().trim_matches(['"', '\'', ',']);
         // `lantern[:tag]`: it may be left out.
-        let text =
-            text.split_once("[:").filter(|(_, rest)| rest.ends_with(']')).map_or(text, |(name, _)| name);
+        let text = match text.strip_suffix(']').and_then(|text| text.split_once("[:")) {
+            Some((name, _)) => name,
+            None => text,
+        };
         let (text, digest) = match text.split_once('@') {
             Some((text, digest)) if digest.starts_with("sha256:") => (text, Some(digest.to_owned())),
             Some(_) => return None,
@@ -95,7 +97,7 @@ fn with_defaults(text: &str) -> Cow<'_, str> {
 /// The tag is behind the last colon after the last slash.
 fn split_tag(text: &str) -> (&str, Option<&str>) {
     // In `name:${TAG:-latest}` the first colon after the name counts.
-    let (head, variable) = match text.find("${").or_else(|| text.find('<')).or_else(|| text.find('{')) {
+    let (head, variable) = match text.find(['$', '<', '{']) {
         Some(at) if at > 0 => (&text[..at], Some(&text[at..])),
         Some(_) | None => (text, None),
     };
@@ -118,13 +120,13 @@ fn clean_tag(tag: &str) -> Option<String> {
     }
     let fits = !tag.is_empty()
         && tag.len() <= 128
-        && tag.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
         && !tag.starts_with(['-', '.']);
     fits.then(|| tag.to_owned())
 }
 
 fn is_component(part: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
     !part.is_empty()
         && part.chars().all(plain)
         && !part.starts_with(['.', '-', '_'])

@@ -309,6 +309,12 @@ fn tokens(line: &str) -> Vec<Word> {
                 }
                 words.push(Word { text, is_operator: true, is_computed: false });
             }
+            c if is_plain(c) => {
+                is_word = true;
+                let length = line[at..].find(|c| !is_plain(c)).unwrap_or(line.len() - at);
+                word.text.push_str(&line[at..at + length]);
+                while chars.next_if(|(next, _)| *next < at + length).is_some() {}
+            }
             c => {
                 is_word = true;
                 piece(c, &mut chars, &mut word);
@@ -317,6 +323,11 @@ fn tokens(line: &str) -> Vec<Word> {
     }
     flush(&mut words, &mut word, &mut is_word);
     words
+}
+
+/// Signs that stand for themselves wherever they are.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | ',' | '@')
 }
 
 fn is_placeholder(text: &str) -> bool {

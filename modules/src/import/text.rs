@@ -26,13 +26,25 @@ pub fn decode(bytes: &[u8]) -> Result<String, TextError> {
     Ok(if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text })
 }
 
+/// A text without a beginning, however often it is there.
+pub fn without<'t>(text: &'t str, beginning: &str) -> &'t str {
+    let mut rest = text;
+    while let Some(shorter) = rest.strip_prefix(beginning) {
+        rest = shorter;
+    }
+    rest
+}
+
 fn wide(bytes: &[u8], read: fn([u8; 2]) -> u16) -> String {
     let units = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]]));
     char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 fn narrow(bytes: &[u8]) -> Result<String, TextError> {
-    if let Some(offset) = bytes.iter().position(|byte| *byte == 0) {
+    // Almost no text has one, and to look for it at all is faster than to look for its place.
+    if bytes.contains(&0)
+        && let Some(offset) = bytes.iter().position(|byte| *byte == 0)
+    {
         return Err(TextError::Binary { offset });
     }
     match std::str::from_utf8(bytes) {

@@ -5,6 +5,9 @@ use super::{Block, Document, Kind, Rich, Row, Section, Span, Style, Table};
 /// More blocks than that nobody reads; what follows is left out.
 const MAX_BLOCKS: usize = 200_000;
 
+/// Room for the text of a paragraph, in bytes.
+const PARAGRAPH: usize = 120;
+
 #[derive(Default)]
 pub struct Builder {
     document: Document,
@@ -58,12 +61,17 @@ impl Builder {
     }
 
     pub fn text(&mut self, text: &str) {
-        self.rich.text.push_str(text);
+        let all = &mut self.rich.text;
+        // A paragraph comes in pieces.
+        if all.is_empty() {
+            all.reserve(if self.table.is_none() { text.len().max(PARAGRAPH) } else { text.len() });
+        }
+        all.push_str(text);
     }
 
     pub fn code(&mut self, text: &str) {
         let start = self.rich.text.len();
-        self.rich.text.push_str(text);
+        self.text(text);
         self.rich.spans.push(Span { range: start..self.rich.text.len(), style: Style::Code });
     }
 

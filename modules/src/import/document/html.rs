@@ -158,8 +158,15 @@ const ENTITIES: [(&str, &str); 8] = [
 ];
 
 pub fn decode(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
+    let (mut decoded, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('&') {
+        let (before, tail) = rest.split_at(at);
+        decoded.push_str(before);
+        let entity = ENTITIES.iter().find_map(|(from, to)| Some((*to, tail.strip_prefix(from)?)));
+        let (sign, after) = entity.unwrap_or_else(|| tail.split_at(1));
+        decoded.push_str(sign);
+        rest = after;
     }
-    ENTITIES.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    decoded.push_str(rest);
+    decoded
 }

@@ -88,6 +88,18 @@ static INTRODUCES: WordList = WordList::new(&[
     "supports",
     "binaries",
 ]);
+/// What a section is headed whose names of architectures need no further words.
+static TITLES: WordList = WordList::new(&[
+    "architect",
+    "platform",
+    "架构",
+    "平台",
+    "アーキテクチャ",
+    "requirement",
+    "要求",
+    "動作環境",
+    "requisitos",
+]);
 static DENIES: WordList = WordList::new(&[
     "alternativ",
     "not supported",
@@ -196,27 +208,15 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
             let text = &before.rich.text;
             before.rich.has(&INTRODUCES) || !text.contains("://") && NAMES.is_match(text)
         });
-    let in_section = words::any(
-        title,
-        &[
-            "architect",
-            "platform",
-            "架构",
-            "平台",
-            "アーキテクチャ",
-            "requirement",
-            "要求",
-            "動作環境",
-            "requisitos",
-        ],
-    );
-    for sentence in super::description::sentences(&block.rich.text) {
+    let in_section = || TITLES.is_in(title);
+    let sentences = super::description::sentences(&block.rich.text);
+    for sentence in sentences.into_iter().filter(|sentence| NAMES.is_match(sentence)) {
         let lower = sentence.to_lowercase().replace('\n', " ");
         if DENIES.is_in(&lower) {
             continue;
         }
         let speaks = SPEAKS.is_in(&lower) || lower.contains("docker image") || lower.contains("镜像");
-        if speaks || in_section || before_speaks {
+        if speaks || in_section() || before_speaks {
             let at = super::description::place(&block.rich.text, sentence);
             push(found, reading, sentence, || block.line_at(at), Confidence::Read);
         }

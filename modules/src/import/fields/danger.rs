@@ -265,6 +265,22 @@ fn credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
 
 pub static INITIAL: WordList = WordList::new(&["default", "initial", "默认", "初期", "standard"]);
 
+/// What words on a first login are about.
+static ACCOUNT: WordList = WordList::new(&[
+    "credential",
+    "login",
+    "log-in",
+    "account",
+    "user",
+    "账号",
+    "账户",
+    "用户",
+    "密码",
+    "パスワード",
+    "ユーザ",
+    "zugang",
+]);
+
 /// "Default credentials", and below it user name and password in lines of their own.
 fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
     static TITLE: LazyLock<Regex> = LazyLock::new(|| {
@@ -281,8 +297,11 @@ fn listed_credentials(reading: &Reading, found: &mut Vec<Found<String>>) {
         if text.len() > 80 {
             continue;
         }
-        let lower = block.rich.lower();
-        if !block.rich.has(&INITIAL) || lower.contains("demo") || !TITLE.is_match(text) {
+        let is_titled = || {
+            let lower = block.rich.lower();
+            ACCOUNT.is_in(lower) && !lower.contains("demo") && TITLE.is_match(text)
+        };
+        if !block.rich.has(&INITIAL) || !is_titled() {
             continue;
         }
         if let Some(line) = blocks.get(index + 1).and_then(|next| tabled_password(next)) {

@@ -60,7 +60,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 for row in &table.rows {
                     row.cells
                         .iter()
-                        .for_each(|cell| env_text::lookups(reading, &cell.text, row.line, &mut variables));
+                        .for_each(|cell| env_text::lookups(reading, cell, row.line, &mut variables));
                 }
                 env_table::from_table(reading, index, block, table, &mut variables);
             }

@@ -100,8 +100,9 @@ pub fn value(text: &str) -> Option<String> {
     let text = text.trim().trim_matches(['`', '"', '\'']).trim();
     let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
     // "0 15 2 * * *": when something is done.
-    let is_schedule =
-        text.split([' ', ',']).all(|field| field.chars().all(|c| c.is_ascii_digit() || "*/-?L#".contains(c)));
+    let is_schedule = text.split([' ', ',']).all(|field| {
+        field.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '/' | '-' | '?' | 'L' | '#'))
+    });
     let is_sentence = text.split_whitespace().count() > 5 && !is_schedule || text.chars().count() > 120;
     (!is_nothing && !is_sentence).then(|| text.to_owned())
 }
@@ -140,13 +141,15 @@ static CALLED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A default that is stated in words.
 pub fn default_in_words(cell: &Rich) -> Option<String> {
-    if cell.has(&DEFAULT_WORDS) { default_in(&marked(cell)) } else { None }
+    if cell.has(&DEFAULT_WORDS) { told(&marked(cell)) } else { None }
 }
 
 pub fn default_in(text: &str) -> Option<String> {
-    if !DEFAULT_WORDS.is_in(&text.to_lowercase()) {
-        return None;
-    }
+    if DEFAULT_WORDS.is_in(&text.to_lowercase()) { told(text) } else { None }
+}
+
+/// The default in a text that has a word for it.
+fn told(text: &str) -> Option<String> {
     if text.contains('`')
         && let Some(called) = CALLED.captures(text)
     {
@@ -199,9 +202,9 @@ pub fn default_in(text: &str) -> Option<String> {
 
 /// The text with its code between backticks.
 pub fn marked(rich: &Rich) -> String {
-    let mut text = String::new();
-    let mut at = 0;
     let mut codes: Vec<(usize, &str)> = rich.code().collect();
+    let mut text = String::with_capacity(rich.text.len() + 2 * codes.len());
+    let mut at = 0;
     codes.sort_unstable();
     for (start, code) in codes {
         if start < at {

@@ -10,6 +10,7 @@ use crate::import::document::Block;
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::{Reading, is_program};
 use crate::import::shell;
+use crate::import::text::without;
 use crate::import::words;
 
 /// A listing of variables, or the usage text of a program.
@@ -54,8 +55,8 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
         return;
     }
     // What is set for a script from the net is gone with it.
-    let is_of_installer =
-        || text.lines().any(|line| line.trim_end().ends_with("| sh") || line.contains("| bash"));
+    let pipes = |line: &str| line.trim_end().ends_with("| sh") || line.contains("| bash");
+    let is_of_installer = || text.contains('|') && text.lines().any(pipes);
     let listing = if is_of_installer() { Vec::new() } else { listing(text) };
     let is_env = language.contains("env") || language == "properties";
     if listing.is_empty() {
@@ -132,11 +133,10 @@ fn is_like_known(listing: &[Listed], text: &str, variables: &Variables) -> bool 
 /// The names of a block that has nothing else: one on each line.
 fn bare_names(text: &str) -> Vec<(usize, &str)> {
     let lines = text.lines().enumerate().map(|(offset, line)| (offset, line.trim()));
-    let names: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.is_empty()).collect();
     let is_name = |name: &str| is_upper_name(name) && is_settable(name);
-    let is_list =
-        names.iter().all(|(_, name)| is_name(name)) && names.iter().any(|(_, name)| name.contains('_'));
-    if is_list { names } else { Vec::new() }
+    let names = lines.filter(|(_, line)| !line.is_empty());
+    let names: Option<Vec<(usize, &str)>> = names.map(|line| is_name(line.1).then_some(line)).collect();
+    names.filter(|names| names.iter().any(|(_, name)| name.contains('_'))).unwrap_or_default()
 }
 
 /// The names of a block whose lines begin with them, and what each line says then: `LAMP_OIL (default: "1" - how much)`.
@@ -172,8 +172,8 @@ fn listing(text: &str) -> Vec<Listed> {
     let mut other = 0;
     let (mut comment, mut above, mut is_over) = (String::new(), String::new(), false);
     for (offset, line) in text.lines().enumerate() {
-        let line = line.trim().trim_start_matches("$ ");
-        let trimmed = line.trim_start_matches("export ").trim_start_matches("set ").trim_start_matches("- ");
+        let marks = ["$ ", "export ", "set ", "- "];
+        let trimmed = marks.into_iter().fold(line.trim(), without);
         if trimmed.is_empty() {
             comment.clear();
             is_over = true;

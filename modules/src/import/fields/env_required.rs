@@ -73,6 +73,7 @@ pub fn says_all_are_required(reading: &Reading) -> bool {
     reading.document.blocks.iter().any(|block| {
         let text = &block.rich.text;
         text.len() < 600
+            && block.rich.has(&words::OPTIONAL)
             && text.contains("mandatory")
             && text.contains("optional")
             && text.to_lowercase().contains("unless")

@@ -7,6 +7,7 @@ use super::{env_default, env_text};
 use crate::import::document::{Block, Rich, Row, Table};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
+use crate::import::text::without;
 use crate::import::words::{self, WordList};
 
 #[derive(Default, Clone, Copy)]
@@ -90,16 +91,16 @@ static DESCRIPTION: WordList = WordList::new(&[
 fn columns(header: &[Rich]) -> Columns {
     let mut columns = Columns { name: usize::MAX, ..Columns::default() };
     for (index, cell) in header.iter().enumerate() {
-        let text = cell.text.to_lowercase();
-        if DEFAULT.is_in(&text) {
+        let text = cell.lower();
+        if DEFAULT.is_in(text) {
             columns.default.get_or_insert(index);
-        } else if words::REQUIRED.is_in(&text) || text.contains("是否") {
+        } else if words::REQUIRED.is_in(text) || text.contains("是否") {
             columns.required.get_or_insert(index);
-        } else if words::OPTIONAL.is_in(&text) {
+        } else if words::OPTIONAL.is_in(text) {
             columns.optional.get_or_insert(index);
-        } else if DESCRIPTION.is_in(&text) {
+        } else if DESCRIPTION.is_in(text) {
             columns.description.get_or_insert(index);
-        } else if NAME.is_in(&text) && columns.name == usize::MAX {
+        } else if NAME.is_in(text) && columns.name == usize::MAX {
             columns.name = index;
         }
     }
@@ -136,15 +137,14 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
         return;
     }
     columns.name = column;
-    let header: String =
-        table.header.iter().map(|cell| cell.text.to_lowercase()).collect::<Vec<_>>().join(" ");
+    let header: String = table.header.iter().map(Rich::lower).collect::<Vec<_>>().join(" ");
     let by_header = words::ENVIRONMENT.is_in(&format!(" {header} ")) || header.contains("variable");
     let is_long = |row: &&Vec<Vec<String>>| {
         row.get(column).is_some_and(|names| names.iter().any(|name| name.contains('_')))
     };
     let long = named.iter().filter(is_long).count();
     let in_context = by_header || is_parameter_list || in_context(reading, index, block);
-    let is_titled = table.header.get(column).is_some_and(|cell| NAME.is_in(&cell.text.to_lowercase()))
+    let is_titled = table.header.get(column).is_some_and(|cell| NAME.is_in(cell.lower()))
         && (columns.default.is_some() || columns.description.is_some() || columns.required.is_some());
     if !in_context && (long * 2 < fitting || !is_titled) {
         return;
@@ -153,9 +153,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     let others = [columns.default, columns.required, columns.optional];
     let next = (column + 1..width).find(|at| !others.contains(&Some(*at)));
     let prefix = prefix(reading, index, block);
-    // There, a name in code is one whatever its case.
-    let names = |cell: &Rich| if is_headed { names_of_any_case(cell) } else { names(cell) };
-    for row in &table.rows {
+    for (row, named) in table.rows.iter().zip(&named) {
         let cell = |at: Option<usize>| at.filter(|at| *at != column).and_then(|at| row.cells.get(at));
         let Some(name_cell) = row.cells.get(column) else { continue };
         if is_parameter_list
@@ -182,7 +180,10 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
             .split_once('=')
             .filter(|_| is_parameter_list)
             .map(|(_, value)| value.trim().to_owned());
-        for name in names(name_cell) {
+        // In a column headed so, a name in code is one whatever its case.
+        let cased = Vec::from_iter(Some(name_cell).filter(|_| is_headed).and_then(name_of_any_case));
+        let named = named.get(column).filter(|named| !named.is_empty()).unwrap_or(&cased);
+        for name in named {
             let name = prefix
                 .as_deref()
                 .filter(|prefix| !name.starts_with(prefix))
@@ -286,18 +287,26 @@ fn is_yes(text: &str) -> Option<bool> {
     (no.contains(&text.as_str()) || text.starts_with("no") || text.starts_with("optional")).then_some(false)
 }
 
-fn names_of_any_case(cell: &Rich) -> Vec<String> {
-    let found = names(cell);
-    if !found.is_empty() {
-        return found;
-    }
+fn name_of_any_case(cell: &Rich) -> Option<String> {
     let code = cell.code().next().filter(|(at, _)| *at == 0).map_or("", |(_, code)| code);
     let name = code.split(['=', ':', ' ']).next().unwrap_or_default();
     let is_name = name.len() > 2
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.chars().any(|c| c.is_ascii_uppercase() || c == '_');
-    if is_name { vec![name.to_owned()] } else { Vec::new() }
+    is_name.then(|| name.to_owned())
+}
+
+/// Whether nothing but signs that join stands around the code of a cell.
+fn is_joined(cell: &Rich) -> bool {
+    let is_sign = |text: &str| text.chars().all(|c| c.is_whitespace() || matches!(c, '/' | ',' | '|'));
+    let mut at = 0;
+    let is_around = cell.code().all(|(start, code)| {
+        let before = cell.text.get(at..start);
+        at = start + code.len();
+        before.is_some_and(is_sign)
+    });
+    is_around && cell.text.get(at..).is_some_and(is_sign)
 }
 
 /// The variables that a cell names, if it names variables and little else.
@@ -307,16 +316,11 @@ fn names(cell: &Rich) -> Vec<String> {
         return Vec::new();
     }
     let mut found: Vec<String> = Vec::new();
-    let codes: Vec<&str> = cell.code().map(|(_, code)| code).collect();
-    let sources = if codes.is_empty() { vec![text] } else { codes.clone() };
-    for source in sources {
-        let source = source
-            .trim()
-            .trim_start_matches("-e ")
-            .trim_start_matches("--env ")
-            .trim()
-            .trim_start_matches('$')
-            .trim_matches(['{', '}']);
+    let codes = || cell.code().map(|(_, code)| code);
+    let count = codes().count();
+    for source in codes().chain(Some(text).filter(|_| count == 0)) {
+        let source = ["-e ", "--env "].into_iter().fold(source.trim(), without);
+        let source = without(source.trim(), "$").trim_matches(['{', '}']);
         let source = source.split('=').next().unwrap_or_default();
         for part in source.split([',', '/', '|', '\n']).map(str::trim) {
             let part = part
@@ -330,12 +334,9 @@ fn names(cell: &Rich) -> Vec<String> {
         }
     }
     // "`lamp.age` / `LAMP_AGE`": one thing by the names that it has in several places.
-    if !codes.is_empty() && codes.len() < 4 {
-        let between = codes.iter().fold(text.to_owned(), |text, code| text.replacen(code, "", 1));
-        if between.chars().all(|c| c.is_whitespace() || "/,|".contains(c)) {
-            return found;
-        }
+    if (1..4).contains(&count) && is_joined(cell) {
+        return found;
     }
-    let starts = text.trim_start_matches(['`', '*', '$', '{', ' ']).trim_start_matches("-e ").trim_start();
+    let starts = without(text.trim_start_matches(['`', '*', '$', '{', ' ']), "-e ").trim_start();
     if found.first().is_some_and(|first| starts.starts_with(first.as_str())) { found } else { Vec::new() }
 }

@@ -10,9 +10,10 @@ use super::env_default::{self, default_in_words};
 use super::env_required::requirement;
 use super::env_usage;
 use super::env_variables::{Variables, is_protocol, is_settable};
-use crate::import::document::{Block, Kind};
+use crate::import::document::{Block, Kind, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
+use crate::import::text::without;
 use crate::import::words::{self, WordList, speaks_of_environment};
 
 fn regex(pattern: &str) -> Regex {
@@ -25,6 +26,9 @@ static LOOKUP: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?:process\.env\.|os\.environ(?:\.get)?[\[(]\s*["']|os\.getenv\(\s*["']|Getenv\(\s*["']|ENV\[["'])([A-Z][A-Z0-9_]+)"#,
     )
 });
+/// How each of those begins.
+pub static LOOKUPS: WordList =
+    WordList::new(&["process.env.", "os.environ", "os.getenv(", "getenv(", "env["]);
 static UPPER: LazyLock<Regex> = LazyLock::new(|| regex(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b"));
 
 /// What the project gives to a program that it starts, and nobody sets.
@@ -62,11 +66,7 @@ pub fn from_item(reading: &Reading, index: usize, block: &Block, variables: &mut
         return;
     }
     let skipped = block.rich.text.len() - text.len();
-    let bare = text
-        .trim_start_matches(['-', '*', '[', ' '])
-        .trim_start_matches("e ")
-        .trim_start_matches("env ")
-        .trim_start_matches('$');
+    let bare = ["e ", "env ", "$"].into_iter().fold(text.trim_start_matches(['-', '*', '[', ' ']), without);
     let name: String = bare.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     if !is_upper_name(&name) || is_protocol(&name) {
         return from_sentence(reading, index, block, variables);
@@ -167,11 +167,11 @@ fn is_placeholder(name: &str) -> bool {
 }
 
 /// Places where code looks a variable up.
-pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variables) {
-    if !text.contains("env") && !text.contains("Env") {
+pub fn lookups(reading: &Reading, rich: &Rich, line: u32, variables: &mut Variables) {
+    if !rich.has(&LOOKUPS) {
         return;
     }
-    for found in LOOKUP.captures_iter(text).filter(|found| is_settable(&found[1])) {
+    for found in LOOKUP.captures_iter(&rich.text).filter(|found| is_settable(&found[1])) {
         let fact = EnvFact { name: found[1].to_owned(), ..EnvFact::default() };
         variables.add(fact, reading.origin(line), Confidence::Inferred);
     }
@@ -180,7 +180,7 @@ pub fn lookups(reading: &Reading, text: &str, line: u32, variables: &mut Variabl
 /// "Set the environment variable `NAME` to …"
 pub fn from_sentence(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
-    lookups(reading, text, block.line, variables);
+    lookups(reading, &block.rich, block.line, variables);
     for (at, code) in block.rich.code() {
         let flag = code.strip_prefix("-e ").or_else(|| code.strip_prefix("--env ")).map(str::trim_start);
         let name = flag.and_then(|rest| rest.split(['=', ' ']).next()).unwrap_or_default();
@@ -205,7 +205,7 @@ pub fn from_sentence(reading: &Reading, index: usize, block: &Block, variables: 
         is_of_installer && matches!(name, "PREFIX" | "INSTALL_DIR" | "BINDIR") || is_called_prefix(text, at)
     };
     for (at, code) in block.rich.code() {
-        let bare = code.trim().trim_start_matches("-e ").trim_start_matches('$').trim_matches(['{', '}']);
+        let bare = ["-e ", "$"].into_iter().fold(code.trim(), without).trim_matches(['{', '}']);
         let name = bare.split(['=', ' ', ':']).next().unwrap_or_default();
         if !is_upper_name(name) || !is_settable(name) || is_other(name, at) {
             continue;
@@ -239,7 +239,7 @@ fn is_family(after: &str) -> bool {
 
 /// "All of them are prefixed with `LANTERN`": the beginning of names, and none.
 fn is_called_prefix(text: &str, at: usize) -> bool {
-    let before = text[..at].trim_end_matches(['`', '"', '\'', '*', ' ', '\n']).to_lowercase();
+    let before = text[..at].trim_end_matches(['`', '"', '\'', '*', ' ', '\n']).as_bytes();
     [
         "prefix",
         "prefixed with",
@@ -251,7 +251,10 @@ fn is_called_prefix(text: &str, at: usize) -> bool {
         "beginning with",
     ]
     .iter()
-    .any(|words| before.ends_with(words))
+    .any(|words| {
+        let tail = before.len().checked_sub(words.len()).map(|at| &before[at..]);
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(words.as_bytes()))
+    })
 }
 
 /// "Setting `NAME` to `true`", "set `NAME=true`" where other variables are known; "the `NAME` option" of a container.
@@ -318,8 +321,8 @@ pub fn from_heading(reading: &Reading, block: &Block, is_bold_default: bool, var
 pub fn says_bold_is_default(reading: &Reading) -> bool {
     reading.prose().any(|block| {
         block.rich.text.len() < 200
-            && block.rich.lower().contains("bold")
             && block.rich.has(&env_default::DEFAULT_WORDS)
+            && block.rich.lower().contains("bold")
     })
 }
 

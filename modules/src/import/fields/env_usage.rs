@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::env::short;
-use super::env_default::{default_in, value};
+use super::env_default::{DEFAULT_WORDS, default_in, value};
 use super::env_text::is_upper_name;
 use super::env_variables::{Variables, is_settable};
 use crate::import::document::{Block, Rich};
@@ -29,6 +29,9 @@ static USAGE_DEFAULT: LazyLock<Regex> = LazyLock::new(|| regex(r#"\(?\[?default:
 /// `-e NAME=value` on a line by itself: a piece of a `docker run` to add.
 pub fn options_of_run(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
     let text = &block.rich.text;
+    if !text.contains("-e") {
+        return;
+    }
     let is_whole = ["run ", "create ", "exec "].iter().any(|verb| text.contains(verb));
     // "(default is 7)" in the words before a single one is its default.
     let before = index.checked_sub(1).map(|before| reading.block(before));
@@ -99,8 +102,8 @@ pub fn before_start(reading: &Reading, variables: &mut Variables) {
 /// Whether lines of a text begin with options and end with names in capitals.
 pub fn has_options(text: &str) -> bool {
     text.lines().take(200).any(|line| {
-        let last = line.rsplit("  ").next().unwrap_or_default();
-        line.trim_start().starts_with(['-', '[']) && last.starts_with(|c: char| c.is_ascii_uppercase())
+        let last = || line.rsplit("  ").next().unwrap_or_default();
+        line.trim_start().starts_with(['-', '[']) && last().starts_with(|c: char| c.is_ascii_uppercase())
     })
 }
 
@@ -141,7 +144,8 @@ const DEFAULTS: [&str; 8] = [
 
 /// "If unset, `NAME` defaults to `value`": said of a variable that is known from elsewhere.
 pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables) {
-    if block.rich.text.len() > 3000 || !DEFAULTS.iter().any(|verb| block.rich.lower().contains(verb)) {
+    let says = || DEFAULTS.iter().any(|verb| block.rich.lower().contains(verb));
+    if block.rich.text.len() > 3000 || !block.rich.has(&DEFAULT_WORDS) || !says() {
         return;
     }
     let codes: Vec<(usize, &str)> = block.rich.code().take(50).collect();

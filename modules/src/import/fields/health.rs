@@ -30,6 +30,9 @@ pub static CHECKS: WordList = WordList::new(&[
 
 /// The path of a health check that the text states.
 pub fn path(reading: &Reading) -> Option<Found<String>> {
+    let sections = &reading.document.sections;
+    let titled: Vec<bool> = sections.iter().map(|section| CHECKS.is_in(&section.lower)).collect();
+    let is_titled = |section: usize| titled[section] || sections[section].parent.is_some_and(|at| titled[at]);
     for (index, block) in reading.document.blocks.iter().enumerate() {
         if matches!(reading.topic_of(block), words::Topic::Development | words::Topic::Elsewhere) {
             continue;
@@ -39,24 +42,23 @@ pub fn path(reading: &Reading) -> Option<Found<String>> {
             let is_said =
                 before.is_some_and(|before| before.rich.text.len() < 120 && before.rich.has(&CHECKS));
             // A part of a service: whole files are read elsewhere.
-            let is_part =
-                block.rich.lower().contains("healthcheck:") && !block.rich.lower().contains("image:");
+            let checks = block.rich.has(&CHECKS);
+            let is_part = checks
+                && block.rich.lower().contains("healthcheck:")
+                && !block.rich.lower().contains("image:");
             if (is_said || is_part)
                 && let Some(found) = PATH.captures(&block.rich.text)
             {
                 return Some(Found::read(found[1].to_owned(), reading.origin(block.line)));
             }
-            if let Some((path, line)) = commented(block) {
+            if checks && let Some((path, line)) = commented(block) {
                 return Some(Found::read(path, reading.origin(line)));
             }
             continue;
         }
         let text = &block.rich.text;
-        let lower = block.rich.lower();
-        let mut titles = reading.document.path(block.section).take(2);
-        let says = block.rich.has(&CHECKS) || titles.any(|section| CHECKS.is_in(&section.lower));
-        if says
-            && !words::any(lower, &["notification", "healthchecks.io", "hc-ping"])
+        if (block.rich.has(&CHECKS) || is_titled(block.section))
+            && !words::any(block.rich.lower(), &["notification", "healthchecks.io", "hc-ping"])
             && let Some(found) = PATH.captures(text)
         {
             let path = found[1].trim_end_matches('.').to_owned();

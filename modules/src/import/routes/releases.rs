@@ -222,6 +222,8 @@ fn is_own_archive(reading: &Reading, url: &str) -> bool {
 /// Addresses that stand in a text as they are.
 pub fn addresses(text: &str) -> impl Iterator<Item = &str> {
     let is_end = |c: char| c.is_whitespace() || c as u32 > 0x2e80 || "()<>[]\"'`,;".contains(c);
+    // Most texts have none; this is how to see it fast.
+    let text = if text.contains("https://") { text } else { "" };
     text.match_indices("https://").map(move |(at, _)| {
         let address = text[at..].split(is_end).next().unwrap_or_default();
         address.trim_end_matches(['.', ':', '*'])

@@ -8,7 +8,7 @@ use super::{ENVIRONMENT, OPTIONAL, WordList};
 use crate::import::{fields, routes};
 
 /// Those lists; a bit of [`Mentions`] is the place in here.
-static LISTS: [&WordList; 12] = [
+static LISTS: [&WordList; 13] = [
     &ENVIRONMENT,
     &OPTIONAL,
     &fields::arch::STEMS,
@@ -17,6 +17,7 @@ static LISTS: [&WordList; 12] = [
     &fields::env_default::DEFAULT_WORDS,
     &fields::env_required::DEMANDS,
     &fields::env_text::GIVEN,
+    &fields::env_text::LOOKUPS,
     &fields::health::CHECKS,
     &fields::license::WORDS,
     &fields::memory::MEMORY,
