@@ -2,8 +2,9 @@
 //!
 //! The text of 1 MB repeats what real ones have: prose in two scripts, badges, tables of variables, listings of
 //! commands, compose files, raw HTML. The bound of 50 ms is for one whole import: text in, checked draft out.
-//! Texts made to be slow have a bound of their own. Time is that of the processor, best of ten, so that a busy
-//! machine tells the same; above a bound the command fails.
+//! Texts made to be slow have a bound of their own. Time is that of the clock, as a long text is read on two
+//! processors; the best of ten, so that a busy machine tells nearly the same. Above a bound the command fails.
+//! The first import of a process also builds the patterns; its time stands on a line of its own, without a bound.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -55,13 +56,6 @@ const HOSTILE: [(&str, &str); 16] = [
     ("prompts", "\n```\n$ 'a\n```\n"),
 ];
 
-/// Processor time of this thread; the clock where the system does not tell it.
-fn now(start: Instant) -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let told = told.and_then(|text| text.split_whitespace().next()?.parse().ok());
-    told.map_or_else(|| start.elapsed(), Duration::from_nanos)
-}
-
 fn readme(text: String) -> Files {
     let mut files = Files::default();
     files.insert("README.md", text);
@@ -69,23 +63,23 @@ fn readme(text: String) -> Files {
 }
 
 fn once(files: &Files, source: &Source) -> Duration {
-    let clock = Instant::now();
-    let start = now(clock);
+    let start = Instant::now();
     black_box(import(files, source).expect("the text is readable"));
-    now(clock).saturating_sub(start)
+    start.elapsed()
 }
 
 /// The best of some tries beside its bound.
 fn within(name: &str, bound: Duration, tries: u32, files: &Files, source: &Source) -> bool {
     let best = (0..tries).map(|_| once(files, source)).min().unwrap_or_default();
     let verdict = if best < bound { "ok" } else { "TOO SLOW" };
-    println!("{name}: {best:?} of processor time, bound {bound:?}: {verdict}");
+    println!("{name}: {best:?}, bound {bound:?}: {verdict}");
     best < bound
 }
 
 fn bench(criterion: &mut Criterion) {
     let files = readme(text());
     let source = Source::of_url("https://example.org/example/lanternd");
+    println!("README of 1 MB, the first of the process: {:?}", once(&files, &source));
     let read = import(&files, &source).expect("the text is readable");
     assert!(read.is_deployable(), "the text says how to run it");
     let mut group = criterion.benchmark_group("import");

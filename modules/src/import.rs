@@ -18,6 +18,7 @@ pub mod fill;
 mod image;
 mod launcher;
 mod names;
+mod parallel;
 mod provenance;
 mod reading;
 mod routes;
@@ -26,6 +27,7 @@ mod supplement;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 mod verdict;
 mod words;
 

@@ -2,12 +2,14 @@
 
 use super::container::{Container, MountMap};
 use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
-use super::fields::{self, arch, danger, description, env, health, homepage, license, memory, name, ports};
+use super::fields::{self, danger, env, health, ports};
 use super::image::ImageName;
+use super::parallel::both;
 use super::reading::Reading;
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
-use super::words::{Topic, WordList};
+use super::told::Told;
+use super::words::Topic;
 use super::{Files, Source};
 
 /// The facts, and the routes they come from.
@@ -19,8 +21,13 @@ pub struct Assembled {
 }
 
 pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
-    let evidence = Evidence::gather(reading);
-    let routes = routes::find(reading, &evidence);
+    let blocks = reading.document.blocks.len();
+    let ways = || {
+        let evidence = Evidence::gather(reading);
+        let routes = routes::find(reading, &evidence);
+        (evidence, routes)
+    };
+    let (told, (evidence, routes)) = both(blocks, || Told::find(reading, files, source), ways);
     let primary = primary(&routes);
     let route = primary.map(|index| &routes[index]);
     let examples = examples(&routes, route);
@@ -55,8 +62,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         ports = published(reading, &shown, None);
     }
     let mut facts = Facts {
-        name: name::find(&reading.document, &reading.path, source),
-        description: description::find(reading),
+        name: told.name,
+        description: told.description,
         kind: match route {
             Some(route) => Found::read(kind, route.origin.clone()),
             None => Found::assumed(kind),
@@ -72,16 +79,16 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         version: None,
         ports,
         volumes: volumes(reading, &examples),
-        arch: arch::find(reading),
-        memory: memory::find(reading),
+        arch: told.arch,
+        memory: told.memory,
         services,
-        health_path: health::path(reading).or_else(|| checked_path(&examples)),
+        health_path: told.health_path.or_else(|| checked_path(&examples)),
         health_command: health_command(&examples),
-        license: license::find(reading, files),
-        homepage: homepage::find(reading),
+        license: told.license,
+        homepage: told.homepage,
         danger: danger::find(reading, &dangerous, &routes, &variables),
         env: variables,
-        is_unmaintained: is_unmaintained(reading),
+        is_unmaintained: told.is_unmaintained,
     };
     let own = route.and_then(|route| route.container.as_ref());
     supplement::of_container(&mut facts, files, own);
@@ -311,24 +318,4 @@ fn checked_path(examples: &[(&Container, &str)]) -> Option<Found<String>> {
     let command = health_command(examples)?;
     let path = health::path_of_command(&command.value).filter(|path| path.len() > 1)?;
     Some(Found::read(path, command.origin))
-}
-
-static UNMAINTAINED: WordList = WordList::new(&[
-    "no longer maintained",
-    "unmaintained",
-    "not maintained",
-    "is archived",
-    "been archived",
-    "no longer being developed",
-    "project is dead",
-    "is deprecated",
-    "has been deprecated",
-    "不再维护",
-    "停止维护",
-    "メンテナンスされていません",
-]);
-
-fn is_unmaintained(reading: &Reading) -> bool {
-    let head = reading.document.blocks.iter().take(25).filter(|block| !block.is_code());
-    head.into_iter().any(|block| block.rich.text.len() < 600 && block.rich.has(&UNMAINTAINED))
 }

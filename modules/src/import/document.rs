@@ -1,7 +1,7 @@
 //! A text as blocks with their lines: the one shape that Markdown, HTML, reStructuredText and AsciiDoc become.
 
-use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::import::words::{Mentions, WordList};
 
@@ -69,8 +69,8 @@ pub struct Row {
 pub struct Rich {
     pub text: String,
     pub spans: Vec<Span>,
-    lower: OnceCell<String>,
-    mentions: OnceCell<Mentions>,
+    lower: OnceLock<String>,
+    mentions: OnceLock<Mentions>,
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Who the project is: its names, and whether an image or a package is its own.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use super::Source;
 use super::image::ImageName;
@@ -12,7 +12,7 @@ pub struct Identity {
     pub repository: String,
     /// Names in the README and in manifests.
     pub aliases: Vec<String>,
-    known: OnceCell<Vec<Known>>,
+    known: OnceLock<Vec<Known>>,
 }
 
 /// A name of the project, prepared for comparing.
@@ -126,11 +126,14 @@ const SUPPORT: [&str; 55] = [
 ];
 
 pub fn squeeze(text: &str) -> String {
+    let mut squeezed = String::with_capacity(text.len());
     if text.is_ascii() {
         let kept = text.chars().filter(char::is_ascii_alphanumeric);
-        return kept.map(|c| c.to_ascii_lowercase()).collect();
+        squeezed.extend(kept.map(|c| c.to_ascii_lowercase()));
+        return squeezed;
     }
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    squeezed.extend(text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase));
+    squeezed
 }
 
 fn tokens(text: &str) -> impl Iterator<Item = String> {
@@ -147,7 +150,7 @@ impl Identity {
     /// Learns a further name.
     pub fn learn(&mut self, name: String) {
         self.aliases.push(name);
-        self.known = OnceCell::new();
+        self.known = OnceLock::new();
     }
 
     fn known(&self) -> &[Known] {

@@ -2,20 +2,19 @@
 
 use super::compose_file::{self, ComposeFile};
 use super::container::Container;
-use super::docker_run;
-use super::document::{Block, Document, Kind, Section, Style};
+use super::document::{Block, Document, Kind, Section};
 use super::fields::name;
 use super::image::ImageName;
-use super::launcher;
 use super::names::Identity;
-use super::shell::{self, Command};
+use super::shell::Command;
 use super::words::{self, Topic};
 use super::{Files, Origin};
 
 mod code;
+mod excerpts;
 
-use code::looks_like_command;
 pub use code::{is_program, is_source};
+use excerpts::Excerpts;
 
 /// All that the rules look at.
 pub struct Reading {
@@ -45,18 +44,9 @@ impl Reading {
     pub fn new(identity: Identity, path: &str, text: &str, files: &Files) -> Self {
         let document = Document::read(path, text);
         let topics = topics(&document);
-        let mut reading = Self {
-            identity,
-            path: path.to_owned(),
-            document,
-            topics,
-            commands: Vec::new(),
-            composes: Vec::new(),
-            runs: Vec::new(),
-        };
-        for index in 0..reading.document.blocks.len() {
-            reading.read_block(index);
-        }
+        let Excerpts { commands, composes, runs } = Excerpts::of(path, &document, &topics);
+        let mut reading =
+            Self { identity, path: path.to_owned(), document, topics, commands, composes, runs };
         for (path, text) in files.compose() {
             reading.read_file(path, &text);
         }
@@ -99,7 +89,7 @@ impl Reading {
     }
 
     pub fn topic_of(&self, block: &Block) -> Topic {
-        self.topics.get(block.section).copied().unwrap_or(Topic::Other)
+        topic_of(&self.topics, block)
     }
 
     /// The blocks of text, outside of code, that are about using the project.
@@ -111,84 +101,6 @@ impl Reading {
 
     pub fn origin(&self, line: u32) -> Origin {
         Origin { file: self.path.clone(), line }
-    }
-
-    fn read_block(&mut self, index: usize) {
-        let block = &self.document.blocks[index];
-        let topic = self.topic_of(block);
-        match &block.kind {
-            Kind::Code(language) => {
-                let (language, text, line) = (language.clone(), block.rich.text.clone(), block.line);
-                self.read_code(index, &language, &text, line, topic);
-            }
-            Kind::Table(table) => {
-                let cells =
-                    table.rows.iter().flat_map(|row| row.cells.iter().map(move |cell| (row.line, cell)));
-                let codes = cells.flat_map(|(line, cell)| cell.code().map(move |(_, code)| (line, code)));
-                let codes: Vec<(u32, String)> = codes
-                    .filter(|(_, code)| looks_like_command(code))
-                    .map(|(line, code)| (line, code.to_owned()))
-                    .collect();
-                self.read_inline(index, codes, topic);
-            }
-            Kind::Heading(_) | Kind::Paragraph | Kind::Item | Kind::Quote => {
-                let codes = block.rich.code().filter(|(_, code)| looks_like_command(code));
-                let codes = codes.map(|(at, code)| (block.line_at(at), code.to_owned())).collect();
-                let typed = typed(block);
-                self.read_inline(index, codes, topic);
-                for (line, text) in typed {
-                    for command in shell::commands(&text, line) {
-                        self.push(command, topic, Some(index), false);
-                    }
-                }
-            }
-        }
-    }
-
-    fn read_inline(&mut self, index: usize, codes: Vec<(u32, String)>, topic: Topic) {
-        for (line, code) in codes {
-            for command in shell::commands(&code, line) {
-                self.push(command, topic, Some(index), true);
-            }
-        }
-    }
-
-    fn read_code(&mut self, index: usize, language: &str, text: &str, line: u32, topic: Topic) {
-        let is_yaml = language.contains("yaml") || language.contains("yml") || language.contains("compose");
-        if is_yaml || !is_program(language) && text.contains("image:") {
-            if let Some(file) = compose_file::read(text, line) {
-                let origin = self.origin(line);
-                self.composes.push(Placed {
-                    value: file,
-                    origin,
-                    topic,
-                    block: Some(index),
-                    is_inline: false,
-                });
-                return;
-            }
-            if is_yaml {
-                return;
-            }
-        }
-        for command in launcher::commands(text, line) {
-            self.push(command, topic, Some(index), false);
-        }
-        if is_program(language) {
-            return;
-        }
-        for command in shell::commands(text, line) {
-            self.push(command, topic, Some(index), false);
-        }
-    }
-
-    fn push(&mut self, command: Command, topic: Topic, block: Option<usize>, is_inline: bool) {
-        let origin = self.origin(command.line);
-        if let Some(run) = docker_run::read(&command) {
-            let value = Container::of_run(run, command.line);
-            self.runs.push(Placed { value, origin: origin.clone(), topic, block, is_inline });
-        }
-        self.commands.push(Placed { value: command, origin, topic, block, is_inline });
     }
 
     /// Whether a section about installing names a file of services and says to start them.
@@ -234,6 +146,11 @@ impl Reading {
     }
 }
 
+/// What the section of a block is about.
+fn topic_of(topics: &[Topic], block: &Block) -> Topic {
+    topics.get(block.section).copied().unwrap_or(Topic::Other)
+}
+
 /// Whether a file only builds and starts the project, and mounts none of its sources.
 fn is_built_here(file: &ComposeFile) -> bool {
     let is_own = |container: &Container| container.is_built && !mounts_sources(container);
@@ -267,29 +184,6 @@ fn follows_text(document: &Document, index: usize) -> bool {
     has_equals
         && section.title.split_whitespace().count() == 1
         && document.blocks.iter().take_while(|block| block.line < section.line).any(|block| is_text(&block))
-}
-
-/// Lines of a text that are commands though nothing marks them as code: `curl … | sh`.
-fn typed(block: &Block) -> Vec<(u32, String)> {
-    let text = &block.rich.text;
-    if !text.contains('|') || !text.contains("http") {
-        return Vec::new();
-    }
-    let is_marked =
-        |at: usize| block.rich.spans.iter().any(|span| span.style == Style::Code && span.range.contains(&at));
-    let is_shell = |word: &str| matches!(word, "sh" | "bash");
-    let mut at = 0;
-    let mut found = Vec::new();
-    for line in text.split('\n') {
-        let begins = ["curl ", "wget ", "sudo curl ", "sudo wget "].iter().any(|word| line.starts_with(word));
-        let pipe = line.rsplit_once('|').map_or("", |(_, rest)| rest.trim_start());
-        let shell = pipe.strip_prefix("sudo ").unwrap_or(pipe).split_whitespace().next().unwrap_or_default();
-        if begins && is_shell(shell) && !is_marked(at) {
-            found.push((block.line_at(at), line.to_owned()));
-        }
-        at += line.len() + 1;
-    }
-    found
 }
 
 /// Whether a container sees the sources of the project, as one does who works on them.

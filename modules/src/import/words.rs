@@ -311,6 +311,11 @@ fn is_list_of_users(title: &str) -> bool {
     title.trim_end().ends_with("users") && title.split_whitespace().count() < 4 && !any(title, &VERBS)
 }
 
+/// A text between blanks, so that words at its ends are found like those within.
+pub fn padded(text: &str) -> String {
+    [" ", text, " "].concat()
+}
+
 /// Whether one of the words is in a text of lower case.
 pub fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))

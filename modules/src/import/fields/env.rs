@@ -134,7 +134,7 @@ pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let is_of_file = |lower: &str| words::any(lower, &[".conf`", ".ini`", "/etc/"]);
     let says = |rich: &Rich| words::speaks_of_environment(rich) && !is_of_file(rich.lower());
     let is_title = |title: &str| {
-        words::ENVIRONMENT.is_in(&format!(" {title} ")) && !is_of_file(title)
+        words::ENVIRONMENT.is_in(&words::padded(title)) && !is_of_file(title)
             || matches!(title.trim_matches(':'), "environment" | "variables" | "environments")
     };
     let mut titles = reading.document.path(block.section).take(2);

@@ -121,7 +121,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     let is_parameter_list = options.is_some();
     let headed = |column: usize| {
         let cell = table.header.get(column);
-        cell.is_some_and(|cell| words::ENVIRONMENT.is_in(&format!(" {} ", cell.lower())))
+        cell.is_some_and(|cell| words::ENVIRONMENT.is_in(&words::padded(cell.lower())))
     };
     let rank = |column: &usize| (count(*column), headed(*column), usize::MAX - column);
     let most = || (0..width).max_by_key(rank);
@@ -138,7 +138,7 @@ pub fn from_table(reading: &Reading, index: usize, block: &Block, table: &Table,
     }
     columns.name = column;
     let header: String = table.header.iter().map(Rich::lower).collect::<Vec<_>>().join(" ");
-    let by_header = words::ENVIRONMENT.is_in(&format!(" {header} ")) || header.contains("variable");
+    let by_header = words::ENVIRONMENT.is_in(&words::padded(&header)) || header.contains("variable");
     let is_long = |row: &&Vec<Vec<String>>| {
         row.get(column).is_some_and(|names| names.iter().any(|name| name.contains('_')))
     };

@@ -294,7 +294,7 @@ fn near(text: &str, start: usize, end: usize) -> String {
     while !text.is_char_boundary(to) {
         to += 1;
     }
-    format!(" {} ", text[from..to].to_lowercase().replace('\n', " "))
+    words::padded(&text[from..to].to_lowercase().replace('\n', " "))
 }
 
 /// A heading that is a name: "### `NAME`".
@@ -305,7 +305,7 @@ pub fn from_heading(reading: &Reading, block: &Block, is_bold_default: bool, var
         .document
         .path(block.section)
         .skip(1)
-        .any(|section| words::ENVIRONMENT.is_in(&format!(" {} ", section.lower)));
+        .any(|section| words::ENVIRONMENT.is_in(&words::padded(&section.lower)));
     if is_upper_name(name) && name.contains('_') && says {
         let fact = EnvFact {
             name: name.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::import::document::{Block, Kind};
 use crate::import::facts::Found;
@@ -69,7 +69,10 @@ const NAMES: [(&str, &str); 35] = [
 ];
 
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let compile = |pattern: &str| Regex::new(pattern).expect("the patterns above are well-formed");
+    // "使用MIT协议": signs of other scripts are no letters of these names.
+    let compile = |pattern: &str| {
+        RegexBuilder::new(pattern).unicode(false).build().expect("the patterns above are well-formed")
+    };
     NAMES.iter().map(|(pattern, name)| (compile(pattern), *name)).collect()
 });
 

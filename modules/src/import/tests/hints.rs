@@ -230,3 +230,17 @@ fn a_default_may_be_told_in_a_sentence_of_its_own() {
         (vec!["LAMP_NETS"], Some("10.0.0.0/8;172.16.0.0/12"))
     );
 }
+
+#[test]
+fn a_text_so_long_that_two_threads_read_it_keeps_its_order() {
+    let chapter = |number: u32| {
+        format!(
+            "## Lamp {number}\n\nWords.\n\n```sh\ndocker run -p 80:80 -e LAMP_{number}=on owner/lantern\n```\n\n"
+        )
+    };
+    let import = with(&(0..600).map(chapter).collect::<String>());
+    let expected: Vec<String> = (0..600).map(|number| format!("LAMP_{number}")).collect();
+    assert_eq!(names(&import), expected);
+    let lines = import.facts.env.iter().map(|found| found.origin.line);
+    assert!(lines.clone().zip(lines.skip(1)).all(|(one, next)| one < next));
+}

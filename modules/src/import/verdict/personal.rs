@@ -17,25 +17,25 @@ fn regex(pattern: &str) -> Regex {
 /// "a GTK viewer", "desktop application", "for the GNOME desktop": in the sentence that says what the project is.
 static OF_DESKTOP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:gtk[+\d.]*|qt[\d.]*|gui|graphical|desktop|gnome|kde|electron|tauri)[- ](?:based )?(?:(?:[\w-]+ ){0,3})(?:app(?:lication)?s?|program|client|tool|viewer|reader|editor|player|front-?end|manager|launcher)\b|\bfor (?:the )?(?:gnome|kde|linux) desktop\b",
+        r"(?i)\b(?:gtk[+\d.]*|qt[\d.]*|gui|graphical|desktop|gnome|kde|electron|tauri)[- ](?:based )?(?:(?:[a-z0-9_-]+ ){0,3})(?:app(?:lication)?s?|program|client|tool|viewer|reader|editor|player|front-?end|manager|launcher)\b|\bfor (?:the )?(?:gnome|kde|linux) desktop\b",
     )
 });
 /// "an Android app", "a player for the Android operating system".
 static OF_TELEPHONE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:android|ios|iphone) (?:[\w-]+ ){0,2}(?:app(?:lication)?|client|player|launcher|keyboard|game)\b|\b(?:app(?:lication)?|client|player|launcher|keyboard|reader|game)\b[^.]{0,20}? for (?:the )?(?:android|ios|iphone)\b",
+        r"(?i)\b(?:android|ios|iphone) (?:[a-z0-9_-]+ ){0,2}(?:app(?:lication)?|client|player|launcher|keyboard|game)\b|\b(?:app(?:lication)?|client|player|launcher|keyboard|reader|game)\b[^.]{0,20}? for (?:the )?(?:android|ios|iphone)\b",
     )
 });
 /// "a custom firmware for switches": what is written onto a device.
 static OF_DEVICE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(?:\bis|^)(?: an?| the)?(?P<kind>(?: ?[\w./-]+){0,5}) ?\bfirmware (?:for|that|which|based|running)\b",
+        r"(?i)(?:\bis|^)(?: an?| the)?(?P<kind>(?: ?[a-z0-9_./-]+){0,5}) ?\bfirmware (?:for|that|which|based|running)\b",
     )
 });
 /// What has a side for others to reach, whatever else it is.
 static SERVES: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:self[- ]?host\w*|servers?|daemon|headless|docker|container|web[ -]?(?:interface|ui|app\w*|based)|browser|remote desktop|vnc|command[- ]line|cli|api|service)\b",
+        r"(?i)\b(?:self[- ]?host[a-z]*|servers?|daemon|headless|docker|container|web[ -]?(?:interface|ui|app[a-z]*|based)|browser|remote desktop|vnc|command[- ]line|cli|api|service)\b",
     )
 });
 
