@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use proto::ids::{DeploymentName, NodeName};
 use proto::v1;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::carry_out::Verdict;
 use super::proposal::Proposal;
@@ -114,7 +114,15 @@ impl Fleet {
         match self.carry_out(&recorded, LOOK, &Progress::unheard()).await {
             Verdict::Progressing { .. } => {}
             verdict => {
-                info!(deployment = %record.name, ?verdict, "carried on an interrupted change");
+                // It waits for a node round by round, and only what becomes of it is news.
+                match &verdict {
+                    Verdict::Waiting { .. } => {
+                        debug!(deployment = %record.name, ?verdict, "an interrupted change waits")
+                    }
+                    verdict => {
+                        info!(deployment = %record.name, ?verdict, "carried on an interrupted change")
+                    }
+                }
                 self.settle(record, verdict, ROUND, &Progress::unheard()).await?;
             }
         }
