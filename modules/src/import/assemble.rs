@@ -55,6 +55,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     };
     let built = if examples.iter().all(says_nothing) { built_here(reading) } else { Vec::new() };
     let shown: Vec<_> = examples.iter().chain(&built).copied().collect();
+    let volumes = volumes(reading, if image.is_some() { &shown } else { &examples });
     let variables = env::find(reading, &shown);
     let dangerous: Vec<_> = dangerous(reading, route, stack, &examples).into_iter().chain(built).collect();
     let mut ports = published(reading, &examples, in_front(reading, route));
@@ -78,7 +79,7 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
         image: image.map(|(image, origin)| Found::read(image.repository, origin)),
         version: None,
         ports,
-        volumes: volumes(reading, &examples),
+        volumes,
         arch: told.arch,
         memory: told.memory,
         services,
@@ -141,13 +142,15 @@ fn examples<'r>(routes: &'r [Route], route: Option<&'r Route>) -> Vec<(&'r Conta
     std::iter::once(first).chain(routes.iter().filter_map(shown).filter(is_other)).collect()
 }
 
-/// Containers of the project's own name that the text shows and that no route starts, as their image is built first: they
+/// Containers of the project's own name, or of a gap to fill, that the text shows and that no route starts, as their image is built first: they
 /// tell what can be set all the same.
 fn built_here(reading: &Reading) -> Vec<(&Container, &str)> {
     let is_for_use = |topic: Topic| !matches!(topic, Topic::Development | Topic::Elsewhere | Topic::Upkeep);
     let is_own = |container: &&Container| {
         let image = container.image.as_deref().and_then(ImageName::parse);
-        image.is_some_and(|image| reading.identity.owns_image(&image) >= 3)
+        image.is_some_and(|image| {
+            reading.identity.owns_image(&image) >= 3 || routes::is_placeholder(&image.repository)
+        })
     };
     let runs = reading.runs.iter().filter(|run| is_for_use(run.topic)).map(|run| &run.value);
     let files = reading.composes.iter().filter(|file| file.block.is_some() && is_for_use(file.topic));

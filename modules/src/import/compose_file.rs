@@ -20,6 +20,8 @@ pub struct ComposeFile {
     pub volumes: Vec<String>,
     /// The comments before its first key.
     pub head: String,
+    /// What it takes for variables that are not set: `${NAME:-default}`.
+    pub defaults: Vec<(String, String)>,
 }
 
 /// Larger files are not compose files.
@@ -46,7 +48,7 @@ pub fn read(text: &str, first: u32) -> Option<ComposeFile> {
         None if is_service(&value) => return piece(&value, &text, first),
         None => return None,
     };
-    let mut file = ComposeFile { head: head(&text), ..ComposeFile::default() };
+    let mut file = ComposeFile { head: head(&text), defaults: defaults(&text), ..ComposeFile::default() };
     if let Some(Value::Mapping(volumes)) = map.get("volumes") {
         file.volumes = volumes.keys().filter_map(Value::as_str).map(str::to_owned).collect();
     }
@@ -116,6 +118,15 @@ fn head(text: &str) -> String {
     let comments =
         text.lines().take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     comments.map(|line| line.trim_start_matches(['#', ' '])).collect::<Vec<_>>().join(" ")
+}
+
+/// The variables with defaults, outside of comments; one within another is left out.
+fn defaults(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter(|line| line.contains("${") && !line.trim_start().starts_with('#'));
+    let inner = lines.flat_map(|line| line.split("${").skip(1)).filter_map(|rest| rest.split_once('}'));
+    let pairs = inner.filter_map(|(inner, _)| inner.split_once(":-"));
+    let pairs = pairs.filter(|(name, default)| is_variable(name) && !default.is_empty());
+    pairs.map(|(name, default)| (name.to_owned(), default.to_owned())).collect()
 }
 
 struct Lines<'t> {

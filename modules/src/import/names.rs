@@ -67,7 +67,9 @@ const GENERIC: [&str; 40] = [
 ];
 
 /// What many projects bring along and none of them is, unless it says so.
-const SUPPORT: [&str; 55] = [
+const SUPPORT: [&str; 57] = [
+    "binfmt",
+    "qemu-user-static",
     "postgres",
     "postgresql",
     "mysql",

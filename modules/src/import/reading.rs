@@ -166,13 +166,31 @@ fn topics(document: &Document) -> Vec<Topic> {
         // The title of the whole is its name, whatever words are in it.
         let is_title = section.level <= 1 && index <= 1 && !follows_text(document, index);
         let own = if is_title { Topic::Other } else { words::topic(&section.title) };
+        let is_next_step = || {
+            let above = section.parent.map_or("", |parent| document.sections[parent].lower.as_str());
+            matches!(own, Topic::Install | Topic::Other)
+                && is_build_of_image(above)
+                && is_start(&section.lower)
+        };
         topics.push(match (own, above) {
+            (_, Topic::Development) if is_next_step() => Topic::Install,
             (_, Topic::Development | Topic::Upkeep | Topic::Elsewhere | Topic::Kubernetes) => above,
             (Topic::Other, above) => above,
             (own, _) => own,
         });
     }
     topics
+}
+
+/// "Build the container", below which it may well be told how to run it.
+fn is_build_of_image(title: &str) -> bool {
+    title.starts_with("build") && words::any(title, &["container", "image", "docker"])
+}
+
+/// "Run the container", "(or) pull the image".
+fn is_start(title: &str) -> bool {
+    let title = title.trim_start_matches("(or)").trim_start_matches("or ").trim_start();
+    ["run", "pull", "start"].iter().any(|verb| title.starts_with(verb))
 }
 
 /// Whether a heading of one word, such as "Installation", comes after a text that has said what the project is and

@@ -17,7 +17,7 @@ mod packages;
 mod releases;
 mod scripts;
 
-pub use images::{Evidence, is_pullable, only_pulled};
+pub use images::{Evidence, is_placeholder, is_pullable, only_pulled};
 pub use scripts::script;
 
 /// One way to install or run the project.

@@ -6,6 +6,7 @@ use super::{Files, Import, ImportError, Reason, Source, Verdict, import};
 
 mod described;
 mod facts;
+mod found;
 mod further;
 mod hints;
 mod images;
@@ -14,6 +15,7 @@ mod nuances;
 mod phrases;
 mod repository;
 mod settings;
+mod steps;
 mod styles;
 mod told;
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::import::document::{Block, Kind, Style};
+use crate::import::document::{Block, Kind, Section, Style};
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
@@ -32,6 +32,8 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
     let mut tagline: Option<String> = None;
     let mut paragraphs = 0;
+    let first = reading.document.sections.iter().position(|section| section.level == 1);
+    let is_title = |block: &Block| matches!(block.kind, Kind::Heading(1)) && first == Some(block.section);
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
         let bold = is_tagline(reading, block, index);
         let is_bold = bold.is_some();
@@ -43,6 +45,10 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
             }
             (known, bold) => known.or(bold),
         };
+        // What comes before the title is a notice.
+        if is_title(block) {
+            paragraphs = 0;
+        }
         if is_bold || !is_candidate(reading, block) {
             continue;
         }
@@ -51,8 +57,17 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         }
         let sentences = sentences(&block.rich.text);
         for (place, sentence) in sentences.iter().copied().take(4).enumerate() {
-            let first =
-                if paragraphs == 1 && place == 0 && !matches!(block.kind, Kind::Quote) { 5 } else { 0 };
+            let first = match block.kind {
+                Kind::Quote => {
+                    if is_motto(reading, block, index) {
+                        8
+                    } else {
+                        0
+                    }
+                }
+                _ if paragraphs == 1 && place == 0 => 5,
+                _ => 0,
+            };
             let score =
                 score(reading, block, sentence) + first - i32::try_from(index / 4 + place).unwrap_or(0);
             let is_better = |(known, text, _): &(i32, String, u32)| {
@@ -88,6 +103,12 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         (None, Some(tagline)) => Some(Found::inferred(cut(&tagline), reading.origin(1))),
         (None, None) => None,
     }
+}
+
+/// Words in a box right below the first heading.
+fn is_motto(reading: &Reading, block: &Block, index: usize) -> bool {
+    let before = index.checked_sub(1).map(|before| reading.block(before));
+    before.is_some_and(|before| matches!(before.kind, Kind::Heading(_))) && block.section == 1
 }
 
 /// "Lantern is a …".
@@ -126,21 +147,38 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let lower = text.to_lowercase();
     // Where no heading is the title, the first one may be the sentence.
     let sections = &reading.document.sections;
+    let is_before_title = !matches!(block.kind, Kind::Heading(_))
+        && sections.iter().any(|section| section.level == 1 && section.line > block.line);
     let is_first = || {
         let first = sections.iter().find(|section| section.level > 0);
         first.is_some_and(|section| section.line == block.line)
             && !sections.iter().any(|section| section.level == 1)
     };
+    let is_only_title = |section: &Section| {
+        section.line == sections.get(1).map_or(0, |first| first.line)
+            && !sections.iter().any(|section| section.level == 1)
+    };
     let fits = index < 25
-        && (level >= 3 || level == 2 && is_first())
+        && !is_before_title
+        && (level >= 3 || level == 2 && (is_first() || is_below_title(reading, index, &text)))
         && (12..if is_first() { MAX } else { 120 }).contains(&length)
         && (text.split_whitespace().count() > 2 || text.chars().all(|c| c as u32 > 0x2e80))
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
-        && !reading.document.sections.iter().any(|section| section.line < block.line && section.level == 2)
+        && !sections
+            .iter()
+            .any(|section| section.line < block.line && section.level == 2 && !is_only_title(section))
         && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
         && (words::topic(&text) == words::Topic::Other || is_of_project(&lower));
     fits.then_some(text)
+}
+
+/// A heading of many words with the project's name, right below the title.
+fn is_below_title(reading: &Reading, index: usize, text: &str) -> bool {
+    let before = index.checked_sub(1).map(|before| reading.block(before));
+    before.is_some_and(|before| matches!(before.kind, Kind::Heading(1)))
+        && text.split_whitespace().count() > 4
+        && begins_with_name(reading, text)
 }
 
 /// "A small, self-hosted server for lamps": no heading of a section on installing, though it has its words.

@@ -82,6 +82,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
     env_usage::of_own_family(reading, &mut variables);
     env_usage::before_start(reading, &mut variables);
     env_usage::fallbacks(reading, &mut variables);
+    interpolated(reading, &mut variables);
     variables.drop_file_variants();
     without_families(&mut variables.found);
     without_samples(reading, &mut variables.found);
@@ -95,6 +96,20 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
         }
     }
     variables.found
+}
+
+/// What compose files take for variables that the text tells of, where they are not set.
+fn interpolated(reading: &Reading, variables: &mut Variables) {
+    let files = reading.composes.iter().filter(|file| file.topic != words::Topic::Development);
+    for (file, (name, default)) in
+        files.flat_map(|file| file.value.defaults.iter().map(move |pair| (file, pair)))
+    {
+        if variables.knows(name) {
+            let fact =
+                EnvFact { name: name.clone(), default: env_default::value(default), ..EnvFact::default() };
+            variables.add(fact, file.origin.clone(), Confidence::Inferred);
+        }
+    }
 }
 
 /// "None of the `REDIS` variables": the beginning of the names of several, which nothing else tells of.
@@ -132,7 +147,15 @@ fn without_samples(reading: &Reading, found: &mut Vec<Found<EnvFact>>) {
 /// Whether a block is where variables are spoken of: its headings, or what stands before it.
 pub fn in_context(reading: &Reading, index: usize, block: &Block) -> bool {
     let is_of_file = |lower: &str| words::any(lower, &[".conf`", ".ini`", "/etc/"]);
-    let says = |rich: &Rich| words::speaks_of_environment(rich) && !is_of_file(rich.lower());
+    // "The file is at `/etc/lamp.conf`. These variables are read:" speaks of both, and leads to variables.
+    let leads_to_them = |lower: &str| {
+        let last = lower.trim_end().rsplit(". ").next().unwrap_or_default();
+        last.ends_with([':', '：']) && words::ENVIRONMENT.is_in(last) && !is_of_file(last)
+    };
+    let says = |rich: &Rich| {
+        let lower = rich.lower();
+        words::speaks_of_environment(rich) && (!is_of_file(lower) || leads_to_them(lower))
+    };
     let is_title = |title: &str| {
         words::ENVIRONMENT.is_in(&words::padded(title)) && !is_of_file(title)
             || matches!(title.trim_matches(':'), "environment" | "variables" | "environments")

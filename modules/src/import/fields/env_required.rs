@@ -35,6 +35,16 @@ static NEEDED_BEFORE: WordList = WordList::new(&[
     "требовани",
 ]);
 
+/// "It should at least contain the following:", before a listing.
+static LISTS: WordList = WordList::new(&[
+    "at least contain",
+    "contain at least",
+    "must contain the following",
+    "must have the following",
+    "at a minimum",
+    "至少需要",
+]);
+
 /// "Make sure to pass `NAME`."
 pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     let says =
@@ -44,7 +54,7 @@ pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     let mut demand = |block: &Block, text: &str| {
         let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for name in names.filter(|name| env_text::is_upper_name(name)) {
-            let is_code = || block.rich.code().any(|(_, code)| code == name);
+            let is_code = || block.is_code() || block.rich.code().any(|(_, code)| code == name);
             let Some(place) = places.get(name).filter(|_| name.contains('_') || is_code()) else { continue };
             let required = &mut found[*place].value.required;
             *required = required.or(Some(true));
@@ -55,6 +65,14 @@ pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     };
     for block in reading.prose().filter(is_needed) {
         if !block.rich.has(&words::OPTIONAL) {
+            demand(block, &block.rich.text);
+        }
+    }
+    for pair in reading.document.blocks.windows(2) {
+        let [before, block] = pair else { continue };
+        let is_short = before.rich.text.len() < 400 && !before.is_code();
+        let leads = || before.rich.text.trim_end().ends_with([':', '：']) && LISTS.is_in(before.rich.lower());
+        if block.is_code() && is_short && leads() {
             demand(block, &block.rich.text);
         }
     }

@@ -13,7 +13,7 @@ use crate::import::document::{Block, Rich};
 use crate::import::facts::{Confidence, EnvFact};
 use crate::import::reading::Reading;
 use crate::import::shell;
-use crate::import::words::Topic;
+use crate::import::words::{self, Topic};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -142,9 +142,12 @@ const DEFAULTS: [&str; 8] = [
     "はデフォルトで",
 ];
 
+/// What stands before the first of several variables with their defaults.
+const DEFAULTED: &str = " defaults ";
+
 /// "If unset, `NAME` defaults to `value`": said of a variable that is known from elsewhere.
 pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables) {
-    let says = || DEFAULTS.iter().any(|verb| block.rich.lower().contains(verb));
+    let says = || block.rich.lower().contains(DEFAULTED) || words::any(block.rich.lower(), &DEFAULTS);
     if block.rich.text.len() > 3000 || !block.rich.has(&DEFAULT_WORDS) || !says() {
         return;
     }
@@ -152,7 +155,15 @@ pub fn said_defaults(reading: &Reading, block: &Block, variables: &mut Variables
     for pair in codes.windows(2) {
         let [(at, name), (next, default)] = pair else { continue };
         let between = block.rich.text.get(at + name.len()..*next).unwrap_or_default();
-        if DEFAULTS.contains(&between.trim()) && is_upper_name(name) && variables.knows(name) {
+        // "The image defaults `NAME` to `value` and `OTHER` to `another`."
+        let is_defaulted = || {
+            let sentence = block.rich.text[..*at].rsplit(". ").next().unwrap_or_default();
+            between.trim() == "to" && sentence.to_lowercase().contains(DEFAULTED)
+        };
+        if (DEFAULTS.contains(&between.trim()) || is_defaulted())
+            && is_upper_name(name)
+            && variables.knows(name)
+        {
             let fact = EnvFact { name: (*name).to_owned(), default: value(default), ..EnvFact::default() };
             variables.add(fact, reading.origin(block.line_at(*at)), Confidence::Inferred);
         }

@@ -18,7 +18,7 @@ fn regex(pattern: &str) -> Regex {
 
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（]?\s*[`*\x22]*(?:(?:udp|tcp)/)?(\d{2,5})\b",
+        r"(?i)(?:(?:listen(?:s|ing)?|running|runs|available|served|serve|start(?:s|ed)?|binds?|default|control|access)[^.]{0,40}?\bport_?\b(?:\s+(?:is|number|at|to|on|of|by default))*|默认端口[为是]?|端口(?:号|为|是)?|ポート(?:番号)?|puerto|porta|порт[уе]?|포트|\bports?(?:\s+(?:is|number))?)\s*[:：=(（,]?\s*[`*\x22]*(?:(?:udp|tcp)/)?(\d{2,5})\b",
     )
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
@@ -44,10 +44,10 @@ static SERVED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// An item on an option: "`-p`, `--port`: default is 8080".
+/// An item on an option: "`-p`, `--port`: default is 8080", "`port, -p`: …, defaults to 8080".
 static OPTION: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W{0,3}(?:-p\b\W{1,4})?--(?:http-|listen-|server-|web-)?port\b[^\n]{0,80}?\bdefault(?:s to| is)?\W{1,5}(\d{2,5})\b",
+        r"(?i)^\W{0,3}(?:-p\b\W{1,4})?(?:--(?:http-|listen-|server-|web-)?port\b|port, -)[^\n]{0,80}?\bdefault(?:s to| is)?\W{1,5}(\d{2,5})\b",
     )
 });
 
@@ -281,6 +281,7 @@ fn is_example(text: &str, at: usize) -> bool {
         || sentence.contains("-p ") && sentence.contains("would expose")
         || sentence.contains("you can override")
         || sentence.contains("(example)")
+        || sentence.starts_with("example:")
 }
 
 /// A row of options: `--port … 8080`.

@@ -31,8 +31,8 @@ pub struct Linked {
 impl Evidence {
     pub fn gather(reading: &Reading) -> Self {
         let mut evidence = Self::default();
-        for command in &reading.commands {
-            let command = &command.value;
+        for placed in &reading.commands {
+            let command = &placed.value;
             if !is_engine(command) || pulled(command).is_some() {
                 continue;
             }
@@ -47,8 +47,11 @@ impl Evidence {
                 word.text.strip_prefix("--tag=").or_else(|| word.text.strip_prefix("-t="))
             });
             // What is named after a registry is meant for it, be it rebuilt by those who work on it.
-            let images =
-                tags.chain(attached).filter_map(ImageName::parse).filter(|image| !image.has_registry());
+            let is_rebuilt = |image: &ImageName| {
+                placed.topic == Topic::Development && is_run_before(reading, placed, image)
+            };
+            let images = tags.chain(attached).filter_map(ImageName::parse);
+            let images = images.filter(|image| !image.has_registry() && !is_rebuilt(image));
             evidence.built.extend(images.map(|image| ImageName::canonical(&image.repository)));
         }
         let pulled = pulls(reading).map(|(_, image)| ImageName::canonical(&image.repository));
@@ -88,6 +91,16 @@ impl Evidence {
     }
 }
 
+/// Whether the text has run an image by its full name before it tells those who work on it how to build it.
+fn is_run_before(reading: &Reading, build: &Placed<Command>, image: &ImageName) -> bool {
+    let mut runs = reading.runs.iter().take_while(|run| run.origin.line < build.origin.line);
+    image.has_namespace()
+        && runs.any(|run| {
+            let name = run.value.image.as_deref().and_then(ImageName::parse);
+            run.topic != Topic::Development && name.is_some_and(|name| name.repository == image.repository)
+        })
+}
+
 fn is_engine(command: &Command) -> bool {
     matches!(command.program(), "docker" | "podman" | "nerdctl")
 }
@@ -119,7 +132,10 @@ pub fn only_pulled(reading: &Reading, evidence: &Evidence) -> Option<(ImageName,
     found.map(|(image, origin)| (image, origin.clone()))
 }
 
-const PLACEHOLDERS: [&str; 14] = [
+const PLACEHOLDERS: [&str; 17] = [
+    "docker_image",
+    "docker_image_name",
+    "docker-image-name",
     "my-image",
     "myimage",
     "my-app",
@@ -136,15 +152,17 @@ const PLACEHOLDERS: [&str; 14] = [
     "your-username",
 ];
 
+/// Whether a name of an image is one to be replaced.
+pub fn is_placeholder(part: &str) -> bool {
+    PLACEHOLDERS.contains(&part) || is_of_the_reader(part) || part.starts_with("my-")
+}
+
 /// Whether an image can be pulled, as far as the text tells.
 pub fn is_pullable(reading: &Reading, evidence: &Evidence, image: &ImageName) -> bool {
     // An owner may well be called like a gap to fill.
     let owner = reading.identity.owner.to_lowercase();
     let mut parts = image.repository.split('/').map(str::to_lowercase).filter(|part| *part != owner);
-    let is_gap = parts.any(|part| {
-        PLACEHOLDERS.contains(&part.as_str()) || is_of_the_reader(&part) || part.starts_with("my-")
-    });
-    if is_gap || image.repository.starts_with("localhost") {
+    if parts.any(|part| is_placeholder(&part)) || image.repository.starts_with("localhost") {
         return false;
     }
     if evidence.is_published(image) {
@@ -208,7 +226,9 @@ pub fn registry_link(url: &str) -> Option<String> {
     let host = parts.next()?.to_ascii_lowercase();
     let parts: Vec<&str> = parts.collect();
     let found = match (host.as_str(), parts.as_slice()) {
-        ("hub.docker.com", ["r", owner, name, ..]) => format!("{owner}/{name}"),
+        ("hub.docker.com" | "registry.hub.docker.com", ["r" | "u", owner, name, ..]) => {
+            format!("{owner}/{name}")
+        }
         ("quay.io", ["repository", owner, name, ..]) => format!("quay.io/{owner}/{name}"),
         ("hub.docker.com", ["_", name, ..]) => (*name).to_owned(),
         ("microbadger.com" | "images.microbadger.com", [_, owner, name, ..]) => {

@@ -1,14 +1,11 @@
 //! Single facts, out of the ways that texts tell them.
 
+use super::found::{arches, dangers, image, names, ports};
 use super::readme;
 use crate::import::Import;
 
 fn variable<'i>(import: &'i Import, name: &str) -> Option<&'i crate::import::EnvFact> {
     import.facts.env.iter().map(|found| &found.value).find(|fact| fact.name == name)
-}
-
-fn image(import: &Import) -> Option<&str> {
-    import.facts.image.as_ref().map(|found| found.value.as_str())
 }
 
 #[test]
@@ -31,18 +28,6 @@ fn a_default_in_words_is_the_value_alone() {
     assert_eq!(default("LAMP_DRIVER").as_deref(), Some("pdo_sqlite"));
     assert_eq!(default("LAMP_LEVEL").as_deref(), Some("3"));
     assert_eq!(default("LAMP_HOST").as_deref(), Some("0.0.0.0"));
-}
-
-fn names(import: &Import) -> Vec<&str> {
-    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
-}
-
-fn dangers(import: &Import) -> Vec<&str> {
-    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
-}
-
-fn ports(import: &Import) -> Vec<u16> {
-    import.facts.ports.iter().map(|found| found.value.port).collect()
 }
 
 #[test]
@@ -116,10 +101,6 @@ fn a_health_check_may_be_shown_by_a_command() {
         "# Lantern\n\nA lamp server.\n\n```sh\ndocker run -p 80:80 owner/lantern\n```\n\nHealth checks\n\n```sh\ncurl http://127.0.0.1:80/__lantern__/health\n```\n",
     );
     assert_eq!(import.facts.health_path.map(|found| found.value).as_deref(), Some("/__lantern__/health"));
-}
-
-fn arches(import: &Import) -> Vec<&str> {
-    import.facts.arch.iter().map(|found| found.value.as_str()).collect()
 }
 
 #[test]

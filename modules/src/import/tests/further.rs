@@ -1,15 +1,11 @@
 //! What further projects showed: one rule, one text.
 
+use super::found::default;
 use super::{Files, Import, RUN, Source, import, read, readme, reason, report, with};
 use crate::import::Kind;
 
 fn told(part: &str) -> Import {
     readme(&format!("# Lantern\n\nLantern is a lamp server.\n\n{RUN}\n{part}"))
-}
-
-fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
-    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
-    fact.value.default.as_deref()
 }
 
 #[test]

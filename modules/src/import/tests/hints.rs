@@ -1,20 +1,8 @@
 //! What a text lets a reader infer: which program it means, where it listens, what it is.
 
-use super::{Import, RUN, read, readme, reason, with};
+use super::found::{default, names, ports};
+use super::{RUN, read, readme, reason, with};
 use crate::import::{Kind, Reason};
-
-fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
-    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
-    fact.value.default.as_deref()
-}
-
-fn names(import: &Import) -> Vec<&str> {
-    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
-}
-
-fn ports(import: &Import) -> Vec<u16> {
-    import.facts.ports.iter().map(|found| found.value.port).collect()
-}
 
 fn description(text: &str) -> String {
     readme(text).facts.description.map_or_else(String::new, |found| found.value)

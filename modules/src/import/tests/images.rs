@@ -1,25 +1,7 @@
 //! What READMEs of images say in ways of their own: one rule, one text.
 
-use super::{Files, Import, Source, import, readme, reason, with};
-
-fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
-    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
-    fact.value.default.as_deref()
-}
-
-fn has(import: &Import, name: &str) -> bool {
-    import.facts.env.iter().any(|found| found.value.name == name)
-}
-
-fn volumes(import: &Import) -> Vec<&str> {
-    import.facts.volumes.iter().map(|found| found.value.path.as_str()).collect()
-}
-
-fn description(import: &Import) -> &str {
-    import.facts.description.as_ref().map_or("", |found| found.value.as_str())
-}
-
-const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
+use super::found::{default, description, has, volumes};
+use super::{Files, RUN, Source, import, readme, reason, with};
 
 #[test]
 fn a_socket_is_no_file_that_is_put_in() {

@@ -1,19 +1,8 @@
 //! Small words that change what a text says: one rule, one text.
 
-use super::{Import, Reason, readme, reason, with};
+use super::found::{has, license, ports};
+use super::{Reason, readme, reason, with};
 use crate::import::Method;
-
-fn ports(import: &Import) -> Vec<u16> {
-    import.facts.ports.iter().map(|found| found.value.port).collect()
-}
-
-fn license(import: &Import) -> Option<&str> {
-    import.facts.license.as_ref().map(|found| found.value.as_str())
-}
-
-fn has(import: &Import, name: &str) -> bool {
-    import.facts.env.iter().any(|found| found.value.name == name)
-}
 
 #[test]
 fn an_option_may_stand_before_what_the_package_manager_does() {

@@ -1,6 +1,7 @@
 //! What texts say in further ways of putting it: one rule, one text.
 
-use super::{Files, Import, Reason, Source, Verdict, import, readme};
+use super::found::{dangers, default, has, image, volumes};
+use super::{Files, Import, RUN, Reason, Source, Verdict, import, readme};
 
 fn of(owner: &str, path: &str, text: &str) -> Import {
     repository(owner, "lantern", path, text)
@@ -12,25 +13,6 @@ fn repository(owner: &str, name: &str, path: &str, text: &str) -> Import {
     let source = Source::of_url(&format!("https://github.com/{owner}/{name}"));
     import(&files, &source).expect("it is text")
 }
-
-fn image(import: &Import) -> Option<&str> {
-    import.facts.image.as_ref().map(|found| found.value.as_str())
-}
-
-fn volumes(import: &Import) -> Vec<&str> {
-    import.facts.volumes.iter().map(|found| found.value.path.as_str()).collect()
-}
-
-fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
-    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
-    fact.value.default.as_deref()
-}
-
-fn dangers(import: &Import) -> Vec<&str> {
-    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
-}
-
-const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
 
 /// A README of the lantern with a part of its own.
 fn with(part: &str) -> Import {
@@ -175,10 +157,6 @@ fn reason(text: &str) -> Option<Reason> {
         Verdict::NotDeployable { reason, .. } => Some(reason),
         Verdict::Deployable(_) => None,
     }
-}
-
-fn has(import: &Import, name: &str) -> bool {
-    import.facts.env.iter().any(|found| found.value.name == name)
 }
 
 #[test]

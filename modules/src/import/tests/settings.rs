@@ -1,15 +1,8 @@
 //! What can be set, in the less usual ways of telling it.
 
-use super::{Import, RUN, Reason, read, readme, reason, report, with};
+use super::found::{dangers, names};
+use super::{RUN, Reason, read, readme, reason, report, with};
 use crate::import::Kind;
-
-fn names(import: &Import) -> Vec<&str> {
-    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
-}
-
-fn dangers(import: &Import) -> Vec<&str> {
-    import.facts.danger.iter().map(|found| found.value.as_str()).collect()
-}
 
 #[test]
 fn a_server_that_another_program_starts_is_in_its_settings() {

@@ -1,6 +1,7 @@
 //! What texts of other styles tell: one rule, one text.
 
-use super::readme;
+use super::found::{arches, names};
+use super::{RUN, readme};
 use crate::import::{EnvFact, Import, Verdict};
 
 fn variable<'i>(import: &'i Import, name: &str) -> &'i EnvFact {
@@ -8,16 +9,8 @@ fn variable<'i>(import: &'i Import, name: &str) -> &'i EnvFact {
     fact.unwrap_or_else(|| panic!("{name} is not among {:?}", names(import)))
 }
 
-fn names(import: &Import) -> Vec<&str> {
-    import.facts.env.iter().map(|found| found.value.name.as_str()).collect()
-}
-
 fn value<T: Clone>(found: &Option<crate::import::Found<T>>) -> Option<T> {
     found.as_ref().map(|found| found.value.clone())
-}
-
-fn arches(import: &Import) -> Vec<&str> {
-    import.facts.arch.iter().map(|found| found.value.as_str()).collect()
 }
 
 fn draft(import: &Import) -> &str {
@@ -26,8 +19,6 @@ fn draft(import: &Import) -> &str {
         Verdict::NotDeployable { sentence, .. } => panic!("{sentence}"),
     }
 }
-
-const RUN: &str = "```sh\ndocker run -p 80:80 owner/lantern\n```\n";
 
 /// A README of the lantern with a part of its own.
 fn with(part: &str) -> Import {

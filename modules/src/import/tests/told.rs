@@ -1,12 +1,8 @@
 //! What texts tell without a whole command or a link: one rule, one text.
 
-use super::{Import, Reason, readme, reason, with};
+use super::found::default;
+use super::{Reason, readme, reason, with};
 use crate::import::{Kind, Method};
-
-fn default<'i>(import: &'i Import, name: &str) -> Option<&'i str> {
-    let fact = import.facts.env.iter().find(|found| found.value.name == name)?;
-    fact.value.default.as_deref()
-}
 
 #[test]
 fn a_container_that_prints_its_options_puts_nothing_into_service() {

@@ -152,7 +152,8 @@ pub const NOTICES: [&str; 12] = [
 ];
 
 /// How sentences begin that tell the reader what to do.
-pub const INSTRUCTS: [&str; 20] = [
+pub const INSTRUCTS: [&str; 21] = [
+    "go to ",
     "currently ",
     "note",
     "also note ",

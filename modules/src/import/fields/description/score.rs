@@ -46,6 +46,8 @@ pub fn score(reading: &Reading, block: &Block, sentence: &str) -> i32 {
     } else {
         0
     };
+    // What it comes from, and how it is called.
+    score -= if lower.starts_with("the original ") || sentence.contains(" --") { 12 } else { 0 };
     // How to set it up is no place to say what it is.
     score -= if level > 1 && reading.topic_of(block) == words::Topic::Install { 4 } else { 0 };
     let is_about_settings =

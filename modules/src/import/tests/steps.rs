@@ -1,0 +1,113 @@
+//! What the steps around a run tell: builds before it, gaps in it, words that lead to settings.
+
+use super::found::{default, description, image, license, names, ports, required, volumes};
+use super::{RUN, readme, reason, with};
+use crate::import::Method;
+
+#[test]
+fn how_to_run_an_image_may_stand_below_how_to_build_it() {
+    let text = |heading: &str| {
+        with(&format!(
+            "## Build the container\n\n```sh\ndocker build -t lantern .\n```\n\n### {heading}\n\n{RUN}"
+        ))
+    };
+    assert_eq!(image(&text("Run the container")), Some("owner/lantern"));
+    assert_eq!(image(&text("(or) Pull the image")), Some("owner/lantern"));
+    assert_eq!(image(&text("Test the code")), None);
+}
+
+#[test]
+fn an_image_that_is_run_first_is_published_though_those_who_work_on_it_build_it() {
+    let build = "## Build your own image\n\n```sh\ndocker build -t owner/lantern .\n```\n";
+    let helper =
+        "## On other machines\n\n```sh\ndocker run --privileged --rm someone/binfmt --install all\n```\n";
+    assert_eq!(image(&with(&format!("## Usage\n\n{RUN}\n{helper}\n{build}"))), Some("owner/lantern"));
+    let local = with(&format!("{build}\n## Usage\n\n{RUN}"));
+    assert_eq!(image(&local), None);
+}
+
+#[test]
+fn a_run_with_a_gap_for_the_image_tells_of_the_image_that_is_named() {
+    let import = with(
+        "## Server\n\nUse my image on the hub: [owner/lantern-server](https://registry.hub.docker.com/u/owner/lantern-server/).\n\n\
+         - `port, -p`: the port to listen on, defaults to 8080\n\n\
+         ```sh\ndocker run -d -e LAMP_OIL=1 -v /lamps:/data docker_image_name -b https://lamps.example\n```\n",
+    );
+    assert_eq!((image(&import), ports(&import)), (Some("owner/lantern-server"), vec![8080]));
+    assert_eq!((names(&import), volumes(&import)), (vec!["LAMP_OIL"], vec!["/data"]));
+}
+
+#[test]
+fn words_on_a_file_may_lead_to_variables_all_the_same() {
+    let lead = |words: &str| {
+        let items = " * LAMP_CONF=\"/etc/lamp.conf\"\n * LAMP_PORT=8080\n";
+        with(&format!("{RUN}\n## Configuration\n\n{words}\n{items}"))
+    };
+    let both = "The file is `/etc/lamp.conf`. Besides, these environment variables can be passed:";
+    assert_eq!(names(&lead(both)), ["LAMP_CONF", "LAMP_PORT"]);
+    assert!(names(&lead("Write this into `/etc/lamp.conf`:")).is_empty());
+}
+
+#[test]
+fn a_listing_that_must_be_there_and_values_that_a_compose_file_falls_back_to() {
+    let listing = "## Configuration\n\nSet variables in `.env`. It should at least contain the following:\n\n```dotenv\nTOKEN=\"x\"\n\
+                   LAMP_URL=http://lamp.example\n```\n";
+    let compose = "```yaml\nservices:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n    \
+                   environment:\n      URL: ${LAMP_URL:-http://localhost}\n      # OTHER: ${TOKEN:-y}\n```\n";
+    let import = with(&format!("{compose}\n{listing}"));
+    assert_eq!((required(&import, "TOKEN"), required(&import, "LAMP_URL")), (Some(true), Some(true)));
+    assert_eq!((default(&import, "LAMP_URL"), default(&import, "TOKEN")), (Some("http://localhost"), None));
+}
+
+#[test]
+fn one_sentence_may_tell_the_defaults_of_several_variables() {
+    let import = with(&format!(
+        "{RUN}\n## Settings\n\nThe image defaults `LAMP_SERVER` to `unix:/tmp/s` and `LAMP_COOKIE` to `/tmp/c`. Override them by \
+         environment variables:\n\n```\n-e LAMP_SERVER=a -e LAMP_COOKIE=b\n```\n\n- `LAMP_SERVER`: where\n- `LAMP_COOKIE`: what\n"
+    ));
+    let defaults = (default(&import, "LAMP_SERVER"), default(&import, "LAMP_COOKIE"));
+    assert_eq!(defaults, (Some("unix:/tmp/s"), Some("/tmp/c")));
+}
+
+#[test]
+fn what_it_is_stands_right_below_the_title_be_it_a_notice_before_it() {
+    let notice = format!(
+        "**This has been moved to another place, where it is kept**\n\n# Lantern\n\nPlain and small lamp service in Go.\n\n\
+         The aim is to have a lamp service for all who host lamps. It has no database.\n\n{RUN}"
+    );
+    assert!(
+        description(&readme(&notice)).starts_with("Plain and small"),
+        "{}",
+        description(&readme(&notice))
+    );
+    let motto = format!(
+        "## Lantern\n\n> share your lamps on the net!\n\n## Usage\n\n> lantern --folder [folder] --port [port]\n\n{RUN}"
+    );
+    assert!(description(&readme(&motto)).starts_with("share your lamps"));
+    let html = "<h2>Lantern</h2>\n<h3>A fast, small reader of lamps.</h3>\n\nGo to [another place](https://lamps.example) to see what it looks like.\n\n";
+    assert!(description(&readme(&format!("{html}{RUN}"))).starts_with("A fast, small reader"));
+    let heading = format!(
+        "# **Lantern**\n\n## Lantern based on the official lamp image\n\n# Who we are\n\nOur goal is to make a small, simple and convenient image.\n\n{RUN}"
+    );
+    assert!(description(&readme(&heading)).starts_with("Lantern based on the official"));
+    assert_eq!(reason(&readme(&heading)), None);
+    assert!(readme(&heading).facts.install.contains(&Method::DockerRun));
+}
+
+#[test]
+fn a_licence_stands_by_itself_between_signs_of_another_script() {
+    let import = with(&format!("{RUN}\n## 许可\n\n本项目使用MIT协议。\n"));
+    assert_eq!(license(&import), Some("MIT"));
+}
+
+#[test]
+fn the_port_by_default_stands_behind_a_comma_too_and_an_example_is_none() {
+    let package = "```sh\ncargo install lantern\n```\n";
+    let told = with(&format!(
+        "{package}\nRun it on port 3000 with `-p 3000`\n\nRun lantern on the default port, 8888\n"
+    ));
+    assert_eq!(ports(&told), [8888]);
+    let example =
+        with(&format!("{package}\n* Drops what it may\n  * Example: Run on port 80, but as \"nobody\"\n"));
+    assert!(ports(&example).is_empty());
+}
