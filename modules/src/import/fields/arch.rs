@@ -86,6 +86,7 @@ static INTRODUCES: WordList = WordList::new(&[
     "multiarch",
     "multi arch",
     "supports",
+    "available for",
     "binaries",
 ]);
 /// What a section is headed whose names of architectures need no further words.
@@ -182,6 +183,14 @@ fn push(
     }
 }
 
+const OTHER_SYSTEMS: [&str; 4] = ["freebsd", "macos", "darwin", "windows"];
+
+/// "- Windows (x86_64)", beside an item on Linux.
+fn is_of_another_system(block: &Block) -> bool {
+    let text = block.rich.lower().trim_start();
+    matches!(block.kind, Kind::Item) && OTHER_SYSTEMS.iter().any(|system| text.starts_with(system))
+}
+
 fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Found<String>>) {
     let badges = block.rich.images().filter(|(alt, url)| {
         let has = |word: &str| alt.contains(word) || url.contains(word);
@@ -198,7 +207,7 @@ fn from_text(reading: &Reading, index: usize, block: &Block, found: &mut Vec<Fou
             Confidence::Read,
         );
     }
-    if !block.rich.has(&STEMS) || !NAMES.is_match(&block.rich.text) {
+    if !block.rich.has(&STEMS) || !NAMES.is_match(&block.rich.text) || is_of_another_system(block) {
         return;
     }
     let title = reading.section(block).lower.as_str();
@@ -257,7 +266,7 @@ fn from_table(reading: &Reading, block: &Block, table: &Table, found: &mut Vec<F
         let is_short = !NAMES.is_match(names) && STEMS.is_in(&names.to_lowercase());
         let further = row.cells.iter().map(|cell| cell.text.trim()).find(|text| NAMES.is_match(text));
         let names = further.filter(|_| is_short).unwrap_or(names);
-        let is_other_system = words::any(&names.to_lowercase(), &["freebsd", "macos", "darwin", "windows"]);
+        let is_other_system = words::any(&names.to_lowercase(), &OTHER_SYSTEMS);
         if !is_other_system {
             push(found, reading, names, || row.line, Confidence::Read);
         }

@@ -58,13 +58,8 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         let sentences = sentences(&block.rich.text);
         for (place, sentence) in sentences.iter().copied().take(4).enumerate() {
             let first = match block.kind {
-                Kind::Quote => {
-                    if is_motto(reading, block, index) {
-                        8
-                    } else {
-                        0
-                    }
-                }
+                Kind::Quote if is_motto(reading, block, index) => 8,
+                Kind::Quote => 0,
                 _ if paragraphs == 1 && place == 0 => 5,
                 _ => 0,
             };

@@ -1,6 +1,6 @@
 //! What the steps around a run tell: builds before it, gaps in it, words that lead to settings.
 
-use super::found::{default, description, image, license, names, ports, required, volumes};
+use super::found::{arches, default, description, image, license, names, ports, required, volumes};
 use super::{RUN, readme, reason, with};
 use crate::import::Method;
 
@@ -110,4 +110,10 @@ fn the_port_by_default_stands_behind_a_comma_too_and_an_example_is_none() {
     let example =
         with(&format!("{package}\n* Drops what it may\n  * Example: Run on port 80, but as \"nobody\"\n"));
     assert!(ports(&example).is_empty());
+}
+
+#[test]
+fn items_tell_the_machines_of_each_system_and_those_of_linux_count() {
+    let items = "Available for:\n\n- Linux (x86_64, arm64, armv7)\n- macOS (x86_64, arm64)\n- Windows (x86_64, i386)\n";
+    assert_eq!(arches(&with(&format!("{RUN}\n{items}"))), ["amd64", "arm64", "armv7"]);
 }
