@@ -5,7 +5,7 @@ use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact
 use super::fields::{self, danger, env, health, ports};
 use super::image::ImageName;
 use super::parallel::both;
-use super::reading::Reading;
+use super::reading::{Reading, mounts_sources};
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
 use super::told::Told;
@@ -275,7 +275,12 @@ fn volumes(reading: &Reading, examples: &[(&Container, &str)]) -> Vec<Found<Volu
         let is_kept = |mount: &MountMap| !mount.is_commented && !is_file(&mount.target);
         !container.ports.is_empty() || container.mounts.iter().any(is_kept)
     };
-    let mut all = examples.iter().enumerate().filter(|(_, (container, _))| mounts(container));
+    // Who mounts the sources works on them.
+    let is_of_use = |index: usize, container: &Container| index == 0 || !mounts_sources(container);
+    let mut all = examples
+        .iter()
+        .enumerate()
+        .filter(|(index, (container, _))| mounts(container) && is_of_use(*index, container));
     let first = all.clone().find(|(_, (container, _))| is_whole(container)).or_else(|| all.next());
     let Some((index, (container, file))) = first else {
         return if examples.is_empty() { Vec::new() } else { fields::volumes::listed(reading) };

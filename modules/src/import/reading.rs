@@ -205,7 +205,7 @@ fn follows_text(document: &Document, index: usize) -> bool {
 }
 
 /// Whether a container sees the sources of the project, as one does who works on them.
-fn mounts_sources(container: &Container) -> bool {
+pub fn mounts_sources(container: &Container) -> bool {
     let is_source = |source: Option<&str>| matches!(source, Some("." | "./" | "./src" | "$PWD" | "${PWD}"));
     container.mounts.iter().any(|mount| is_source(mount.source.as_deref()))
 }

@@ -231,8 +231,8 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
         !text[end..].starts_with(|c: char| c.is_ascii_alphanumeric() || "{[".contains(c))
     };
     if let Some(found) = ADDRESS.captures_iter(text).take(MAX_PORTS).find(is_whole) {
-        let rank = if block.is_code() { 5 } else { 6 };
         let at = found.get(0).map_or(0, |whole| whole.start());
+        let rank = if block.is_code() { 5 } else { 6 + u8::from(says_of_pages(&text[..at])) };
         take(best, rank - penalty, &found[1], || block.line_at(at));
     }
     if block.is_code()
@@ -248,6 +248,14 @@ fn consider(block: &Block, is_development: bool, best: &mut Option<(u8, u16, u32
             || found.get(4).is_some() && words.any(|word| matches!(word, "--port" | "-port"));
         take(best, if is_option { 6 } else { 5 } - penalty, number, || block.line_at(at));
     }
+}
+
+/// "The web UI listens by default on", before an address.
+fn says_of_pages(before: &str) -> bool {
+    let sentence = before.rsplit(". ").next().unwrap_or_default().to_lowercase();
+    sentence.len() < 80
+        && sentence.contains("listen")
+        && words::any(&sentence, &["web ui", "webui", "web interface", "web server", "dashboard"])
 }
 
 /// Whether a block is the configuration of a web server that stands before the project or serves its files.

@@ -117,3 +117,16 @@ fn items_tell_the_machines_of_each_system_and_those_of_linux_count() {
     let items = "Available for:\n\n- Linux (x86_64, arm64, armv7)\n- macOS (x86_64, arm64)\n- Windows (x86_64, i386)\n";
     assert_eq!(arches(&with(&format!("{RUN}\n{items}"))), ["amd64", "arm64", "armv7"]);
 }
+
+#[test]
+fn the_port_of_the_pages_comes_before_those_of_other_protocols() {
+    let text = "- SMTP server (default `0.0.0.0:1025`)\n\nThe web UI listens by default on `http://0.0.0.0:8025`, and the SMTP port on `0.0.0.0:1025`.\n";
+    assert_eq!(ports(&with(&format!("```sh\ncargo install lantern\n```\n\n{text}"))), [8025, 1025]);
+}
+
+#[test]
+fn the_sources_are_no_data_of_a_service_that_is_shown_beside() {
+    let compose = "```yaml\nservices:\n  lantern:\n    image: other/lantern\n    ports: ['80:80']\n    volumes: ['.:/app']\n```\n";
+    assert!(volumes(&with(&format!("{RUN}\n{compose}"))).is_empty());
+    assert_eq!(volumes(&with(&format!("{RUN}\n{}", compose.replace("'.:", "'data:")))), ["/app"]);
+}
