@@ -43,12 +43,8 @@ fn interpolated_default(value: &str) -> Option<String> {
     .then(|| default.to_owned())
 }
 
-const NOTHING: [&str; 34] = [
-    "",
-    "-",
-    "--",
-    "–",
-    "—",
+const NOTHING: [&str; 30] = [
+    "~",
     "n/a",
     "na",
     "none",
@@ -98,7 +94,8 @@ fn explained(text: &str) -> Option<&str> {
 
 pub fn value(text: &str) -> Option<String> {
     let text = text.trim().trim_matches(['`', '"', '\'']).trim();
-    let is_nothing = NOTHING.contains(&text.to_lowercase().as_str());
+    let is_line = text.chars().all(|c| matches!(c, '-' | '–' | '—'));
+    let is_nothing = is_line || NOTHING.contains(&text.to_lowercase().as_str());
     // "0 15 2 * * *": when something is done.
     let is_schedule = text.split([' ', ',']).all(|field| {
         field.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '/' | '-' | '?' | 'L' | '#'))

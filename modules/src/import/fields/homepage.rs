@@ -1,7 +1,7 @@
 //! The project's own site.
 
 use super::description;
-use crate::import::document::Kind;
+use crate::import::document::{Kind, Rich};
 use crate::import::facts::Found;
 use crate::import::names::squeeze;
 use crate::import::reading::Reading;
@@ -100,12 +100,18 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
                 candidates.extend(candidate(reading, label, url, index, block.line));
             }
         }
-        for (words, url) in block.rich.links() {
+        for (words, url) in block.rich.links().filter(|(words, _)| !is_pointed_at(&block.rich, words)) {
             candidates.extend(candidate(reading, words, url, index, block.line));
         }
     }
     let best = candidates.into_iter().rev().max_by_key(|(score, _, _)| *score)?;
     (best.0 > 0).then(|| Found::inferred(best.1, reading.origin(best.2)))
+}
+
+/// "If you do not know them, see this [website]": one of others.
+fn is_pointed_at(rich: &Rich, words: &str) -> bool {
+    let before = &rich.text[..description::place(&rich.text, words)];
+    before.len() > 40 && before.to_lowercase().ends_with("this ")
 }
 
 fn candidate(

@@ -130,3 +130,14 @@ fn the_sources_are_no_data_of_a_service_that_is_shown_beside() {
     assert!(volumes(&with(&format!("{RUN}\n{compose}"))).is_empty());
     assert_eq!(volumes(&with(&format!("{RUN}\n{}", compose.replace("'.:", "'data:")))), ["/app"]);
 }
+
+#[test]
+fn lines_are_no_defaults_and_pages_of_others_are_no_home() {
+    let table = "| Environment variable | Default |\n|---|---|\n| `LAMP_A` | `---` |\n| `LAMP_B` | ~ |\n| `LAMP_C` | -1 |\n";
+    let page =
+        "If you do not know how such a schedule is written, see this [website](https://schedules.dev).\n";
+    let import = with(&format!("{RUN}\n{table}\n{page}"));
+    let defaults = ["LAMP_A", "LAMP_B", "LAMP_C"].map(|name| default(&import, name));
+    assert_eq!(defaults, [None, None, Some("-1")]);
+    assert!(import.facts.homepage.is_none());
+}

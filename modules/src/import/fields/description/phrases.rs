@@ -63,6 +63,7 @@ pub const NOUNS: [&str; 30] = [
 ];
 
 pub static NOT: WordList = WordList::new(&[
+    "work in progress",
     "supported by",
     "powered by",
     "subject to change",
