@@ -1,11 +1,12 @@
 //! Puts the facts together from what the rules find.
 
+use super::compose_file::ComposeFile;
 use super::container::{Container, MountMap};
 use super::facts::{Confidence, Facts, Found, Kind, Origin, PortFact, ServiceFact, VolumeFact};
 use super::fields::{self, danger, env, health, ports};
 use super::image::ImageName;
 use super::parallel::both;
-use super::reading::{Reading, mounts_sources};
+use super::reading::{Placed, Reading, mounts_sources};
 use super::routes::{self, Evidence, Method, Route};
 use super::supplement;
 use super::told::Told;
@@ -33,7 +34,8 @@ pub fn facts(reading: &Reading, files: &Files, source: &Source) -> Assembled {
     let examples = examples(&routes, route);
     let stack =
         route.and_then(|route| route.compose).or_else(|| routes.iter().find_map(|route| route.compose));
-    let services = stack.map_or_else(Vec::new, |index| services(reading, index));
+    let whole = stack.and_then(|index| whole_of(reading, index)).or(stack);
+    let services = whole.map_or_else(Vec::new, |index| services(reading, index));
     let kind = route.map_or(Kind::Other, |route| route.method.kind());
     let mut other_kinds: Vec<Kind> = Vec::new();
     for route in &routes {
@@ -156,6 +158,21 @@ fn built_here(reading: &Reading) -> Vec<(&Container, &str)> {
     let files = reading.composes.iter().filter(|file| file.block.is_some() && is_for_use(file.topic));
     let services = files.flat_map(|file| &file.value.services);
     runs.chain(services).filter(is_own).map(|container| (container, reading.path.as_str())).collect()
+}
+
+/// The file of the repository that a piece of the text with one service is of.
+fn whole_of(reading: &Reading, index: usize) -> Option<usize> {
+    let piece = &reading.composes[index];
+    let [service] = piece.value.services.as_slice() else { return None };
+    let repository = |container: &Container| {
+        let image = container.image.as_deref().and_then(ImageName::parse);
+        image.map(|image| image.repository)
+    };
+    let has_it = |other: &Container| other.name == service.name && repository(other) == repository(service);
+    let is_whole = |file: &Placed<ComposeFile>| {
+        file.block.is_none() && file.topic != Topic::Development && file.value.services.iter().any(has_it)
+    };
+    piece.block.and_then(|_| reading.composes.iter().position(is_whole))
 }
 
 /// The services of a compose file that has several.

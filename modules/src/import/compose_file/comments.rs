@@ -104,7 +104,13 @@ impl Lines<'_> {
                 let name = split.map_or(text.as_str(), |(name, _)| name.trim());
                 let is_upper = name.len() > 1
                     && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-                if is_upper && is_variable(name) && (item.is_some() || split.is_some()) {
+                // A service whose variables are in small letters has further ones like them.
+                let is_lower = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+                let is_alike = item.is_some()
+                    && split.is_some()
+                    && is_lower(name)
+                    && container.env.iter().any(|known| !known.is_commented && is_lower(&known.name));
+                if (is_upper || is_alike) && is_variable(name) && (item.is_some() || split.is_some()) {
                     let value = split.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned());
                     container.env.push(EnvEntry {
                         name: name.to_owned(),

@@ -70,6 +70,7 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
                 if env_text::is_definition(block) {
                     env_text::from_item(reading, index, block, &mut variables);
                 }
+                env_listing::from_lines(reading, index, block, &mut variables);
                 env_text::from_sentence(reading, index, block, &mut variables);
             }
             Kind::Heading(_) => env_text::from_heading(reading, block, is_bold_default, &mut variables),

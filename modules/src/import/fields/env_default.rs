@@ -30,7 +30,8 @@ pub fn of_entry(entry: &EnvEntry) -> Option<String> {
             .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
     };
     let is_called = is_called || is_said;
-    interpolated_default(text).or_else(|| value(text).filter(|_| is_called))
+    let told = || if entry.is_commented { default_in(&entry.comment) } else { None };
+    interpolated_default(text).or_else(|| value(text).filter(|_| is_called)).or_else(told)
 }
 
 /// `${NAME:-default}` as a whole value.

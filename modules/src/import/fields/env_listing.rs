@@ -69,9 +69,23 @@ pub fn from_code(reading: &Reading, index: usize, block: &Block, language: &str,
     let is_piece = is_piece(reading, text);
     let is_listed =
         is_env || is_piece || in_context(reading, index, block) || is_like_known(&listing, text, variables);
-    if !is_listed && !is_told(reading, index, &listing, text) {
-        return;
+    if is_listed || is_told(reading, index, &listing, text) {
+        add(reading, block, listing, variables);
     }
+}
+
+/// A paragraph of assignments, one on each line.
+pub fn from_lines(reading: &Reading, index: usize, block: &Block, variables: &mut Variables) {
+    let text = &block.rich.text;
+    let is_assignment =
+        |line: &str| shell::assignment(line.trim()).is_some_and(|(name, _)| is_upper_name(name));
+    let is_list = text.contains('\n') && text.len() < 20_000 && text.lines().all(is_assignment);
+    if is_list && in_context(reading, index, block) {
+        add(reading, block, listing(text), variables);
+    }
+}
+
+fn add(reading: &Reading, block: &Block, listing: Vec<Listed>, variables: &mut Variables) {
     // "Defaults" above a listing: its values are they.
     let are_defaults = super::env_default::speaks_of_default(&reading.section(block).lower);
     for Listed { offset, name, example, is_commented, comment, above } in listing {

@@ -1,7 +1,7 @@
 //! What the steps around a run tell: builds before it, gaps in it, words that lead to settings.
 
 use super::found::{arches, default, description, image, license, names, ports, required, volumes};
-use super::{RUN, readme, reason, with};
+use super::{RUN, read, readme, reason, with};
 use crate::import::Method;
 
 #[test]
@@ -140,4 +140,34 @@ fn lines_are_no_defaults_and_pages_of_others_are_no_home() {
     let defaults = ["LAMP_A", "LAMP_B", "LAMP_C"].map(|name| default(&import, name));
     assert_eq!(defaults, [None, None, Some("-1")]);
     assert!(import.facts.homepage.is_none());
+}
+
+#[test]
+fn a_paragraph_of_assignments_is_a_listing_with_defaults_where_its_heading_says_so() {
+    let lines = "LAMP_ID=1000  \nLAMP_TZ=Europe/Vienna  \nLAMP_KEY=\n";
+    let import = with(&format!("{RUN}\n## Available Environment Variables and defaults ##\n\n{lines}"));
+    assert_eq!(names(&import), ["LAMP_ID", "LAMP_TZ", "LAMP_KEY"]);
+    assert_eq!((default(&import, "LAMP_TZ"), default(&import, "LAMP_KEY")), (Some("Europe/Vienna"), None));
+    assert_eq!(default(&with(&format!("{RUN}\n## Environment Variables\n\n{lines}")), "LAMP_ID"), None);
+}
+
+#[test]
+fn comments_of_a_compose_file_may_hold_variables_in_small_letters_like_those_that_are_set() {
+    let compose = |set: &str| {
+        with(&format!(
+            "```yaml\nservices:\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n    environment:\n      - {set}=/db\n                   # site_url=https://lamps.example\n      # - use_wick = True\n      # How much oil, defaults to 16.\n      # - oil=8\n```\n"
+        ))
+    };
+    assert_eq!(default(&compose("db_url"), "oil"), Some("16"));
+    assert_eq!(names(&compose("db_url")), ["db_url", "use_wick", "oil"]);
+    assert_eq!(names(&compose("DB_URL")), ["DB_URL"]);
+}
+
+#[test]
+fn a_piece_of_a_compose_file_has_the_services_of_the_whole() {
+    let piece = "# Lantern\n\nA lamp server.\n\n```yaml\nlantern:\n  image: owner/lantern:4\n```\n\n```sh\ndocker compose up\n```\n";
+    let whole = b"services:\n  db:\n    image: postgres\n  lantern:\n    image: owner/lantern\n    ports: ['80:80']\n";
+    let import = read(&[("README.md", piece.as_bytes()), ("compose.yaml", whole)]).expect("text");
+    let services: Vec<&str> = import.facts.services.iter().map(|found| found.value.name.as_str()).collect();
+    assert_eq!(services, ["db", "lantern"]);
 }
