@@ -37,7 +37,7 @@ fn text() -> String {
 }
 
 /// Texts that readers are slow with: nesting, open ends, long lines, many of one thing.
-const HOSTILE: [(&str, &str); 16] = [
+const HOSTILE: [(&str, &str); 18] = [
     ("quotes in quotes", "> "),
     ("lists in lists", "- "),
     ("open links", "["),
@@ -53,6 +53,8 @@ const HOSTILE: [(&str, &str); 16] = [
     ("tables of one name", "| VARIABLE |\n|-|\n| A_B |\n\n"),
     ("demands", "- make sure to set `A_B1`: the environment variable\n"),
     ("headings", "# Install\n"),
+    ("links", "see this [website](https://lamps.dev/x) "),
+    ("assignments", "LAMP_A=${LAMP_B:-1}\n"),
     ("prompts", "\n```\n$ 'a\n```\n"),
 ];
 

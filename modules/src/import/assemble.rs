@@ -144,8 +144,8 @@ fn examples<'r>(routes: &'r [Route], route: Option<&'r Route>) -> Vec<(&'r Conta
     std::iter::once(first).chain(routes.iter().filter_map(shown).filter(is_other)).collect()
 }
 
-/// Containers of the project's own name, or of a gap to fill, that the text shows and that no route starts, as their image is built first: they
-/// tell what can be set all the same.
+/// Containers of the project's own name, or of a gap to fill, that the text shows and that no route starts, as their
+/// image is built first: they tell what can be set all the same.
 fn built_here(reading: &Reading) -> Vec<(&Container, &str)> {
     let is_for_use = |topic: Topic| !matches!(topic, Topic::Development | Topic::Elsewhere | Topic::Upkeep);
     let is_own = |container: &&Container| {

@@ -12,8 +12,8 @@ use crate::import::words;
 
 pub use super::sentences::{place, sentences};
 use phrases::{IS, NOT, NOTICES};
-use score::score;
 pub use score::without_role;
+use score::{is_motto, score};
 
 mod phrases;
 mod score;
@@ -32,8 +32,6 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
     let mut tagline: Option<String> = None;
     let mut paragraphs = 0;
-    let first = reading.document.sections.iter().position(|section| section.level == 1);
-    let is_title = |block: &Block| matches!(block.kind, Kind::Heading(1)) && first == Some(block.section);
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
         let bold = is_tagline(reading, block, index);
         let is_bold = bold.is_some();
@@ -46,7 +44,7 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
             (known, bold) => known.or(bold),
         };
         // What comes before the title is a notice.
-        if is_title(block) {
+        if matches!(block.kind, Kind::Heading(1)) && reading.identity.owns(&block.rich.text) {
             paragraphs = 0;
         }
         if is_bold || !is_candidate(reading, block) {
@@ -58,7 +56,7 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
         let sentences = sentences(&block.rich.text);
         for (place, sentence) in sentences.iter().copied().take(4).enumerate() {
             let first = match block.kind {
-                Kind::Quote if is_motto(reading, block, index) => 8,
+                Kind::Quote if is_below_heading(reading, index) && is_motto(reading, block) => 8,
                 Kind::Quote => 0,
                 _ if paragraphs == 1 && place == 0 => 5,
                 _ => 0,
@@ -100,12 +98,6 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     }
 }
 
-/// Words in a box right below the first heading.
-fn is_motto(reading: &Reading, block: &Block, index: usize) -> bool {
-    let before = index.checked_sub(1).map(|before| reading.block(before));
-    before.is_some_and(|before| matches!(before.kind, Kind::Heading(_))) && block.section == 1
-}
-
 /// "Lantern is a …".
 fn says_what_it_is(reading: &Reading, text: &str) -> bool {
     IS.is_in(&text.to_lowercase()) && begins_with_name(reading, text)
@@ -143,7 +135,9 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     // Where no heading is the title, the first one may be the sentence.
     let sections = &reading.document.sections;
     let is_before_title = !matches!(block.kind, Kind::Heading(_))
-        && sections.iter().any(|section| section.level == 1 && section.line > block.line);
+        && sections.iter().any(|section| {
+            section.level == 1 && section.line > block.line && reading.identity.owns(&section.title)
+        });
     let is_first = || {
         let first = sections.iter().find(|section| section.level > 0);
         first.is_some_and(|section| section.line == block.line)
@@ -166,6 +160,10 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
         && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
         && (words::topic(&text) == words::Topic::Other || is_of_project(&lower));
     fits.then_some(text)
+}
+
+fn is_below_heading(reading: &Reading, index: usize) -> bool {
+    index.checked_sub(1).is_some_and(|before| matches!(reading.block(before).kind, Kind::Heading(_)))
 }
 
 /// A heading of many words with the project's name, right below the title.

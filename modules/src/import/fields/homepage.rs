@@ -111,7 +111,7 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
 /// "If you do not know them, see this [website]": one of others.
 fn is_pointed_at(rich: &Rich, words: &str) -> bool {
     let before = &rich.text[..description::place(&rich.text, words)];
-    before.len() > 40 && before.to_lowercase().ends_with("this ")
+    before.len() > 40 && (before.ends_with("this ") || before.ends_with("This "))
 }
 
 fn candidate(

@@ -171,3 +171,11 @@ fn a_piece_of_a_compose_file_has_the_services_of_the_whole() {
     let services: Vec<&str> = import.facts.services.iter().map(|found| found.value.name.as_str()).collect();
     assert_eq!(services, ["db", "lantern"]);
 }
+
+#[test]
+fn a_bold_line_before_the_first_heading_says_what_it_is_where_that_heading_is_no_title() {
+    let text = format!(
+        "**A small server for the lamps of all**\n\n# Features\n\nOil, wicks and glass.\n\n# Installation\n\n{RUN}"
+    );
+    assert!(description(&readme(&text)).starts_with("A small server for the lamps"));
+}

@@ -159,7 +159,7 @@ fn leads_to_code(reading: &Reading, block: &Block, sentence: &str) -> bool {
 }
 
 /// A short quote right below the title, which says what the project is rather than what to mind.
-fn is_motto(reading: &Reading, block: &Block) -> bool {
+pub fn is_motto(reading: &Reading, block: &Block) -> bool {
     let before = reading.document.blocks.iter().take_while(|other| other.line < block.line);
     let section = block.section;
     block.rich.text.len() < 200
