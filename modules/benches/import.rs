@@ -37,7 +37,7 @@ fn text() -> String {
 }
 
 /// Texts that readers are slow with: nesting, open ends, long lines, many of one thing.
-const HOSTILE: [(&str, &str); 18] = [
+const HOSTILE: [(&str, &str); 20] = [
     ("quotes in quotes", "> "),
     ("lists in lists", "- "),
     ("open links", "["),
@@ -54,6 +54,8 @@ const HOSTILE: [(&str, &str); 18] = [
     ("demands", "- make sure to set `A_B1`: the environment variable\n"),
     ("headings", "# Install\n"),
     ("links", "see this [website](https://lamps.dev/x) "),
+    ("builds", "\n# Use\n```\ndocker run x/lanternd\n```\n# Build\n```\ndocker build -t y/lanternd .\n```\n"),
+    ("bold lines", "**A server of lamps for you**\n\n# Lamps of many\n\n"),
     ("assignments", "LAMP_A=${LAMP_B:-1}\n"),
     ("prompts", "\n```\n$ 'a\n```\n"),
 ];

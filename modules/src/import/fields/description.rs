@@ -32,8 +32,11 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
     let mut best: Option<(i32, String, u32)> = None;
     let mut tagline: Option<String> = None;
     let mut paragraphs = 0;
+    let sections = &reading.document.sections;
+    let is_title = |section: &&Section| section.level == 1 && reading.identity.owns(&section.title);
+    let title_line = sections.iter().find(is_title).map(|section| section.line);
     for (index, block) in reading.document.blocks.iter().take(HEAD).enumerate() {
-        let bold = is_tagline(reading, block, index);
+        let bold = is_tagline(reading, block, index, title_line);
         let is_bold = bold.is_some();
         tagline = match (tagline, bold) {
             (Some(known), Some(bold))
@@ -44,7 +47,7 @@ pub fn find(reading: &Reading) -> Option<Found<String>> {
             (known, bold) => known.or(bold),
         };
         // What comes before the title is a notice.
-        if matches!(block.kind, Kind::Heading(1)) && reading.identity.owns(&block.rich.text) {
+        if title_line == Some(block.line) {
             paragraphs = 0;
         }
         if is_bold || !is_candidate(reading, block) {
@@ -111,7 +114,7 @@ fn begins_with_name(reading: &Reading, text: &str) -> bool {
 }
 
 /// A short line by itself at the top: bold, centred or a lower heading.
-fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> {
+fn is_tagline(reading: &Reading, block: &Block, index: usize, title_line: Option<u32>) -> Option<String> {
     let text = joined(&block.rich.text);
     let length = text.chars().count();
     let level = match block.kind {
@@ -134,29 +137,22 @@ fn is_tagline(reading: &Reading, block: &Block, index: usize) -> Option<String> 
     let lower = text.to_lowercase();
     // Where no heading is the title, the first one may be the sentence.
     let sections = &reading.document.sections;
-    let is_before_title = !matches!(block.kind, Kind::Heading(_))
-        && sections.iter().any(|section| {
-            section.level == 1 && section.line > block.line && reading.identity.owns(&section.title)
-        });
-    let is_first = || {
-        let first = sections.iter().find(|section| section.level > 0);
-        first.is_some_and(|section| section.line == block.line)
-            && !sections.iter().any(|section| section.level == 1)
-    };
-    let is_only_title = |section: &Section| {
-        section.line == sections.get(1).map_or(0, |first| first.line)
-            && !sections.iter().any(|section| section.level == 1)
-    };
+    let has_title = sections.iter().any(|section| section.level == 1);
+    let first = sections.iter().find(|section| section.level > 0).filter(|_| !has_title);
+    let is_first = first.is_some_and(|section| section.line == block.line);
+    let is_of_first = |section: &Section| first.is_some_and(|first| first.line == section.line);
+    let is_notice =
+        !matches!(block.kind, Kind::Heading(_)) && title_line.is_some_and(|line| block.line < line);
     let fits = index < 25
-        && !is_before_title
-        && (level >= 3 || level == 2 && (is_first() || is_below_title(reading, index, &text)))
-        && (12..if is_first() { MAX } else { 120 }).contains(&length)
+        && !is_notice
+        && (level >= 3 || level == 2 && (is_first || is_below_title(reading, index, &text)))
+        && (12..if is_first { MAX } else { 120 }).contains(&length)
         && (text.split_whitespace().count() > 2 || text.chars().all(|c| c as u32 > 0x2e80))
         && !block.rich.links().any(|(words, _)| words.len() * 2 > block.rich.text.len())
         && !NOT.is_in(&lower)
         && !sections
             .iter()
-            .any(|section| section.line < block.line && section.level == 2 && !is_only_title(section))
+            .any(|section| section.line < block.line && section.level == 2 && !is_of_first(section))
         && !(matches!(block.kind, Kind::Heading(_)) && follows_told_section(reading, index))
         && (words::topic(&text) == words::Topic::Other || is_of_project(&lower));
     fits.then_some(text)

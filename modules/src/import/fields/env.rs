@@ -101,7 +101,8 @@ pub fn find(reading: &Reading, containers: &[(&Container, &str)]) -> Vec<Found<E
 
 /// What compose files take for variables that the text tells of, where they are not set.
 fn interpolated(reading: &Reading, variables: &mut Variables) {
-    let files = reading.composes.iter().filter(|file| file.topic != words::Topic::Development);
+    let is_for_use = |topic| !matches!(topic, words::Topic::Development | words::Topic::Elsewhere);
+    let files = reading.composes.iter().filter(|file| is_for_use(file.topic));
     for (file, (name, default)) in
         files.flat_map(|file| file.value.defaults.iter().map(move |pair| (file, pair)))
     {

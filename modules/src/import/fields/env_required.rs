@@ -6,7 +6,7 @@ use super::{description, env_text};
 use crate::import::document::{Block, Kind};
 use crate::import::facts::{EnvFact, Found};
 use crate::import::reading::Reading;
-use crate::import::words::{self, WordList};
+use crate::import::words::{self, Topic, WordList};
 
 pub static DEMANDS: WordList = WordList::new(&[
     "make sure to",
@@ -36,7 +36,7 @@ static NEEDED_BEFORE: WordList = WordList::new(&[
 ]);
 
 /// "It should at least contain the following:", before a listing.
-static LISTS: WordList = WordList::new(&[
+static LEADS: WordList = WordList::new(&[
     "at least contain",
     "contain at least",
     "must contain the following",
@@ -71,8 +71,9 @@ pub fn demanded(reading: &Reading, found: &mut [Found<EnvFact>]) {
     for pair in reading.document.blocks.windows(2) {
         let [before, block] = pair else { continue };
         let is_short = before.rich.text.len() < 400 && !before.is_code();
-        let leads = || before.rich.text.trim_end().ends_with([':', '：']) && LISTS.is_in(before.rich.lower());
-        if block.is_code() && is_short && leads() {
+        let leads = || before.rich.text.trim_end().ends_with([':', '：']) && LEADS.is_in(before.rich.lower());
+        let is_for_use = !matches!(reading.topic_of(block), Topic::Development | Topic::Elsewhere);
+        if block.is_code() && is_for_use && is_short && leads() {
             demand(block, &block.rich.text);
         }
     }

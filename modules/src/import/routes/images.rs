@@ -1,6 +1,6 @@
 //! Which images can be pulled, and images that a text only names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Method, Route};
 use crate::import::Origin;
@@ -31,6 +31,7 @@ pub struct Linked {
 impl Evidence {
     pub fn gather(reading: &Reading) -> Self {
         let mut evidence = Self::default();
+        let first_runs = first_runs(reading);
         for placed in &reading.commands {
             let command = &placed.value;
             if !is_engine(command) || pulled(command).is_some() {
@@ -48,7 +49,8 @@ impl Evidence {
             });
             // What is named after a registry is meant for it, be it rebuilt by those who work on it.
             let is_rebuilt = |image: &ImageName| {
-                placed.topic == Topic::Development && is_run_before(reading, placed, image)
+                let run = first_runs.get(&image.repository);
+                placed.topic == Topic::Development && run.is_some_and(|line| *line < placed.origin.line)
             };
             let images = tags.chain(attached).filter_map(ImageName::parse);
             let images = images.filter(|image| !image.has_registry() && !is_rebuilt(image));
@@ -91,14 +93,16 @@ impl Evidence {
     }
 }
 
-/// Whether the text has run an image by its full name before it tells those who work on it how to build it.
-fn is_run_before(reading: &Reading, build: &Placed<Command>, image: &ImageName) -> bool {
-    let mut runs = reading.runs.iter().take_while(|run| run.origin.line < build.origin.line);
-    image.has_namespace()
-        && runs.any(|run| {
-            let name = run.value.image.as_deref().and_then(ImageName::parse);
-            run.topic != Topic::Development && name.is_some_and(|name| name.repository == image.repository)
-        })
+/// Where the text first runs each image by its full name, other than for those who work on it.
+fn first_runs(reading: &Reading) -> BTreeMap<String, u32> {
+    let mut lines = BTreeMap::new();
+    for run in reading.runs.iter().filter(|run| run.topic != Topic::Development) {
+        let image = run.value.image.as_deref().and_then(ImageName::parse);
+        if let Some(image) = image.filter(ImageName::has_namespace) {
+            lines.entry(image.repository).or_insert(run.origin.line);
+        }
+    }
+    lines
 }
 
 fn is_engine(command: &Command) -> bool {

@@ -56,6 +56,9 @@ fn a_listing_that_must_be_there_and_values_that_a_compose_file_falls_back_to() {
                    environment:\n      URL: ${LAMP_URL:-http://localhost}\n      # OTHER: ${TOKEN:-y}\n```\n";
     let import = with(&format!("{compose}\n{listing}"));
     assert_eq!((required(&import, "TOKEN"), required(&import, "LAMP_URL")), (Some(true), Some(true)));
+    let run = "```sh\ndocker run -e TOKEN=x -p 80:80 owner/lantern\n```\n";
+    let for_work = with(&format!("{run}\n{}", listing.replace("Configuration", "Development")));
+    assert_eq!((names(&for_work), required(&for_work, "TOKEN")), (vec!["TOKEN"], None));
     assert_eq!((default(&import, "LAMP_URL"), default(&import, "TOKEN")), (Some("http://localhost"), None));
 }
 
